@@ -1,0 +1,31 @@
+//! The `/ds01/v1/` API: every request and response that passes between `ds01d` and the command line, and the names
+//! that both must spell alike.
+//!
+//! This crate answers for the shape of the wire, for [`names`] (the one place that maps a project and a user to Docker
+//! names) and for the [`Exit`] code that each answer ends in. It must never decide anything, do I/O, or know the types
+//! of the domain or of the Docker Engine.
+//!
+//! Conventions: requests refuse unknown fields, responses may grow new ones. Durations are whole seconds in fields that
+//! end in `_seconds`; instants are Unix seconds; sizes end in `_mib` or `_bytes`; shares of a card are thousandths and
+//! end in `_milli`.
+
+pub mod codes;
+mod containers;
+mod deploy;
+mod error;
+mod limits;
+mod machine;
+pub mod names;
+pub mod paths;
+mod person;
+mod queue;
+mod start;
+
+pub use containers::{Container, ContainerKind, ContainerList, ContainerState, RetireRequest, Retired};
+pub use deploy::{DataMount, DeployRequest, Deployed};
+pub use error::{ApiError, Exit};
+pub use limits::{Limit, LimitUnit, Limits, Source};
+pub use machine::{Card, Health, Holder, Machine, Unit, UnitRef};
+pub use person::{Via, WhoAmI};
+pub use queue::{Fact, Queue, Waiter, Why};
+pub use start::{Refusal, StartEvent, Waiting};

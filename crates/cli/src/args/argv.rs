@@ -1,0 +1,122 @@
+//! The three spellings of every command: `container deploy`, `container-deploy` and `ds01 container deploy` become one.
+//!
+//! This module must never look at flags or values: it reads the program's own name and at most one word after it.
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
+/// The groups and the commands in each, as the documents spell them.
+const GROUPS: [(&str, &[&str]); 3] = [
+    ("container", &["deploy", "run", "attach", "stop", "retire", "list", "ls"]),
+    ("gpu", &["status"]),
+    ("check", &["limits"]),
+];
+
+/// A command line in the spelling `ds01 GROUP COMMAND …`, and how the user began it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Argv {
+    /// `ds01`, then everything that was typed.
+    pub(crate) words: Vec<OsString>,
+    /// Whether it was typed as `ds01 …`; usage texts then begin so too.
+    pub(crate) by_program: bool,
+}
+
+/// Brings a process's arguments into the one spelling.
+pub(crate) fn normalise(argv: impl IntoIterator<Item = OsString>) -> Argv {
+    let mut typed = argv.into_iter();
+    let program = typed.next().unwrap_or_default();
+    let mut words: Vec<OsString> = vec!["ds01".into()];
+    let name = Path::new(&program).file_name().and_then(OsStr::to_str).unwrap_or_default();
+    let called = expand(name);
+    let by_program = called.is_none();
+    match called {
+        Some(expansion) => words.extend(expansion.iter().map(OsString::from)),
+        None => {
+            if let Some(first) = typed.next() {
+                match first.to_str().and_then(expand) {
+                    Some(expansion) => words.extend(expansion.iter().map(OsString::from)),
+                    None => words.push(first),
+                }
+            }
+        }
+    }
+    words.extend(typed);
+    Argv { words, by_program }
+}
+
+/// Every name under which the program may be called, apart from `ds01`.
+pub(crate) fn link_names() -> Vec<String> {
+    GROUPS
+        .iter()
+        .flat_map(|(group, commands)| {
+            let joined = commands.iter().map(move |command| format!("{group}-{command}"));
+            std::iter::once((*group).to_owned()).chain(joined)
+        })
+        .collect()
+}
+
+/// `container` → `[container]`, `container-deploy` → `[container, deploy]`, anything else → nothing.
+fn expand(word: &str) -> Option<Vec<&'static str>> {
+    GROUPS.iter().find_map(|(group, commands)| {
+        let rest = word.strip_prefix(group)?;
+        if rest.is_empty() {
+            return Some(vec![*group]);
+        }
+        let command = rest.strip_prefix('-')?;
+        commands.iter().find(|known| **known == command).map(|known| vec![*group, *known])
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn normal(line: &str) -> String {
+        let argv = normalise(line.split_whitespace().map(OsString::from));
+        argv.words.iter().map(|word| word.to_str().unwrap()).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn every_command_has_three_spellings() {
+        for (group, commands) in GROUPS {
+            for command in commands {
+                let one = format!("ds01 {group} {command} x --flag");
+                for spelling in [
+                    format!("ds01 {group} {command} x --flag"),
+                    format!("ds01 {group}-{command} x --flag"),
+                    format!("{group} {command} x --flag"),
+                    format!("{group}-{command} x --flag"),
+                    format!("/usr/local/bin/{group}-{command} x --flag"),
+                ] {
+                    assert_eq!(normal(&spelling), one, "{spelling}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn anything_else_stays_as_it_is() {
+        for (typed, read) in [
+            ("ds01", "ds01"),
+            ("ds01 whoami", "ds01 whoami"),
+            ("ds01 --help", "ds01 --help"),
+            ("./target/debug/ds01-test whoami", "ds01 whoami"),
+            ("container", "ds01 container"),
+            ("container --help", "ds01 container --help"),
+            ("container container-run", "ds01 container container-run"),
+            ("ds01 why container-run", "ds01 why container-run"),
+            ("ds01 container-frobnicate", "ds01 container-frobnicate"),
+            ("containers", "ds01"),
+        ] {
+            assert_eq!(normal(typed), read, "{typed}");
+        }
+        assert_eq!(normalise([]).words, ["ds01"]);
+    }
+
+    #[test]
+    fn links_are_groups_and_commands() {
+        let names = link_names();
+        assert!(names.contains(&"container".to_owned()) && names.contains(&"container-ls".to_owned()));
+        assert!(names.iter().all(|name| expand(name).is_some()));
+    }
+}

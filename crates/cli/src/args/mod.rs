@@ -1,0 +1,103 @@
+//! The command line: what can be typed, and the texts that `--help` shows. It must never read the world or act.
+
+pub(crate) mod argv;
+mod container;
+mod duration;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+pub(crate) use container::{AttachArgs, ContainerCommand, DeployArgs, ListArgs, RetireArgs, RunArgs, StopArgs};
+
+const EXAMPLES: &str = "\
+Examples:
+  container deploy my-project --open   a GPU container with a shell in it
+  container list                       what you have running
+  container retire my-project          stop, remove, free the GPU
+  gpu-status                           who holds which GPU
+  check-limits                         what you may use
+
+Files in /workspace are kept; everything else goes with the container.
+Every command has three spellings: `ds01 container list`, `container list`, `container-list`.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no GPU to be had, 4 not found, 5 not permitted.";
+
+/// GPU containers on a shared machine
+#[derive(Debug, Parser)]
+#[command(name = "ds01", version, after_help = EXAMPLES, disable_help_subcommand = false, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Deploy, enter, stop and retire containers
+    #[command(subcommand, arg_required_else_help = true)]
+    Container(ContainerCommand),
+    /// Look at the GPUs
+    #[command(subcommand, arg_required_else_help = true)]
+    Gpu(GpuCommand),
+    /// Look at your limits
+    #[command(subcommand, arg_required_else_help = true)]
+    Check(CheckCommand),
+    /// Show who you are here, and in which group
+    Whoami(Plain),
+    /// Show who waits for a GPU
+    Queue(Plain),
+    /// Explain why a container is as it is
+    #[command(after_help = "Example:\n  ds01 why my-project")]
+    Why(WhyArgs),
+    /// Make the commands `container`, `container-deploy`, `gpu-status`, …
+    #[command(after_help = "\
+Links that are there already stay as they are; a file of another program is never replaced.
+
+Example:
+  sudo ds01 install-links /usr/local/bin")]
+    InstallLinks(InstallLinksArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum GpuCommand {
+    /// Show every GPU and who holds it
+    Status(Plain),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CheckCommand {
+    /// Show what you may use, what you use, and who set it
+    Limits(Plain),
+}
+
+/// A command that only shows something.
+#[derive(Debug, Args)]
+pub(crate) struct Plain {
+    /// Print JSON, for scripts
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WhyArgs {
+    /// The project, or a container's name or id
+    pub(crate) name: String,
+    /// Print JSON, for scripts
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InstallLinksArgs {
+    /// Where to make them [default: the directory of ds01 itself]
+    pub(crate) dir: Option<PathBuf>,
+}
+
+/// Reads a command line in any of its spellings.
+pub(crate) fn parse(argv: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let argv::Argv { words, by_program } = argv::normalise(argv);
+    // Whoever typed `container deploy` finds that in the usage line, not a `ds01` that he did not type.
+    let command = if by_program { Cli::command() } else { Cli::command().bin_name("") };
+    Cli::from_arg_matches(&command.no_binary_name(true).try_get_matches_from(words.into_iter().skip(1))?)
+}

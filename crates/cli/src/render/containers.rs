@@ -1,0 +1,180 @@
+//! Containers: the list, and what became of a deploy, a stop, a retirement.
+
+use ds01_api::{Container, ContainerList, ContainerState, Deployed, Retired, UnitRef};
+
+use super::table::{Cell, Column, table};
+use super::words::{count, duration, mib};
+use super::{CARE, GOOD, QUIET, TITLE, facts, next_steps, styled};
+
+/// `container list`.
+pub(crate) fn list(list: &ContainerList, columns: Option<u16>) -> String {
+    if list.containers.is_empty() {
+        let mut text = "No container is running.\n".to_owned();
+        if list.hidden == 0 {
+            text += &next_steps(&[("container deploy my-project --open".to_owned(), "makes one")]);
+        }
+        return text + &hidden(list.hidden);
+    }
+    let others = list.containers.iter().any(|container| !container.mine);
+    let mut heads = vec![("NAME", 0), ("PROJECT", 0), ("STATUS", 0), ("GPU", 0), ("IMAGE", 1), ("CREATED", 2)];
+    if others {
+        heads.insert(2, ("USER", 0));
+    }
+    let heads: Vec<Column> = heads.into_iter().map(|(title, drop)| Column { title, drop }).collect();
+    let rows: Vec<Vec<Cell>> = list
+        .containers
+        .iter()
+        .map(|container| {
+            let mut row: Vec<Cell> = vec![
+                container.name.as_str().into(),
+                container.project.as_deref().unwrap_or("-").into(),
+                status(container),
+                gpus(container).into(),
+                container.image.as_str().into(),
+                format!("{} ago", duration(container.age_seconds)).into(),
+            ];
+            if others {
+                row.insert(2, container.owner.as_str().into());
+            }
+            row
+        })
+        .collect();
+    table(&heads, &rows, columns) + &hidden(list.hidden)
+}
+
+fn hidden(hidden: u32) -> String {
+    if hidden == 0 {
+        return String::new();
+    }
+    let what = count(hidden.into(), "stopped container");
+    format!("{QUIET}and {what}: container list --all{QUIET:#}\n")
+}
+
+fn status(container: &Container) -> Cell {
+    let since = container.state_seconds.map(|seconds| format!(" {}", duration(seconds))).unwrap_or_default();
+    match container.state {
+        ContainerState::Running => Cell::styled(GOOD, format!("running{since}")),
+        ContainerState::Waiting => match &container.waiting {
+            Some(place) => Cell::styled(CARE, format!("waiting, {} of {}", place.position, place.of)),
+            None => Cell::styled(CARE, format!("waiting{since}")),
+        },
+        ContainerState::Starting => Cell::styled(CARE, "starting"),
+        ContainerState::Paused => Cell::styled(CARE, format!("paused{since}")),
+        ContainerState::Stopping => Cell::styled(CARE, "stopping"),
+        ContainerState::Created => Cell::styled(QUIET, "created"),
+        ContainerState::Stopped => match container.exit_code {
+            Some(code) => Cell::styled(QUIET, format!("stopped ({code}){since}")),
+            None => Cell::styled(QUIET, format!("stopped{since}")),
+        },
+    }
+}
+
+fn gpus(container: &Container) -> String {
+    if container.units.is_empty() {
+        return container.want.as_ref().map_or_else(|| "-".to_owned(), |want| format!("({want})"));
+    }
+    let units: Vec<String> = container
+        .units
+        .iter()
+        .map(|unit| match &unit.profile {
+            Some(profile) => format!("{} {profile}", unit.address),
+            None => unit.address.clone(),
+        })
+        .collect();
+    units.join(", ")
+}
+
+/// A unit in a sentence: `0:1 (A100-SXM4-80GB 2g.20gb, 20 GiB)`.
+pub(crate) fn unit(unit: &UnitRef) -> String {
+    let model = unit.model.strip_prefix("NVIDIA ").unwrap_or(&unit.model);
+    let slice = unit.profile.as_ref().map(|profile| format!(" {profile}")).unwrap_or_default();
+    format!("{} ({model}{slice}, {})", unit.address, mib(unit.memory_mib))
+}
+
+fn units(list: &[UnitRef]) -> String {
+    list.iter().map(unit).collect::<Vec<_>>().join(", ")
+}
+
+/// `container deploy`: what was done, or would be, and what to type next.
+pub(crate) fn deployed(deployed: &Deployed, held: &[UnitRef], already: bool) -> String {
+    let project = &deployed.project;
+    let headline = match (deployed.dry_run, deployed.reused, deployed.replaced) {
+        (true, true, _) if deployed.state.is_alive() => format!("{project} is running: nothing would be done."),
+        (true, true, _) => format!("{project} is there: it would be started again."),
+        (true, _, true) => format!("{project} would be removed and made anew."),
+        (true, ..) => format!("{project} would be made and started."),
+        (false, true, _) if already => format!("{project} was running already."),
+        (false, true, _) => format!("{project} is running again."),
+        (false, _, true) => format!("{project} is running; the old container is gone."),
+        (false, ..) => format!("{project} is running."),
+    };
+    let gpu = match (deployed.gpus, held) {
+        (0, _) => "none".to_owned(),
+        (asked, []) => format!("{asked}, chosen at the start"),
+        (_, held) => units(held),
+    };
+    let mut workspace = format!("{} → /workspace", deployed.workspace);
+    if deployed.workspace_created {
+        workspace += if deployed.dry_run { " (would be made)" } else { " (made just now)" };
+    }
+    let mut rows = vec![("image", deployed.image.clone()), ("GPU", gpu), ("workspace", workspace)];
+    rows.extend(deployed.data.iter().map(|data| ("data", format!("{} → {}, read-only", data.source, data.target))));
+    rows.extend(deployed.outlook.iter().map(|outlook| ("now", outlook.clone())));
+    let mut text = format!("{}\n{}", styled(TITLE, &headline), facts(rows));
+    if deployed.dry_run {
+        text += "Nothing was changed.\n";
+    } else {
+        let frees = if deployed.gpus == 0 { "stop and remove" } else { "stop, remove, free the GPU" };
+        text += "\n";
+        text += &next_steps(&[
+            (format!("container attach {project}"), "open a shell in it"),
+            (format!("container retire {project}"), frees),
+        ]);
+    }
+    text
+}
+
+/// `container stop`: one container; `freed` is what it held.
+pub(crate) fn stopped(container: &Container, freed: &[UnitRef], was_alive: bool) -> String {
+    let name = container.short_name();
+    if !was_alive {
+        return match container.state {
+            ContainerState::Waiting => format!("{name} does not wait any more.\n"),
+            _ => format!("{name} was not running.\n"),
+        };
+    }
+    let gpu = match freed {
+        [] => String::new(),
+        freed => format!("; GPU {} is free for others", units(freed)),
+    };
+    let headline = format!("{name} is stopped{gpu}.");
+    let steps = [
+        (format!("container run {name}"), "start it again"),
+        (format!("container retire {name}"), "remove it, too"),
+    ];
+    format!("{}\n{}", styled(TITLE, &headline), next_steps(&steps))
+}
+
+/// `container retire`: one container.
+pub(crate) fn retired(retired: &Retired) -> String {
+    let name = retired.project.as_deref().unwrap_or(&retired.name);
+    let done = if retired.stopped { "stopped and removed" } else { "removed" };
+    let gpu = match retired.released.as_slice() {
+        [] => String::new(),
+        released => format!("; GPU {} is free", units(released)),
+    };
+    let mut text = format!("{}\n", styled(TITLE, &format!("{name} is {done}{gpu}.")));
+    let safe = [
+        retired.workspace.as_ref().map(|path| ("safe", format!("{path} (your files)"))),
+        retired.image.as_ref().map(|image| ("safe", format!("{image} (the image)"))),
+    ];
+    text += &facts(safe.into_iter().flatten());
+    if let Some(project) = &retired.project {
+        text += &next_steps(&[(format!("container deploy {project}"), "makes it again")]);
+    }
+    text
+}
+
+#[cfg(test)]
+#[path = "containers_tests.rs"]
+mod tests;

@@ -1,0 +1,84 @@
+//! Limits: `check-limits`.
+
+use ds01_api::{Limit, LimitUnit, Limits, Source};
+
+use super::table::{Cell, Column, table};
+use super::words::{bytes, duration, milli};
+use super::{CARE, QUIET, TITLE, styled};
+
+/// `check-limits`.
+pub(crate) fn limits(limits: &Limits, columns: Option<u16>) -> String {
+    let admin = if limits.admin { ", admin" } else { "" };
+    let headline = format!("{}, group {}{admin}", limits.user, limits.group);
+    let heads =
+        [("LIMIT", 0), ("USED", 0), ("OF", 0), ("SET BY", 1)].map(|(title, drop)| Column { title, drop });
+    let rows: Vec<Vec<Cell>> = limits.limits.iter().map(row).collect();
+    format!("{}\n{}", styled(TITLE, &headline), table(&heads, &rows, columns))
+}
+
+fn row(limit: &Limit) -> Vec<Cell> {
+    let used = limit.used.map_or_else(|| "-".to_owned(), |used| amount(limit.unit, used));
+    let spent = matches!((limit.used, limit.limit), (Some(used), Some(limit)) if used >= limit);
+    let style = if spent { CARE } else { anstyle::Style::new() };
+    vec![
+        limit.label.as_str().into(),
+        Cell::styled(style, used),
+        limit.limit.map_or_else(|| "unlimited".to_owned(), |value| amount(limit.unit, value)).into(),
+        Cell::styled(QUIET, source(&limit.source)),
+    ]
+}
+
+fn amount(unit: LimitUnit, value: u64) -> String {
+    match unit {
+        LimitUnit::Count => value.to_string(),
+        LimitUnit::GpuMilli | LimitUnit::CpuMilli => milli(value),
+        LimitUnit::Bytes => bytes(value),
+        LimitUnit::Seconds => duration(value),
+        LimitUnit::Flag => if value == 0 { "no" } else { "yes" }.to_owned(),
+    }
+}
+
+fn source(source: &Source) -> String {
+    match source {
+        Source::BuiltIn => "built in".to_owned(),
+        Source::Defaults => "defaults".to_owned(),
+        Source::Group { name } => format!("group {name}"),
+        Source::User { name } => format!("user {name}"),
+        Source::Admin => "admin".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::super::plain;
+    use super::*;
+
+    #[test]
+    fn limits_of_a_student() {
+        let limit = |key: &str, label: &str, unit, limit, used, source| Limit {
+            key: key.to_owned(),
+            label: label.to_owned(),
+            unit,
+            limit,
+            used,
+            source,
+        };
+        let group = || Source::Group { name: "student".to_owned() };
+        let answer = Limits {
+            user: "alice".to_owned(),
+            group: "student".to_owned(),
+            admin: false,
+            limits: vec![
+                limit("max_gpu_equivalents", "GPUs at once", LimitUnit::GpuMilli, Some(1000), Some(286), group()),
+                limit("max_containers_per_user", "containers", LimitUnit::Count, Some(2), Some(2), Source::Defaults),
+                limit("memory", "memory per container", LimitUnit::Bytes, Some(64 << 30), None, Source::BuiltIn),
+                limit("max_cpus", "CPUs per container", LimitUnit::CpuMilli, Some(16_000), None, group()),
+                limit("max_runtime_h", "run time", LimitUnit::Seconds, None, None, Source::User { name: "alice".to_owned() }),
+                limit("allow_full_gpu", "whole GPUs", LimitUnit::Flag, Some(0), None, Source::Admin),
+            ],
+        };
+        expect![[""]].assert_eq(&plain(&limits(&answer, Some(80))));
+    }
+}

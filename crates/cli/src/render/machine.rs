@@ -1,0 +1,144 @@
+//! The machine: `gpu-status`.
+
+use ds01_api::{Health, Machine, Unit};
+
+use super::table::{Cell, Column, table};
+use super::words::{count, duration, mib};
+use super::{BAD, CARE, GOOD, QUIET, TITLE, styled};
+
+/// `gpu-status`.
+pub(crate) fn machine(machine: &Machine, columns: Option<u16>) -> String {
+    let simulated = if machine.simulated { " (simulated)" } else { "" };
+    let headline = format!(
+        "{}: {} of {} free{simulated}",
+        machine.host,
+        machine.free_units,
+        count(machine.total_units.into(), "GPU unit")
+    );
+    let mut text = format!("{}\n", styled(TITLE, &headline));
+    if machine.total_units == 0 {
+        return text + "This machine has no GPU that can be given out.\n";
+    }
+    let heads = [
+        ("UNIT", 0),
+        ("MODEL", 2),
+        ("SLICE", 3),
+        ("MEMORY", 0),
+        ("STATE", 0),
+        ("USER", 0),
+        ("CONTAINER", 0),
+        ("HELD", 0),
+        ("LEFT", 1),
+    ]
+    .map(|(title, drop)| Column { title, drop });
+    let mut rows: Vec<Vec<Cell>> = Vec::new();
+    for card in &machine.cards {
+        if card.units.is_empty() {
+            let model = card.model.strip_prefix("NVIDIA ").unwrap_or(&card.model);
+            let mut row: Vec<Cell> = vec![card.index.to_string().into(), model.into(), "-".into()];
+            row.extend([mib(card.memory_mib).into(), Cell::styled(QUIET, "no slices")]);
+            row.extend(["-"; 4].map(Cell::from));
+            rows.push(row);
+        }
+        rows.extend(card.units.iter().map(row));
+    }
+    text += &table(&heads, &rows, columns);
+    if machine.waiting > 0 {
+        let who = if machine.waiting == 1 { "1 start waits".to_owned() } else { format!("{} starts wait", machine.waiting) };
+        text += &format!("{CARE}{who} in line: ds01 queue{CARE:#}\n");
+    }
+    text
+}
+
+fn row(unit: &Unit) -> Vec<Cell> {
+    let name = &unit.unit;
+    let mut row: Vec<Cell> = vec![
+        name.address.as_str().into(),
+        name.model.strip_prefix("NVIDIA ").unwrap_or(&name.model).into(),
+        name.profile.as_deref().unwrap_or("whole").into(),
+        mib(name.memory_mib).into(),
+        state(unit),
+    ];
+    match &unit.holder {
+        Some(holder) => row.extend([
+            Cell::styled(if holder.mine { GOOD } else { anstyle::Style::new() }, holder.owner.as_str()),
+            holder.container.as_deref().unwrap_or("-").into(),
+            duration(holder.held_seconds).into(),
+            holder.left_seconds.map_or_else(|| "-".to_owned(), duration).into(),
+        ]),
+        None => row.extend(["-"; 4].map(Cell::from)),
+    }
+    row
+}
+
+fn state(unit: &Unit) -> Cell {
+    match (unit.health, &unit.holder, &unit.preferred_for) {
+        (Health::Lost, ..) => Cell::styled(BAD, "lost"),
+        (Health::Dirty, None, _) => Cell::styled(CARE, "in use still"),
+        (Health::Draining, None, _) => Cell::styled(CARE, "draining"),
+        (_, Some(_), _) => Cell::styled(CARE, "held"),
+        (Health::Available, None, Some(user)) => Cell::styled(GOOD, format!("free, {user} first")),
+        (Health::Available, None, None) => Cell::styled(GOOD, "free"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ds01_api::{Card, Holder, UnitRef};
+    use expect_test::expect;
+
+    use super::super::plain;
+    use super::*;
+
+    fn unit(address: &str, profile: Option<&str>, memory_mib: u64) -> Unit {
+        let unit = UnitRef {
+            id: format!("GPU-{address}"),
+            address: address.to_owned(),
+            model: "NVIDIA A100-SXM4-80GB".to_owned(),
+            profile: profile.map(str::to_owned),
+            memory_mib,
+            weight_milli: 1000,
+        };
+        Unit { unit, health: Health::Available, holder: None, preferred_for: None }
+    }
+
+    fn two_cards() -> Machine {
+        let holder = |owner: &str, mine: bool, container: Option<&str>| Holder {
+            owner: owner.to_owned(),
+            mine,
+            container: container.map(str::to_owned),
+            units: vec![],
+            held_seconds: 7800,
+            left_seconds: mine.then_some(79_200),
+        };
+        let whole = Unit { holder: Some(holder("bob", false, None)), ..unit("0", None, 81_920) };
+        let mine = Unit { holder: Some(holder("alice", true, Some("my-project"))), ..unit("1:0", Some("3g.40gb"), 40_960) };
+        let kept = Unit { preferred_for: Some("carol".to_owned()), ..unit("1:1", Some("2g.20gb"), 20_480) };
+        let dirty = Unit { health: Health::Dirty, ..unit("1:2", Some("1g.10gb"), 9_728) };
+        let lost = Unit { health: Health::Lost, ..unit("1:3", Some("1g.10gb"), 9_728) };
+        let card = |index, mig, units| Card {
+            index,
+            uuid: format!("GPU-{index}"),
+            model: "NVIDIA A100-SXM4-80GB".to_owned(),
+            memory_mib: 81_920,
+            mig,
+            units,
+        };
+        Machine {
+            host: "dgx1".to_owned(),
+            simulated: true,
+            cards: vec![card(0, false, vec![whole]), card(1, true, vec![mine, kept, dirty, lost]), card(2, true, vec![])],
+            free_units: 1,
+            total_units: 5,
+            waiting: 2,
+        }
+    }
+
+    #[test]
+    fn the_machine() {
+        expect![[""]].assert_eq(&plain(&machine(&two_cards(), None)));
+        expect![[""]].assert_eq(&plain(&machine(&two_cards(), Some(70))));
+        let empty = Machine { cards: vec![], total_units: 0, free_units: 0, waiting: 0, ..two_cards() };
+        expect![[""]].assert_eq(&plain(&machine(&empty, None)));
+    }
+}

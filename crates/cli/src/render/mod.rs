@@ -1,0 +1,54 @@
+//! Answers as text. Every function is pure: an answer and a width in, styled text out; colour is taken away later where
+//! it does not belong. Nothing here may print, ask, or read a clock.
+
+mod containers;
+mod limits;
+mod machine;
+mod people;
+mod table;
+mod waiting;
+pub(crate) mod words;
+
+pub(crate) use containers::{deployed, list, retired, stopped, unit};
+pub(crate) use limits::limits;
+pub(crate) use machine::machine;
+pub(crate) use people::{queue, whoami, why};
+pub(crate) use waiting::{waiting_line, waiting_report};
+
+use anstyle::{AnsiColor, Style};
+
+/// Titles.
+pub(crate) const TITLE: Style = Style::new().bold();
+/// What is well.
+pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
+/// What waits, or will end.
+pub(crate) const CARE: Style = AnsiColor::Yellow.on_default();
+/// What is wrong.
+pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
+/// What can be passed over.
+pub(crate) const QUIET: Style = Style::new().dimmed();
+/// Something that can be typed.
+pub(crate) const TYPED: Style = AnsiColor::Cyan.on_default();
+
+/// `text` in `style`.
+pub(crate) fn styled(style: Style, text: &str) -> String {
+    format!("{style}{text}{style:#}")
+}
+
+/// Label and value in two columns, indented.
+fn facts<'a>(facts: impl IntoIterator<Item = (&'a str, String)>) -> String {
+    let facts: Vec<_> = facts.into_iter().collect();
+    let widest = facts.iter().map(|(label, _)| label.len()).max().unwrap_or(0);
+    facts.iter().map(|(label, text)| format!("  {QUIET}{label:widest$}{QUIET:#}  {text}\n")).collect()
+}
+
+/// Commands to type next, with what each does.
+fn next_steps(steps: &[(String, &str)]) -> String {
+    let widest = steps.iter().map(|(command, _)| command.len()).max().unwrap_or(0);
+    steps.iter().map(|(command, what)| format!("  {TYPED}{command:widest$}{TYPED:#}   {what}\n")).collect()
+}
+
+#[cfg(test)]
+fn plain(text: &str) -> String {
+    anstream::adapter::strip_str(text).to_string()
+}

@@ -1,0 +1,85 @@
+//! A place in line: one line that is rewritten on a terminal, or one line a change in a pipe.
+
+use ds01_api::{Holder, Waiting};
+use unicode_width::UnicodeWidthStr as _;
+
+use super::table::cut;
+use super::words::{countdown, duration};
+
+/// For a terminal of `columns`: what matters most comes first, and what does not fit is left out.
+/// `passed_seconds` is the time since the daemon said so.
+pub(crate) fn waiting_line(place: &Waiting, passed_seconds: u64, columns: u16) -> String {
+    // The last column stays free: writing there makes some terminals go on to the next line.
+    let room = usize::from(columns).saturating_sub(1);
+    let left = place.left_seconds.saturating_sub(passed_seconds);
+    let mut line = headline(place);
+    let mut parts = vec![format!("{} left", countdown(left)), place.reason.clone()];
+    parts.extend(holders(place));
+    parts.push("Ctrl-C gives up".to_owned());
+    for part in parts {
+        if line.width() + 3 + part.width() <= room {
+            line.push_str(" · ");
+            line.push_str(&part);
+        }
+    }
+    cut(&line, room)
+}
+
+/// For a pipe or a log: everything, and nothing that changes by itself from one second to the next.
+pub(crate) fn waiting_report(place: &Waiting) -> String {
+    let holders = holders(place).map(|holders| format!("; {holders}")).unwrap_or_default();
+    format!("{}: {}{holders}", headline(place), place.reason)
+}
+
+fn headline(place: &Waiting) -> String {
+    match (place.position, place.of) {
+        (1, 1) => "waiting for a GPU, next in line".to_owned(),
+        (position, of) => format!("waiting for a GPU, {position} of {of} in line"),
+    }
+}
+
+fn holders(place: &Waiting) -> Option<String> {
+    let who: Vec<String> = place.holders.iter().map(holder).collect();
+    (!who.is_empty()).then(|| who.join(", "))
+}
+
+fn holder(holder: &Holder) -> String {
+    let what = holder.container.as_ref().map(|name| format!("/{name}")).unwrap_or_default();
+    let units = if holder.units.is_empty() { String::new() } else { format!(" {}", holder.units.join(" ")) };
+    format!("{}{what}{units} for {}", holder.owner, duration(holder.held_seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+
+    #[test]
+    fn what_fits_is_told() {
+        let holder = |owner: &str, container: Option<&str>, unit: &str| Holder {
+            owner: owner.to_owned(),
+            mine: container.is_some(),
+            container: container.map(str::to_owned),
+            units: vec![unit.to_owned()],
+            held_seconds: 7800,
+            left_seconds: None,
+        };
+        let place = Waiting {
+            position: 2,
+            of: 3,
+            reason: "both units are held".to_owned(),
+            holders: vec![holder("alice", Some("train"), "0"), holder("bob", None, "1:0")],
+            waited_seconds: 10,
+            left_seconds: 170,
+        };
+        let lines: Vec<String> =
+            [200, 80, 50, 20].into_iter().map(|columns| waiting_line(&place, 9, columns)).collect();
+        for (line, columns) in lines.iter().zip([200, 80, 50, 20]) {
+            assert!(line.width() < columns, "{line}");
+        }
+        expect![[""]].assert_eq(&lines.join("\n"));
+        expect![[""]].assert_eq(&waiting_report(&place));
+        expect![[""]].assert_eq(&waiting_line(&Waiting { position: 1, of: 1, holders: vec![], ..place }, 500, 120));
+    }
+}

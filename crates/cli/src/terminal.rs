@@ -1,0 +1,53 @@
+//! The user's terminal: is there one, how large is it, and raw mode that always ends. It must never read or write it.
+
+use std::io::{IsTerminal as _, stderr, stdin, stdout};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use nix::sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
+
+/// Whether a person sits at both ends: keys can be read and the screen can be written.
+pub(crate) fn is_interactive() -> bool {
+    stdin().is_terminal() && stdout().is_terminal()
+}
+
+/// Columns and rows of the terminal behind `fd`, if it is one and knows.
+pub(crate) fn size_of(fd: BorrowedFd<'_>) -> Option<(u16, u16)> {
+    let (width, height) = terminal_size::terminal_size_of(fd)?;
+    (width.0 > 0 && height.0 > 0).then_some((width.0, height.0))
+}
+
+/// The columns to lay text out for on standard output; `None` for a pipe, where lines are as long as they are.
+pub(crate) fn output_columns() -> Option<u16> {
+    stdout().is_terminal().then(|| size_of(stdout().as_fd()).map_or(80, |(columns, _)| columns))
+}
+
+/// The columns of the terminal behind standard error; `None` for a pipe.
+pub(crate) fn error_columns() -> Option<u16> {
+    stderr().is_terminal().then(|| size_of(stderr().as_fd()).map_or(80, |(columns, _)| columns))
+}
+
+/// Standard input in raw mode, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct RawMode {
+    input: OwnedFd,
+    before: Termios,
+}
+
+impl RawMode {
+    /// Every key goes to the shell, Ctrl-C included.
+    pub(crate) fn enter() -> nix::Result<Self> {
+        let input = stdin().as_fd().try_clone_to_owned().map_err(|_| nix::Error::last())?;
+        let before = tcgetattr(&input)?;
+        let mut raw = before.clone();
+        cfmakeraw(&mut raw);
+        tcsetattr(&input, SetArg::TCSANOW, &raw)?;
+        Ok(Self { input, before })
+    }
+}
+
+impl Drop for RawMode {
+    fn drop(&mut self) {
+        // The terminal may be gone by now; then there is nothing to restore.
+        let _ = tcsetattr(&self.input, SetArg::TCSANOW, &self.before);
+    }
+}

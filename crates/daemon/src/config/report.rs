@@ -1,0 +1,135 @@
+//! What `ds01d check FILE` prints: every mistake, or what holds if the file is taken.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use ds01_domain::{Limits, Person, Uid};
+
+use super::units::{Weightless, show_size};
+use super::{Config, Machine, Mistakes};
+use crate::clock::for_people;
+
+/// Checks a file as the daemon would at start. The text to print, and whether the file is in order.
+#[must_use]
+pub fn check_report(path: &Path) -> (String, bool) {
+    match super::load(path) {
+        Ok(config) => (summary(path, &config), true),
+        Err(mistakes) => (refusal(&mistakes), false),
+    }
+}
+
+fn refusal(mistakes: &Mistakes) -> String {
+    let count = match mistakes.0.len() {
+        1 => "1 mistake".to_owned(),
+        n => format!("{n} mistakes"),
+    };
+    format!("{mistakes}\n\n{count}; nothing of this file is used.\n")
+}
+
+fn summary(path: &Path, config: &Config) -> String {
+    let mut out = format!("{}: in order\n\n", path.display());
+    machine(&config.machine, &mut out);
+    groups(config, &mut out);
+    let admins: Vec<String> = config
+        .admins
+        .users
+        .iter()
+        .cloned()
+        .chain(config.admins.groups.iter().map(|group| format!("group {group}")))
+        .collect();
+    let _ = writeln!(out, "admins: {}", or_none(&admins));
+    let _ = writeln!(out, "door: {}    engine: {}", config.paths.socket.display(), config.paths.engine.display());
+    if !config.notes.is_empty() {
+        let _ = writeln!(out, "\nwithout effect here:");
+        for note in &config.notes {
+            let _ = writeln!(out, "  {note}");
+        }
+    }
+    out
+}
+
+fn or_none(names: &[String]) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+fn machine(machine: &Machine, out: &mut String) {
+    let (units, _) = machine.size();
+    let Machine::Simulated(cards) = machine else {
+        out.push_str("machine: no GPUs\n\n");
+        return;
+    };
+    let s = if units == 1 { "" } else { "s" };
+    let _ = writeln!(out, "machine: simulated, {units} unit{s}");
+    for (index, card) in cards.iter().enumerate() {
+        let cut = match card.mig.as_slice() {
+            [] => "whole".to_owned(),
+            slices => slices.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        };
+        let _ = writeln!(out, "  {index}  {}, {}: {cut}", card.model, show_size(card.memory_mib << 20));
+    }
+    out.push('\n');
+}
+
+fn groups(config: &Config, out: &mut String) {
+    let policy = &config.policy;
+    let mut names: Vec<&String> = policy.groups.keys().collect();
+    if !policy.groups.contains_key(&policy.default_group) {
+        names.push(&policy.default_group);
+    }
+    out.push_str("groups:\n");
+    let mut rows = vec![["", "GPUs", "per container", "containers", "CPUs", "memory", "idle", "runs"].map(str::to_owned)];
+    for name in names {
+        let limits = limits_of(config, name);
+        let mark = if *name == policy.default_group { " (default)" } else { "" };
+        rows.push([
+            format!("{name}{mark}"),
+            show(limits.max_gpu_equivalents, |weight| weight.to_string()),
+            show(limits.max_gpu_slots_per_container, |n| n.to_string()),
+            show(limits.max_containers_per_user, |n| n.to_string()),
+            show(limits.max_cpus_milli, |milli| Weightless(milli).to_string()),
+            show(limits.memory_bytes, show_size),
+            show(limits.idle_timeout, span),
+            show(limits.max_runtime, span),
+        ]);
+    }
+    table(&rows, out);
+    if !policy.users.is_empty() {
+        let users: Vec<String> = policy.users.keys().cloned().collect();
+        let _ = writeln!(out, "limits of their own: {}", users.join(", "));
+    }
+    out.push('\n');
+}
+
+/// The limits of a group, as the one resolver gives them to a member without limits of his own.
+fn limits_of(config: &Config, group: &str) -> Limits {
+    let mut policy = config.policy.clone();
+    policy.users = BTreeMap::new();
+    for found in policy.groups.values_mut() {
+        (found.members, found.unix_groups) = (Vec::new(), Vec::new());
+    }
+    group.clone_into(&mut policy.default_group);
+    let nobody = Person { uid: Uid(u32::MAX), name: String::new(), unix_groups: Vec::new(), admin: false };
+    policy.resolve(&nobody)
+}
+
+fn show<T>(limit: Option<T>, show: impl Fn(T) -> String) -> String {
+    limit.map_or_else(|| "no limit".to_owned(), show)
+}
+
+fn span(span: Duration) -> String {
+    for_people(span)
+}
+
+fn table<const N: usize>(rows: &[[String; N]], out: &mut String) {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..N).map(width).collect();
+    for row in rows {
+        let mut line = String::from(" ");
+        for (cell, width) in row.iter().zip(&widths) {
+            let _ = write!(line, " {cell:<width$} ");
+        }
+        let _ = writeln!(out, "{}", line.trim_end());
+    }
+}

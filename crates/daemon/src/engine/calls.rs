@@ -1,0 +1,255 @@
+//! The questions and orders of the daemon's own that go to the Engine, as typed calls.
+//!
+//! Replies are read as far as the daemon needs them; whole replies never become types (they would lose fields).
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use ds01_domain::{ContainerId, Token};
+use hyper::{Method, StatusCode};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Value, json};
+
+use super::{Engine, EngineError, QUESTION_TIME_MAX};
+
+/// The API version of the daemon's own calls: the oldest that the door serves, so every Engine knows it.
+const OWN_API: &str = "/v1.40";
+/// The internal label by which a create whose answer was lost is found again.
+pub const TOKEN_LABEL: &str = "ds01.token";
+
+/// What the Engine says of a container's process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunState {
+    /// Never started.
+    Created,
+    /// Process 1 runs.
+    Running,
+    /// Frozen; its memory stays on the GPU.
+    Paused,
+    /// Ended, with its exit code.
+    Exited(i32),
+    /// Half-way between two states; look again.
+    Unsettled,
+}
+
+/// One look at one container.
+#[derive(Debug, Clone)]
+pub struct ContainerLook {
+    /// What its process does.
+    pub state: RunState,
+    /// Process 1 as the host counts, 0 when it does not run.
+    pub pid: i32,
+    /// Its name without the leading slash.
+    pub name: String,
+    /// Whether it has a terminal.
+    pub tty: bool,
+    /// The whole reply, for what is shown to the user.
+    pub reply: Value,
+}
+
+/// One entry of the list of all containers.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    /// Full id.
+    pub id: ContainerId,
+    /// The create token, where the container came through the door.
+    pub token: Option<Token>,
+    /// Name without the leading slash.
+    pub name: String,
+    /// What its process does, as far as a list tells; exit codes are read from `Status`.
+    pub state: RunState,
+}
+
+/// What the door must know of an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageFacts {
+    /// Content id, `sha256:…`.
+    pub id: String,
+    /// The user its processes run as, as the image says it; empty is root.
+    pub user: String,
+    /// Its working directory.
+    pub working_dir: String,
+    /// Every tag that points at it.
+    pub tags: Vec<String>,
+}
+
+fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+}
+
+fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn run_state(status: &str, exit: i64) -> RunState {
+    match status {
+        "created" => RunState::Created,
+        "running" => RunState::Running,
+        "paused" => RunState::Paused,
+        "exited" | "dead" => RunState::Exited(i32::try_from(exit).unwrap_or(-1)),
+        _ => RunState::Unsettled,
+    }
+}
+
+fn look_of(reply: Value) -> ContainerLook {
+    let exit = reply.pointer("/State/ExitCode").and_then(Value::as_i64).unwrap_or(0);
+    ContainerLook {
+        state: run_state(text(&reply, "/State/Status"), exit),
+        pid: reply.pointer("/State/Pid").and_then(Value::as_i64).and_then(|p| i32::try_from(p).ok()).unwrap_or(0),
+        name: text(&reply, "/Name").trim_start_matches('/').to_owned(),
+        tty: reply.pointer("/Config/Tty").and_then(Value::as_bool).unwrap_or(false),
+        reply,
+    }
+}
+
+/// The exit code in a list's `Exited (137) 3 seconds ago`; 0 where it says nothing.
+fn exit_in_status(status: &str) -> i64 {
+    status.split_once('(').and_then(|(_, rest)| rest.split_once(')')).and_then(|(n, _)| n.parse().ok()).unwrap_or(0)
+}
+
+fn listed(entry: &Value) -> Option<Listed> {
+    let id = ContainerId::new(text(entry, "/Id"))?;
+    let token = entry.pointer("/Labels").and_then(|l| l.get(TOKEN_LABEL)).and_then(Value::as_str);
+    Some(Listed {
+        id,
+        token: token.and_then(Token::new),
+        name: text(entry, "/Names/0").trim_start_matches('/').to_owned(),
+        state: run_state(text(entry, "/State"), exit_in_status(text(entry, "/Status"))),
+    })
+}
+
+impl Engine {
+    /// Looks at one container by full id.
+    ///
+    /// # Errors
+    /// Every [`EngineError`]; [`EngineError::is_not_found`] when it is gone.
+    pub async fn look(&self, id: &ContainerId) -> Result<ContainerLook, EngineError> {
+        Ok(look_of(self.ask(Method::GET, &format!("{OWN_API}/containers/{id}/json"), None).await?))
+    }
+
+    /// Finds a container by whatever Docker takes for a reference; the id in the answer is the full one.
+    ///
+    /// # Errors
+    /// Every [`EngineError`].
+    pub async fn resolve(&self, reference: &str) -> Result<(ContainerId, ContainerLook), EngineError> {
+        let path = format!("{OWN_API}/containers/{}/json", encoded(reference));
+        let look = look_of(self.ask(Method::GET, &path, None).await?);
+        let id = ContainerId::new(text(&look.reply, "/Id"))
+            .ok_or_else(|| EngineError::Rubbish { what: format!("inspect {reference}") })?;
+        Ok((id, look))
+    }
+
+    /// Every container there is, running or not.
+    ///
+    /// # Errors
+    /// Every [`EngineError`].
+    pub async fn list_all(&self) -> Result<Vec<Listed>, EngineError> {
+        let reply = self.ask(Method::GET, &format!("{OWN_API}/containers/json?all=1"), None).await?;
+        let entries = reply.as_array().ok_or_else(|| EngineError::Rubbish { what: "the container list".into() })?;
+        Ok(entries.iter().filter_map(listed).collect())
+    }
+
+    /// The container that carries a create token, if there is one.
+    ///
+    /// # Errors
+    /// Every [`EngineError`].
+    pub async fn find_token(&self, token: &Token) -> Result<Option<Listed>, EngineError> {
+        let filters = json!({ "label": [format!("{TOKEN_LABEL}={token}")] }).to_string();
+        let path = format!("{OWN_API}/containers/json?all=1&filters={}", encoded(&filters));
+        let reply = self.ask(Method::GET, &path, None).await?;
+        Ok(reply.as_array().and_then(|entries| entries.first()).and_then(listed))
+    }
+
+    /// What the door must know of an image.
+    ///
+    /// # Errors
+    /// Every [`EngineError`]; [`EngineError::is_not_found`] when it is not on the machine.
+    pub async fn image(&self, reference: &str) -> Result<ImageFacts, EngineError> {
+        let reply = self.ask(Method::GET, &format!("{OWN_API}/images/{}/json", encoded(reference)), None).await?;
+        Ok(ImageFacts {
+            id: text(&reply, "/Id").to_owned(),
+            user: text(&reply, "/Config/User").to_owned(),
+            working_dir: text(&reply, "/Config/WorkingDir").to_owned(),
+            tags: reply
+                .pointer("/RepoTags")
+                .and_then(Value::as_array)
+                .map(|tags| tags.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+                .unwrap_or_default(),
+        })
+    }
+
+    /// Starts a container. "Already started" counts as success.
+    ///
+    /// # Errors
+    /// Every [`EngineError`].
+    pub async fn start(&self, id: &ContainerId) -> Result<(), EngineError> {
+        self.ask(Method::POST, &format!("{OWN_API}/containers/{id}/start"), None).await.map(drop)
+    }
+
+    /// Stops a container: its stop signal, then SIGKILL after the grace period.
+    ///
+    /// # Errors
+    /// Every [`EngineError`].
+    pub async fn stop(&self, id: &ContainerId, grace: Duration) -> Result<(), EngineError> {
+        let path = format!("{OWN_API}/containers/{id}/stop?t={}", grace.as_secs());
+        self.ask_within(Method::POST, &path, None, grace + QUESTION_TIME_MAX).await.map(drop)
+    }
+
+    /// Removes a container, running or not, with its anonymous volumes. Absent counts as removed.
+    ///
+    /// # Errors
+    /// Every other [`EngineError`].
+    pub async fn remove(&self, id: &ContainerId) -> Result<(), EngineError> {
+        match self.ask(Method::DELETE, &format!("{OWN_API}/containers/{id}?force=1&v=1"), None).await {
+            Err(error) if error.is_not_found() => Ok(()),
+            // 409 "removal already in progress": someone else is doing just that.
+            Err(EngineError::Refused { status: StatusCode::CONFLICT, .. }) => Ok(()),
+            other => other.map(drop),
+        }
+    }
+
+    /// Reads a path inside a container as a tar archive.
+    ///
+    /// # Errors
+    /// Every [`EngineError`].
+    pub async fn archive_of(&self, id: &ContainerId, path: &str) -> Result<Bytes, EngineError> {
+        let path = format!("{OWN_API}/containers/{id}/archive?path={}", encoded(path));
+        self.ask_raw(Method::GET, &path, Bytes::new(), "", QUESTION_TIME_MAX).await.map(|(_, bytes)| bytes)
+    }
+
+    /// Unpacks a tar archive at the root of a container.
+    ///
+    /// # Errors
+    /// Every [`EngineError`].
+    pub async fn unpack_at_root(&self, id: &ContainerId, tar: Bytes) -> Result<(), EngineError> {
+        let path = format!("{OWN_API}/containers/{id}/archive?path=%2F");
+        self.ask_raw(Method::PUT, &path, tar, "application/x-tar", QUESTION_TIME_MAX).await.map(drop)
+    }
+
+    /// The Engine's own API version, such as `1.41`, and its answer in full.
+    ///
+    /// # Errors
+    /// Every [`EngineError`].
+    pub async fn version(&self) -> Result<Value, EngineError> {
+        self.ask(Method::GET, "/version", None).await
+    }
+
+    /// What `docker info` answers.
+    ///
+    /// # Errors
+    /// Every [`EngineError`].
+    pub async fn info(&self) -> Result<Value, EngineError> {
+        self.ask(Method::GET, &format!("{OWN_API}/info"), None).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_tells_exit_codes() {
+        assert_eq!(exit_in_status("Exited (137) 3 seconds ago"), 137);
+        assert_eq!(exit_in_status("Up 3 seconds"), 0);
+    }
+}

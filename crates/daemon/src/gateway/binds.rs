@@ -1,0 +1,211 @@
+//! Bind mounts on their way from a path that a user names to a stage that the Engine is given.
+//!
+//! The path is fixed at create; what it leads to is pinned then, and again after a reboot, with the user's own rights.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ds01_domain::{ContainerId, Token};
+
+use super::http::Refusal;
+use super::Door;
+use crate::config::{Config, Root};
+use crate::deploy::account;
+use crate::identity::Caller;
+use crate::ledger::{Record, RecordedBind};
+use crate::staging::{self, BindRules, Credentials, IdMap, Missing, SUBGID, SUBUID, Stage, StageError, SubIds};
+
+/// The paths under which clients expect the Engine's socket: here they mean the door.
+const CLIENT_SOCKETS: [&str; 2] = ["/var/run/docker.sock", "/run/docker.sock"];
+
+/// A bind that is to be staged.
+#[derive(Debug, Clone)]
+pub(crate) struct Wanted {
+    pub(crate) slot: u32,
+    pub(crate) source: PathBuf,
+    pub(crate) read_only: bool,
+    /// Whether a missing source is made, as `-v` does.
+    pub(crate) create: bool,
+}
+
+/// What a person may bind, by the configuration.
+fn rules(config: &Config, admin: bool) -> BindRules {
+    let mut names: Vec<PathBuf> = CLIENT_SOCKETS.iter().map(PathBuf::from).collect();
+    names.push(config.paths.socket.clone());
+    let roots = if admin {
+        vec![PathBuf::from("/")]
+    } else {
+        let paths = config.binds.roots.iter().filter_map(|root| match root {
+            Root::Path(path) => Some(path.clone()),
+            Root::Home(_) => None,
+        });
+        paths.collect()
+    };
+    BindRules {
+        roots,
+        shares: config.binds.shares.iter().map(|share| share.path.clone()).collect(),
+        denied: vec![
+            config.paths.run.clone(),
+            config.paths.state.clone(),
+            config.paths.engine.parent().unwrap_or(Path::new("/nonexistent")).to_path_buf(),
+        ],
+        door: Some(staging::Door { names, socket: config.paths.socket.clone() }),
+    }
+}
+
+fn refused(error: StageError) -> Refusal {
+    match error {
+        StageError::CannotIdmap { path, file_system } => Refusal::bad(format!(
+            "{} lies on {file_system}, where DS01 cannot make files of the container yours; use a directory on a local \
+             disk, or ask an admin",
+            path.display()
+        )),
+        other => {
+            tracing::error!(error = %crate::Chain(&other), "a bind mount could not be staged");
+            Refusal::fault("a bind mount could not be prepared; tell an admin")
+        }
+    }
+}
+
+/// Stages binds for a create; on failure nothing of it stays mounted. Answers the sources as they were cleaned.
+pub(crate) async fn stage(
+    door: &Door,
+    token: &Token,
+    credentials: Credentials,
+    name: String,
+    admin: bool,
+    effective: (u32, u32),
+    wanted: Vec<Wanted>,
+) -> Result<Vec<RecordedBind>, Refusal> {
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rules = rules(&door.config(), admin);
+    let (stage, token) = (door.stage.clone(), token.clone());
+    tokio::task::spawn_blocking(move || {
+        let (subordinate, _) = SubIds::read(Path::new(SUBUID), Path::new(SUBGID), &name, credentials.uid);
+        let map = IdMap::for_user(Some(effective), &credentials, subordinate)
+            .map_err(|e| Refusal::bad(e.to_string()))?;
+        let mut recorded = Vec::new();
+        for bind in wanted {
+            match stage_one(&stage, &token, &credentials, &rules, &map, &bind) {
+                Ok(source) => recorded.push(RecordedBind {
+                    slot: bind.slot,
+                    source,
+                    read_only: bind.read_only,
+                    effective,
+                }),
+                Err(refusal) => {
+                    drop(stage.unmount(&token));
+                    return Err(refusal);
+                }
+            }
+        }
+        Ok(recorded)
+    })
+    .await
+    .map_err(|_| Refusal::fault("a bind mount could not be prepared; tell an admin"))?
+}
+
+fn stage_one(
+    stage: &Stage,
+    token: &Token,
+    credentials: &Credentials,
+    rules: &BindRules,
+    map: &IdMap,
+    bind: &Wanted,
+) -> Result<PathBuf, Refusal> {
+    let missing = if bind.create { Missing::Create } else { Missing::Refuse };
+    let pinned =
+        staging::pin(credentials, &bind.source, missing, rules).map_err(|e| Refusal::bad(e.to_string()))?;
+    stage.mount(token, bind.slot, &pinned, map, bind.read_only).map_err(refused)?;
+    Ok(pinned.path().to_path_buf())
+}
+
+/// Takes everything of a create off the stage.
+pub(crate) async fn unstage(door: &Arc<Door>, token: &Token) {
+    let (stage, key) = (door.stage.clone(), token.clone());
+    let result = tokio::task::spawn_blocking(move || stage.unmount(&key)).await;
+    if let Ok(Err(error)) = result {
+        tracing::warn!(error = %crate::Chain(&error), %token, "a stage could not be unmounted; it is tried again later");
+    }
+}
+
+/// Stages again what is missing, as after a reboot: with the owner's rights, as at create.
+pub(crate) async fn ensure_staged(door: &Arc<Door>, token: &Token, record: &Record) -> Result<(), Refusal> {
+    let missing: Vec<&RecordedBind> =
+        record.binds.iter().filter(|b| !door.stage.is_mounted(token, b.slot)).collect();
+    let Some(first) = missing.first() else { return Ok(()) };
+    let effective = first.effective;
+    let owner = door.identities.names().lookup(record.uid).await;
+    let account = owner.account().ok_or_else(|| {
+        Refusal::conflict("the owner of this container is not known to the system now; its files cannot be mounted")
+    })?;
+    let credentials = Credentials {
+        uid: record.uid,
+        gid: record.gid,
+        groups: account.groups.clone(),
+        home: account.home.clone(),
+    };
+    let admin = record.uid == 0;
+    let wanted = missing
+        .into_iter()
+        .map(|b| Wanted { slot: b.slot, source: b.source.clone(), read_only: b.read_only, create: false })
+        .collect();
+    let name = account.name.clone();
+    stage(door, token, credentials, name, admin, effective, wanted).await.map(drop)
+}
+
+/// The numeric user that a container's processes run as: `--user`, else the image's, a name looked up inside.
+///
+/// `None` where a name has to be looked up in a container that does not exist yet.
+pub(crate) fn numeric(user: &str) -> Option<(u32, u32)> {
+    if user.is_empty() {
+        return Some((0, 0));
+    }
+    let (uid, gid) = user.split_once(':').map_or((user, None), |(u, g)| (u, Some(g)));
+    let uid = if uid == "root" { 0 } else { uid.parse().ok()? };
+    let gid = match gid {
+        Some("root") => 0,
+        Some(gid) => gid.parse().ok()?,
+        None => uid,
+    };
+    Some((uid, gid))
+}
+
+/// Looks a user name up in a container's own account file.
+pub(crate) async fn looked_up(door: &Door, id: &ContainerId, user: &str) -> Result<(u32, u32), Refusal> {
+    let wanted = user.split(':').next().unwrap_or(user);
+    let archive = door.engine.archive_of(id, "/etc/passwd").await?;
+    let passwd = account::first_file(&archive).unwrap_or_default();
+    let text = String::from_utf8_lossy(&passwd);
+    text.lines()
+        .filter_map(|line| {
+            let mut fields = line.split(':');
+            let name = fields.next()?;
+            let uid: u32 = fields.nth(1)?.parse().ok()?;
+            let gid: u32 = fields.next()?.parse().ok()?;
+            (name == wanted).then_some((uid, gid))
+        })
+        .next()
+        .ok_or_else(|| Refusal::bad(format!("unable to find user {wanted}: no matching entries in passwd file")))
+}
+
+/// With whose rights a caller's files are opened.
+pub(crate) fn credentials(caller: &Caller) -> Credentials {
+    caller.credentials()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::numeric;
+
+    #[test]
+    fn users_by_number() {
+        assert_eq!(numeric(""), Some((0, 0)));
+        assert_eq!(numeric("root"), Some((0, 0)));
+        assert_eq!(numeric("1000"), Some((1000, 1000)));
+        assert_eq!(numeric("1000:100"), Some((1000, 100)));
+        assert_eq!(numeric("vscode"), None);
+    }
+}

@@ -1,0 +1,258 @@
+//! Containers that exist: looking at them, acting on them, putting them away.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use ds01_domain::{Event, RestartPolicy, Uid};
+use ds01_docker::present;
+use hyper::{Response, StatusCode};
+use serde_json::{Value, json};
+
+use super::forward;
+use super::http::{self, Body, Refusal};
+use super::own::{self, Own, Remembered};
+use super::Call;
+
+/// What follows an act that went through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum After {
+    Nothing,
+    /// Somebody looks at the container: it may hold units that it needs no more.
+    Look,
+}
+
+/// Lists the caller's containers as he made them.
+pub(super) async fn list(mut call: Call) -> Result<Response<Body>, Refusal> {
+    if !call.caller.admin {
+        // The Engine's own filter keeps the reply small; what may be seen is decided below, from our own books.
+        let mut filters = call.route.query.filters().clone();
+        filters.add("label", format!("{}={}", super::create::OWNER_LABEL, call.caller.uid));
+        call.route.query.set_filters(filters);
+    }
+    let target = call.route.upstream_target(call.upstream_version().await?, None);
+    let (_, reply) = forward::read_json(forward::bare(&call, &target).await?).await?;
+    let (uid, admin) = (Uid(call.caller.uid), call.caller.admin);
+    let tokens: HashMap<String, Option<ds01_domain::Token>> = call
+        .door
+        .coordinator
+        .read(move |state, _, _| {
+            let seen = state.containers().filter(|c| c.exists() && (admin || c.spec.owner == uid));
+            seen.map(|c| (c.id.to_string(), c.token.clone())).collect()
+        })
+        .await?;
+    let listed = reply.as_array().map(Vec::as_slice).unwrap_or_default();
+    let wanted: Vec<_> = listed
+        .iter()
+        .filter_map(|entry| entry.get("Id").and_then(Value::as_str))
+        .filter_map(|id| tokens.get(id).cloned().flatten())
+        .collect();
+    let records = call.door.records.of(&call.door, wanted).await?;
+    let original = |id: &str| {
+        let token = tokens.get(id)?.as_ref()?;
+        records.get(token).map(|r| &r.original)
+    };
+    let shown = present::container_list(reply, |id| admin || tokens.contains_key(id), original)?;
+    Ok(http::json(StatusCode::OK, &shown))
+}
+
+/// Shows one container as its owner made it.
+pub(super) async fn inspect(call: Call) -> Result<Response<Body>, Refusal> {
+    let own = call.own_container().await?;
+    let target = call.route.upstream_target(call.upstream_version().await?, Some(&own.object()?));
+    let (status, reply) = forward::read_json(forward::bare(&call, &target).await?).await?;
+    let record = call.door.records.one(&call.door, own.token()).await?;
+    let original = own.token().map(|_| &record.original);
+    Ok(http::json(status, &present::container_inspect(reply, original)?))
+}
+
+/// Sends an act on an own container on with its full id; replies stream.
+pub(super) async fn act(call: Call, after: After) -> Result<Response<Body>, Refusal> {
+    let own = call.own_container().await?;
+    let target = call.route.upstream_target(call.upstream_version().await?, Some(&own.object()?));
+    // A connection of its own: logs, stats and wait may be left at any time.
+    let request = forward::upstream_request(&call, &target, http::empty())?;
+    let response = call.door.engine.send(request).await?;
+    if after == After::Look {
+        call.door.looks.at(&own.id);
+    }
+    Ok(forward::reply(response))
+}
+
+/// Runs the rest of a call where a client that hangs up cannot stop it half-way.
+pub(super) async fn to_the_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Refusal>> + Send + 'static,
+) -> Result<T, Refusal> {
+    match tokio::spawn(work).await {
+        Ok(result) => result,
+        Err(error) => {
+            tracing::error!(%error, "a request's task failed");
+            Err(Refusal::fault("DS01 met a fault of its own; tell an admin what you did"))
+        }
+    }
+}
+
+/// Stops or kills an own container. One that waits in the line leaves it.
+pub(super) async fn stop(call: Call) -> Result<Response<Body>, Refusal> {
+    let own = call.own_container().await?;
+    if call.door.coordinator.cancel_wait(&own.id).await? {
+        return Ok(http::status(StatusCode::NO_CONTENT));
+    }
+    // Told before it is done: an exit that follows was asked for, and is no reason to restart.
+    if own.container.is_some() && ends_the_container(&call) {
+        let at = call.door.coordinator.now().await?;
+        call.door.coordinator.try_record(vec![Event::StopAsked { container: own.id.clone(), at }]).await;
+    }
+    let target = call.route.upstream_target(call.upstream_version().await?, Some(&own.object()?));
+    let request = forward::upstream_request(&call, &target, http::empty())?;
+    let response = call.door.engine.send(request).await?;
+    call.door.looks.at(&own.id);
+    Ok(forward::reply(response))
+}
+
+/// Whether the request asks for the container's end: every stop does, and every kill but a mere signal.
+fn ends_the_container(call: &Call) -> bool {
+    if call.route.op == ds01_docker::route::Op::ContainerStop {
+        return true;
+    }
+    let signal = call.route.query.text("signal").unwrap_or("KILL").to_ascii_uppercase();
+    matches!(signal.trim_start_matches("SIG"), "" | "KILL" | "TERM" | "INT" | "QUIT" | "9" | "15" | "2" | "3")
+}
+
+/// Removes an own container; one that waits leaves the line first.
+pub(super) async fn delete(call: Call) -> Result<Response<Body>, Refusal> {
+    let own = call.own_container().await?;
+    call.door.coordinator.cancel_wait(&own.id).await?;
+    let target = call.route.upstream_target(call.upstream_version().await?, Some(&own.object()?));
+    let request = forward::upstream_request(&call, &target, http::empty())?;
+    let door = call.door.clone();
+    to_the_end(async move {
+        let response = door.engine.send(request).await?;
+        if response.status().is_success() {
+            forget(&door, &own).await;
+        }
+        Ok(forward::reply(response))
+    })
+    .await
+}
+
+/// Writes that a container is gone, and clears what stood for it on the host.
+pub(crate) async fn forget(door: &super::Door, own: &Own) {
+    door.looks.gone(&own.id);
+    if let Some(token) = own.token() {
+        if let Err(error) = door.stages.unmount(token).await {
+            tracing::warn!(error = %crate::Chain(&error), %token, "a stage could not be unmounted; it is tried again later");
+        }
+        door.records.forget(token);
+    }
+}
+
+/// Removes the caller's stopped containers, one by one, as `docker container prune` shows it.
+pub(super) async fn prune(call: Call) -> Result<Response<Body>, Refusal> {
+    let version = call.upstream_version().await?;
+    let mut filters = call.route.query.filters().clone();
+    filters.add("status", "exited");
+    filters.add("status", "created");
+    filters.add("status", "dead");
+    let mut list = ds01_docker::route::find("GET", &format!("/v{version}/containers/json?all=1"))?;
+    if !call.caller.admin {
+        filters.add("label", format!("{}={}", super::create::OWNER_LABEL, call.caller.uid));
+    }
+    let until = filters.remove("until");
+    if !until.is_empty() {
+        return Err(Refusal::bad("prune with an `until` filter is not served by DS01; use a label filter, or none"));
+    }
+    list.query.set_filters(filters);
+    let reply = call.door.engine.ask(hyper::Method::GET, &list.upstream_target(version, None), None).await?;
+    let visible = own::visible_ids(&call.door, &call.caller).await?;
+    let mut deleted = Vec::new();
+    for id in reply.as_array().into_iter().flatten().filter_map(|e| e.get("Id").and_then(Value::as_str)) {
+        if visible.as_ref().is_some_and(|ids| !ids.contains(id)) {
+            continue;
+        }
+        let Ok(own) = own::find_own(&call.door, &call.caller, id).await else { continue };
+        if call.door.coordinator.is_starting(&own.id).await? {
+            continue;
+        }
+        let path = format!("/v{version}/containers/{id}");
+        if call.door.engine.ask(hyper::Method::DELETE, &path, None).await.is_ok() {
+            forget(&call.door, &own).await;
+            deleted.push(id.to_owned());
+        }
+    }
+    Ok(http::json(StatusCode::OK, &json!({ "ContainersDeleted": deleted, "SpaceReclaimed": 0 })))
+}
+
+/// Renames an own container.
+pub(super) async fn rename(call: Call) -> Result<Response<Body>, Refusal> {
+    let own = call.own_container().await?;
+    let name = call
+        .route
+        .query
+        .chosen_name()
+        .ok_or_else(|| Refusal::bad("a new name is needed: docker rename OLD NEW"))?;
+    super::create::judge_name(&call.caller, name.as_str())?;
+    let target = call.route.upstream_target(call.upstream_version().await?, Some(&own.object()?));
+    let request = forward::upstream_request(&call, &target, http::empty())?;
+    let door = call.door.clone();
+    to_the_end(async move {
+        let response = door.engine.send(request).await?;
+        if response.status().is_success() && own.container.is_some() {
+            door.coordinator
+                .try_record(vec![Event::Renamed { container: own.id, name: name.as_str().to_owned() }])
+                .await;
+        }
+        if response.status() == StatusCode::CONFLICT {
+            return Err(super::create::name_in_use(name.as_str()));
+        }
+        Ok(forward::reply(response))
+    })
+    .await
+}
+
+/// Changes limits of an own container, within the group's; a GPU container's restart policy stays ours.
+pub(super) async fn update(mut call: Call) -> Result<Response<Body>, Refusal> {
+    let own = call.own_container().await?;
+    let body = call.json_body().await?;
+    let judged = ds01_docker::body::update::judge(&body, &call.rules())?;
+    let target = call.route.upstream_target(call.upstream_version().await?, Some(&own.object()?));
+    let gpu = own.holds_want();
+    let asked = judged.restart();
+    let warnings = judged.warnings().to_vec();
+    let sent = judged.into_body(gpu);
+    let (status, reply) = forward::read_json(forward::with_json(&call, &target, sent).await?).await?;
+    if gpu && let Some(policy) = asked {
+        let restart = super::create::restart_of(policy);
+        call.door.coordinator.record(vec![Event::RestartChanged { container: own.id.clone(), restart }]).await?;
+        remember_restart(&call, &own, restart).await?;
+    }
+    Ok(http::json(status, &present::with_warnings(reply, warnings)?))
+}
+
+async fn remember_restart(call: &Call, own: &Own, restart: RestartPolicy) -> Result<(), Refusal> {
+    let Some(token) = own.token().cloned() else { return Ok(()) };
+    let remembered: Arc<Remembered> = call.door.records.one(&call.door, Some(&token)).await?;
+    let mut original = remembered.original.clone();
+    original.remember("RestartPolicy", restart_shown(restart));
+    let mut record = remembered.record.clone();
+    record.original = serde_json::to_value(&original).unwrap_or_default();
+    let kept = record.clone();
+    let key = token.clone();
+    call.door
+        .coordinator
+        .ledger(move |ledger| ledger.keep_record(&key, &kept))
+        .await?
+        .map_err(crate::coordinator::Fault::from)?;
+    call.door.records.put(token, record);
+    Ok(())
+}
+
+/// A restart policy as Docker shows it.
+fn restart_shown(restart: RestartPolicy) -> Value {
+    let (name, count) = match restart {
+        RestartPolicy::No => ("no", 0),
+        RestartPolicy::Always => ("always", 0),
+        RestartPolicy::UnlessStopped => ("unless-stopped", 0),
+        RestartPolicy::OnFailure { max } => ("on-failure", max),
+    };
+    json!({ "Name": name, "MaximumRetryCount": count })
+}

@@ -1,0 +1,397 @@
+//! Creating a container: judged, resolved, planned in the ledger, staged, forwarded, and remembered before the reply.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ds01_docker::body::{self, JudgedCreate, KindHint, Restart, Rules};
+use ds01_docker::gpu::{GpuAsk, GpuId};
+use ds01_domain::{
+    Ask, ContainerId, Denial, Event, Kind, Person, RestartPolicy, Selector, Spec, Token, Uid, Want,
+};
+use hyper::{Method, Response, StatusCode};
+use serde_json::Value;
+
+use super::containers::to_the_end;
+use super::http::{self, Body, Refusal};
+use super::{Call, Door, binds, images, networks, own, volumes};
+use crate::coordinator::Planned;
+use crate::engine::{EngineError, ImageFacts};
+use crate::identity::Caller;
+use crate::ledger::Record;
+use crate::words;
+
+pub(crate) use binds::ensure_staged;
+
+/// The label by which the Engine's own filters find a user's containers; ours decide.
+pub(crate) const OWNER_LABEL: &str = "ds01.owner";
+/// The internal label by which a create whose answer was lost is found again.
+pub(crate) const TOKEN_LABEL: &str = crate::engine::TOKEN_LABEL;
+
+/// A container to be made, whoever asked in whatever dialect.
+pub(crate) struct Making {
+    pub(crate) caller: Arc<Caller>,
+    pub(crate) person: Person,
+    pub(crate) rules: Rules,
+    pub(crate) name: Option<String>,
+    pub(crate) judged: JudgedCreate,
+    /// The create path upstream with its query, without a name.
+    pub(crate) target: String,
+    /// `Some` for `container deploy`.
+    pub(crate) deploy: Option<DeployFacts>,
+}
+
+/// What only `container deploy` knows of its container.
+#[derive(Debug, Clone)]
+pub(crate) struct DeployFacts {
+    pub(crate) project: String,
+    pub(crate) workspace: std::path::PathBuf,
+}
+
+/// A container that was made.
+#[derive(Debug)]
+pub(crate) struct Made {
+    pub(crate) id: ContainerId,
+    pub(crate) status: StatusCode,
+    pub(crate) reply: Value,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Why a container was not made.
+#[derive(Debug)]
+pub(crate) enum MakeRefusal {
+    /// The rules say no.
+    Denied(Box<Denial>),
+    /// Everything else.
+    Other(Refusal),
+}
+
+impl From<Refusal> for MakeRefusal {
+    fn from(refusal: Refusal) -> Self {
+        Self::Other(refusal)
+    }
+}
+
+impl From<MakeRefusal> for Refusal {
+    fn from(refusal: MakeRefusal) -> Self {
+        match refusal {
+            MakeRefusal::Denied(denial) => Self::conflict(words::denial(&denial)),
+            MakeRefusal::Other(refusal) => refusal,
+        }
+    }
+}
+
+/// `POST /containers/create`.
+pub(super) async fn create(mut call: Call) -> Result<Response<Body>, Refusal> {
+    let bytes = call.json_body().await?;
+    let rules = call.rules();
+    let mut judged = body::judge_create(&bytes, &rules)?;
+    let name = call.route.query.chosen_name();
+    if let Some(name) = &name {
+        judge_name(&call.caller, name.as_str())?;
+    }
+    for network in judged.networks().to_vec() {
+        let resolved = networks::resolve(&call, &network).await?;
+        judged.set_network(&network, &resolved);
+    }
+    for asked in judged.containers().to_vec() {
+        let own = own::find_own(&call.door, &call.caller, &asked.name).await?;
+        judged.set_container(asked.slot, own.id.as_str());
+    }
+    call.route.query.remove("name");
+    let target = call.route.upstream_target(call.upstream_version().await?, None);
+    let making = Making {
+        caller: call.caller.clone(),
+        person: call.person(),
+        rules,
+        name: name.map(|n| n.as_str().to_owned()),
+        judged,
+        target,
+        deploy: None,
+    };
+    let made = make(&call.door, making).await?;
+    let shown = ds01_docker::present::with_warnings(made.reply, made.warnings)?;
+    Ok(http::json(made.status, &shown))
+}
+
+/// Names with `._.` in them belong to the user whose name follows.
+pub(super) fn judge_name(caller: &Caller, name: &str) -> Result<(), Refusal> {
+    let foreign = ds01_api::names::split_container(name)
+        .is_some_and(|(_, user)| user != ds01_api::names::user_part(&caller.name));
+    if foreign && !caller.admin {
+        return Err(Refusal::bad(format!(
+            "the name {name} is of the form PROJECT._.USER with another's user name; choose another"
+        )));
+    }
+    Ok(())
+}
+
+/// Docker's words for a name that is taken, without the id of the container that has it: it may be another's.
+pub(super) fn name_in_use(name: &str) -> Refusal {
+    Refusal::conflict(format!(
+        "Conflict. The container name \"/{name}\" is already in use. You have to remove (or rename) that container to \
+         be able to reuse that name, or choose another."
+    ))
+}
+
+/// A restart policy as the rules know it.
+pub(super) fn restart_of(restart: Restart) -> RestartPolicy {
+    match restart {
+        Restart::No => RestartPolicy::No,
+        Restart::Always => RestartPolicy::Always,
+        Restart::UnlessStopped => RestartPolicy::UnlessStopped,
+        Restart::OnFailure { max } => RestartPolicy::OnFailure { max },
+    }
+}
+
+/// A GPU ask in any dialect as a want.
+fn want_of(ask: &GpuAsk) -> Want {
+    if ask.ids.is_empty() {
+        return Want::count(ask.units());
+    }
+    let selectors = ask.ids.iter().map(|id| match id {
+        GpuId::Index(index) => Selector::Index(*index),
+        GpuId::Slice(card, ordinal) => Selector::Slice(*card, *ordinal),
+        GpuId::Uuid(uuid) => Selector::Uuid(uuid.clone()),
+    });
+    Want { ask: Ask::Named(selectors.collect()), ..Want::count(1) }
+}
+
+fn kind_of(judged: &JudgedCreate, deploy: bool) -> Kind {
+    if deploy {
+        return Kind::Ds01;
+    }
+    match judged.kind_hint() {
+        KindHint::DevContainer { .. } => Kind::DevContainer,
+        KindHint::Compose { .. } => Kind::Compose,
+        KindHint::Docker => Kind::Docker,
+    }
+}
+
+/// Makes a container. Once it is planned in the ledger, a client that hangs up changes nothing any more.
+pub(crate) async fn make(door: &Arc<Door>, mut making: Making) -> Result<Made, MakeRefusal> {
+    let image_name = making.judged.image().to_owned();
+    let image = match images::visible(door, &making.caller, &image_name).await {
+        Err(refusal) if refusal.status == StatusCode::NOT_FOUND => {
+            return Err(Refusal::new(StatusCode::NOT_FOUND, format!("No such image: {image_name}")).into());
+        }
+        other => other?,
+    };
+    for other in making.judged.images().to_vec() {
+        images::visible(door, &making.caller, &other).await?;
+    }
+    for volume in making.judged.volumes().to_vec() {
+        if let Some(name) = &volume.name {
+            volumes::claim(door, making.caller.uid, making.caller.admin, name).await?;
+        }
+    }
+    let token = crate::random_token();
+    making.judged.set_label(OWNER_LABEL, &making.caller.uid.to_string());
+    making.judged.set_label(TOKEN_LABEL, token.as_str());
+    let door = door.clone();
+    match tokio::spawn(async move { planned(&door, making, token, image).await }).await {
+        Ok(result) => result,
+        Err(error) => {
+            tracing::error!(%error, "a create's task failed");
+            Err(Refusal::fault("DS01 met a fault of its own; tell an admin what you did").into())
+        }
+    }
+}
+
+/// The part that runs to its end: permit, stage, forward, remember.
+async fn planned(
+    door: &Arc<Door>,
+    mut making: Making,
+    token: Token,
+    image: ImageFacts,
+) -> Result<Made, MakeRefusal> {
+    let user = making.judged.user().map_or(image.user.clone(), str::to_owned);
+    // A name is looked up once there is a container to look into; until then root stands for it.
+    let effective = binds::numeric(&user);
+    let want = making.judged.gpu().map(want_of);
+    let spec = Spec {
+        owner: Uid(making.caller.uid),
+        owner_name: making.caller.name.clone(),
+        name: making.name.clone().unwrap_or_default(),
+        kind: kind_of(&making.judged, making.deploy.is_some()),
+        want,
+        restart: restart_of(making.judged.restart()),
+        auto_remove: making.judged.auto_remove(),
+    };
+    let record = Record {
+        tty: making.judged.tty(),
+        volumes: making.judged.volumes().iter().filter_map(|v| v.name.clone()).collect(),
+        uid: making.caller.uid,
+        gid: making.caller.gid,
+        project: making.deploy.as_ref().map(|d| d.project.clone()),
+        workspace: making.deploy.as_ref().map(|d| d.workspace.clone()),
+        image: making.judged.image().to_owned(),
+        ..Record::default()
+    };
+    let at = door.coordinator.now().await.map_err(Refusal::from)?;
+    let gpu = spec.want.is_some();
+    let event = Event::CreatePlanned { token: token.clone(), spec, at };
+    let plan = Planned { person: making.person.clone(), event, record: record.clone() };
+    if let Err(denial) = door.coordinator.plan_create(plan).await.map_err(Refusal::from)? {
+        return Err(MakeRefusal::Denied(Box::new(denial)));
+    }
+    making.judged.set_gpu(gpu.then_some(making.rules.gpu_runtime.as_str()));
+    match forward(door, &mut making, &token, effective.unwrap_or((0, 0)), record).await {
+        Ok((id, status, reply, record)) => {
+            let made = Made { id, status, reply, warnings: making.judged.warnings().to_vec() };
+            if effective.is_none() && !record.binds.is_empty() {
+                restage_for(door, &making, &token, &made.id, &user, record).await?;
+            }
+            Ok(made)
+        }
+        Err(refusal) => Err(refusal.into()),
+    }
+}
+
+async fn abandon(door: &Arc<Door>, token: &Token) {
+    binds::unstage(door, token).await;
+    door.coordinator.try_record(vec![Event::CreateAbandoned { token: token.clone() }]).await;
+    door.records.forget(token);
+}
+
+/// Stages the binds and sends the create; whatever fails is undone, unless nobody knows whether it worked.
+async fn forward(
+    door: &Arc<Door>,
+    making: &mut Making,
+    token: &Token,
+    effective: (u32, u32),
+    mut record: Record,
+) -> Result<(ContainerId, StatusCode, Value, Record), Refusal> {
+    let wanted = making.judged.binds().iter().map(|b| binds::Wanted {
+        slot: slot_number(b.slot),
+        source: b.source.clone().into(),
+        read_only: b.read_only,
+        create: b.create_source,
+    });
+    let wanted: Vec<_> = wanted.collect();
+    let staged = binds::stage(
+        door,
+        token,
+        binds::credentials(&making.caller),
+        making.caller.name.clone(),
+        making.caller.admin,
+        effective,
+        wanted,
+    )
+    .await;
+    record.binds = match staged {
+        Ok(binds) => binds,
+        Err(refusal) => {
+            abandon(door, token).await;
+            return Err(refusal);
+        }
+    };
+    for slot in making.judged.binds().iter().map(|b| b.slot).collect::<Vec<_>>() {
+        making.judged.set_bind(slot, &door.stage.path(token, slot_number(slot)).display().to_string());
+    }
+    record.original = serde_json::to_value(making.judged.original()).unwrap_or_default();
+    let answer = match making.judged.into_body() {
+        Ok(body) => send(door, making, body).await,
+        Err(unresolved) => {
+            tracing::error!(error = %unresolved, "a create body was sent on unresolved");
+            Err(Refusal::fault("DS01 met a fault of its own; tell an admin what you did"))
+        }
+    };
+    match answer {
+        Ok((status, reply)) => {
+            let id = reply
+                .get("Id")
+                .and_then(Value::as_str)
+                .and_then(ContainerId::new)
+                .ok_or_else(|| Refusal::new(StatusCode::BAD_GATEWAY, "the Docker Engine gave no container id"))?;
+            remember(door, token, &id, making.name.is_some(), &record).await?;
+            Ok((id, status, reply, record))
+        }
+        // Nobody knows: the enforcer looks for the token and settles it.
+        Err(refusal) if refusal.status == StatusCode::BAD_GATEWAY => Err(refusal),
+        Err(refusal) => {
+            abandon(door, token).await;
+            let taken = refusal.status == StatusCode::CONFLICT && refusal.message.contains("already in use");
+            Err(match &making.name {
+                Some(name) if taken => name_in_use(name),
+                _ => refusal,
+            })
+        }
+    }
+}
+
+fn slot_number(slot: usize) -> u32 {
+    u32::try_from(slot).unwrap_or(u32::MAX)
+}
+
+async fn send(door: &Arc<Door>, making: &Making, body: Vec<u8>) -> Result<(StatusCode, Value), Refusal> {
+    let mut target = making.target.clone();
+    if let Some(name) = &making.name {
+        target.push(if target.contains('?') { '&' } else { '?' });
+        target.push_str(&format!("name={name}"));
+    }
+    let deadline = crate::engine::QUESTION_TIME_MAX;
+    let (status, bytes) =
+        door.engine.ask_raw(Method::POST, &target, Bytes::from(body), "application/json", deadline).await?;
+    let reply = serde_json::from_slice(&bytes)
+        .map_err(|_| Refusal::from(EngineError::Rubbish { what: "a create".to_owned() }))?;
+    Ok((status, reply))
+}
+
+/// Writes that a container exists, before the client hears of it.
+async fn remember(
+    door: &Arc<Door>,
+    token: &Token,
+    id: &ContainerId,
+    named: bool,
+    record: &Record,
+) -> Result<(), Refusal> {
+    let at = door.coordinator.now().await?;
+    let mut events = vec![Event::Created { token: token.clone(), container: id.clone(), at }];
+    if !named && let Ok(look) = door.engine.look(id).await {
+        events.push(Event::Renamed { container: id.clone(), name: look.name });
+    }
+    let (key, kept) = (token.clone(), record.clone());
+    door.coordinator
+        .ledger(move |ledger| ledger.keep_record(&key, &kept))
+        .await?
+        .map_err(crate::coordinator::Fault::from)?;
+    door.coordinator.record(events).await?;
+    door.records.put(token.clone(), record.clone());
+    Ok(())
+}
+
+/// Stages the binds again for a user that was known by name only: his files are the caller's, not root's.
+async fn restage_for(
+    door: &Arc<Door>,
+    making: &Making,
+    token: &Token,
+    id: &ContainerId,
+    user: &str,
+    mut record: Record,
+) -> Result<(), Refusal> {
+    let effective = match binds::looked_up(door, id, user).await {
+        Ok(effective) => effective,
+        // The Engine will say the same at start, in its own words.
+        Err(_) => return Ok(()),
+    };
+    let wanted = record
+        .binds
+        .iter()
+        .map(|b| binds::Wanted { slot: b.slot, source: b.source.clone(), read_only: b.read_only, create: false });
+    let wanted: Vec<_> = wanted.collect();
+    binds::unstage(door, token).await;
+    let (credentials, name) = (binds::credentials(&making.caller), making.caller.name.clone());
+    record.binds = binds::stage(door, token, credentials, name, making.caller.admin, effective, wanted).await?;
+    let (key, kept) = (token.clone(), record.clone());
+    door.coordinator
+        .ledger(move |ledger| ledger.keep_record(&key, &kept))
+        .await?
+        .map_err(crate::coordinator::Fault::from)?;
+    door.records.put(token.clone(), record);
+    Ok(())
+}
+
+/// Runs a create of the daemon's own to its end.
+pub(crate) async fn make_to_the_end(door: Arc<Door>, making: Making) -> Result<Made, Refusal> {
+    to_the_end(async move { make(&door, making).await.map_err(Refusal::from) }).await
+}

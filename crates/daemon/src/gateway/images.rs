@@ -1,0 +1,287 @@
+//! Images: whose tag is it, who may see it, who may move it.
+//!
+//! A tag belongs to whoever made it first through the door; tags in another user's namespace (`ds01-<user>/…`) are
+//! his. What nobody owns is shared: everybody may use it, nobody but an admin may change it.
+
+use std::collections::HashMap;
+
+use ds01_docker::query::images::{ImageSource, names, source, tag_target};
+use ds01_docker::reference::ImageRef;
+use ds01_docker::{body, present};
+use hyper::{Method, Response, StatusCode};
+use serde_json::Value;
+
+use super::http::{self, Body, Refusal};
+use super::{Call, Door, forward};
+use crate::coordinator::Fault;
+use crate::identity::Caller;
+use crate::ledger::ObjectKind;
+
+/// Which image tags a caller sees and owns.
+pub(crate) struct Sight {
+    owners: HashMap<String, u32>,
+    uid: u32,
+    admin: bool,
+    namespace: String,
+}
+
+impl Sight {
+    /// Reads the owners.
+    pub(crate) async fn of(door: &Door, caller: &Caller) -> Result<Self, Refusal> {
+        let owned = door.coordinator.ledger(|ledger| ledger.owned(ObjectKind::Tag)).await?.map_err(Fault::from)?;
+        Ok(Self {
+            owners: owned.into_iter().map(|o| (o.name, o.uid)).collect(),
+            uid: caller.uid,
+            admin: caller.admin,
+            namespace: format!("{}/", ds01_api::names::image_namespace(&caller.name)),
+        })
+    }
+
+    /// Whether the caller may use a tag, given as `repository:tag`.
+    pub(crate) fn sees(&self, tag: &str) -> bool {
+        if self.admin || tag == "<none>:<none>" {
+            return self.admin;
+        }
+        match self.owners.get(tag) {
+            Some(uid) => *uid == self.uid,
+            None => !tag.starts_with("ds01-") || tag.starts_with(&self.namespace),
+        }
+    }
+
+    /// Whether the caller may make, move or remove a tag.
+    fn may_change(&self, tag: &str, exists: bool) -> bool {
+        if self.admin {
+            return true;
+        }
+        match self.owners.get(tag) {
+            Some(uid) => *uid == self.uid,
+            None if tag.starts_with(&self.namespace) => true,
+            None => !exists && !tag.starts_with("ds01-"),
+        }
+    }
+}
+
+/// The tag that a reference means, `repository:tag`; a digest or an id means none.
+fn tagged(image: &ImageRef) -> Option<String> {
+    image.familiar_tagged()
+}
+
+fn absent(name: &str) -> Refusal {
+    Refusal::new(StatusCode::NOT_FOUND, format!("No such image: {name}"))
+}
+
+/// Makes sure that the caller may use an image; answers what the door must know of it.
+pub(crate) async fn visible(
+    door: &Door,
+    caller: &Caller,
+    reference: &str,
+) -> Result<crate::engine::ImageFacts, Refusal> {
+    let facts = match door.engine.image(reference).await {
+        Ok(facts) => facts,
+        Err(error) if error.is_not_found() => return Err(absent(reference)),
+        Err(error) => return Err(error.into()),
+    };
+    let sight = Sight::of(door, caller).await?;
+    let by_tag = ImageRef::parse(reference).ok().and_then(|r| tagged(&r));
+    let seen = match by_tag {
+        // The name itself is what is judged; another's tag is not seen although its image may be.
+        Some(tag) if facts.tags.contains(&tag) => sight.sees(&tag),
+        // By id or digest: an image without tags is a build's own result, known only to whoever was told its id.
+        _ => sight.admin || facts.tags.is_empty() || facts.tags.iter().any(|t| sight.sees(t)),
+    };
+    if seen { Ok(facts) } else { Err(absent(reference)) }
+}
+
+/// Claims a tag before the Engine makes or moves it.
+pub(super) async fn claim(call: &Call, image: &ImageRef) -> Result<(), Refusal> {
+    let Some(tag) = tagged(image) else { return Ok(()) };
+    let exists = match call.door.engine.image(&tag).await {
+        Ok(_) => true,
+        Err(error) if error.is_not_found() => false,
+        Err(error) => return Err(error.into()),
+    };
+    if !Sight::of(&call.door, &call.caller).await?.may_change(&tag, exists) {
+        return Err(Refusal::forbidden(format!(
+            "the image tag {tag} is not yours to change; use one of your own, such as {}/{}",
+            ds01_api::names::image_namespace(&call.caller.name),
+            image.path().rsplit('/').next().unwrap_or("image"),
+        )));
+    }
+    if call.caller.admin {
+        return Ok(());
+    }
+    let (key, uid) = (tag.clone(), call.caller.uid);
+    let owner = call.door.coordinator.ledger(move |l| l.own(ObjectKind::Tag, &key, uid)).await?.map_err(Fault::from)?;
+    if owner == uid { Ok(()) } else { Err(Refusal::forbidden(format!("the image tag {tag} was just taken"))) }
+}
+
+/// `GET /images/json`.
+pub(super) async fn list(call: Call) -> Result<Response<Body>, Refusal> {
+    let target = call.route.upstream_target(call.upstream_version().await?, None);
+    let (status, reply) = forward::read_json(forward::bare(&call, &target).await?).await?;
+    if call.caller.admin {
+        return Ok(http::json(status, &reply));
+    }
+    let sight = Sight::of(&call.door, &call.caller).await?;
+    Ok(http::json(status, &present::image_list(reply, |tag| sight.sees(tag), |_| false)?))
+}
+
+/// Inspect, history, export: of images that the caller sees.
+pub(super) async fn look(call: Call) -> Result<Response<Body>, Refusal> {
+    let name = call.route.image().ok_or_else(|| Refusal::fault("the route names no image"))?.as_str().to_owned();
+    visible(&call.door, &call.caller, &name).await?;
+    let target = call.route.upstream_target(call.upstream_version().await?, None);
+    if call.route.op != ds01_docker::route::Op::ImageInspect {
+        let request = forward::upstream_request(&call, &target, http::empty())?;
+        return Ok(forward::reply(call.door.engine.send(request).await?));
+    }
+    let (status, reply) = forward::read_json(forward::bare(&call, &target).await?).await?;
+    let sight = Sight::of(&call.door, &call.caller).await?;
+    Ok(http::json(status, &present::image_inspect(reply, |tag| sight.sees(tag))?))
+}
+
+/// `GET /images/get?names=…`.
+pub(super) async fn export(call: Call) -> Result<Response<Body>, Refusal> {
+    for image in names(&call.route.query).map_err(|e| Refusal::bad(e.to_string()))? {
+        visible(&call.door, &call.caller, image.as_str()).await?;
+    }
+    let target = call.route.upstream_target(call.upstream_version().await?, None);
+    let request = forward::upstream_request(&call, &target, http::empty())?;
+    Ok(forward::reply(call.door.engine.send(request).await?))
+}
+
+/// `POST /images/create`: a pull, or an import from the client.
+pub(super) async fn create(call: Call) -> Result<Response<Body>, Refusal> {
+    let target = call.route.upstream_target(call.upstream_version().await?, None);
+    match source(&call.route.query).map_err(|e| Refusal::bad(e.to_string()))? {
+        ImageSource::Pull { image, .. } => {
+            // A pull of a tag that is there renews it: for shared tags that is the admin's to do.
+            claim_pull(&call, &image).await?;
+            let request = forward::upstream_request(&call, &target, http::empty())?;
+            Ok(forward::reply(call.door.engine.send(request).await?))
+        }
+        ImageSource::Import { target: tag } => {
+            if let Some(tag) = tag {
+                claim(&call, &tag).await?;
+            }
+            forward::stream(call, &target).await
+        }
+    }
+}
+
+/// A pull makes a shared tag where there was none; over somebody's own tag it is refused.
+async fn claim_pull(call: &Call, image: &ImageRef) -> Result<(), Refusal> {
+    let Some(tag) = tagged(image) else { return Ok(()) };
+    let sight = Sight::of(&call.door, &call.caller).await?;
+    if sight.sees(&tag) { Ok(()) } else { Err(Refusal::forbidden(format!("the image tag {tag} is another user's"))) }
+}
+
+/// `POST /images/{name}/tag`.
+pub(super) async fn tag(call: Call) -> Result<Response<Body>, Refusal> {
+    let name = call.route.image().ok_or_else(|| Refusal::fault("the route names no image"))?.as_str().to_owned();
+    visible(&call.door, &call.caller, &name).await?;
+    let wanted = tag_target(&call.route.query)
+        .map_err(|e| Refusal::bad(e.to_string()))?
+        .ok_or_else(|| Refusal::bad("a new tag is needed: docker tag IMAGE NEW[:TAG]"))?;
+    claim(&call, &wanted).await?;
+    let target = call.route.upstream_target(call.upstream_version().await?, None);
+    Ok(forward::reply(forward::bare(&call, &target).await?))
+}
+
+/// `DELETE /images/{name}`: by an own tag; by id only where every tag is the caller's.
+pub(super) async fn delete(call: Call) -> Result<Response<Body>, Refusal> {
+    let image = call.route.image().ok_or_else(|| Refusal::fault("the route names no image"))?.clone();
+    let facts = visible(&call.door, &call.caller, image.as_str()).await?;
+    let sight = Sight::of(&call.door, &call.caller).await?;
+    let tag = tagged(&image).filter(|t| facts.tags.contains(t));
+    let own = match &tag {
+        Some(tag) => sight.may_change(tag, true),
+        None => sight.admin || (!facts.tags.is_empty() && facts.tags.iter().all(|t| sight.may_change(t, true))),
+    };
+    if !own {
+        return Err(Refusal::forbidden(format!(
+            "the image {} is shared: everybody may use it, only an admin removes it",
+            image.as_str()
+        )));
+    }
+    let target = call.route.upstream_target(call.upstream_version().await?, None);
+    let request = forward::upstream_request(&call, &target, http::empty())?;
+    let door = call.door.clone();
+    super::containers::to_the_end(async move {
+        let response = door.engine.send(request).await?;
+        if response.status().is_success() {
+            for tag in tag.map_or(facts.tags, |t| vec![t]) {
+                door.coordinator.ledger(move |l| l.disown(ObjectKind::Tag, &tag)).await?.map_err(Fault::from)?;
+            }
+        }
+        Ok(forward::reply(response))
+    })
+    .await
+}
+
+/// `POST /images/{name}/push`: own tags only.
+pub(super) async fn push(call: Call) -> Result<Response<Body>, Refusal> {
+    let image = call.route.image().ok_or_else(|| Refusal::fault("the route names no image"))?.clone();
+    visible(&call.door, &call.caller, image.as_str()).await?;
+    let mut tag = image.as_str().to_owned();
+    if let Some(named) = call.route.query.text("tag") {
+        tag = format!("{tag}:{named}");
+    }
+    let sight = Sight::of(&call.door, &call.caller).await?;
+    let own = ImageRef::parse(&tag).ok().and_then(|r| tagged(&r)).is_some_and(|t| sight.may_change(&t, true));
+    if !own {
+        return Err(Refusal::forbidden(format!("{tag} is not yours to push; tag it into your own namespace first")));
+    }
+    let target = call.route.upstream_target(call.upstream_version().await?, None);
+    let request = forward::upstream_request(&call, &target, http::empty())?;
+    Ok(forward::reply(call.door.engine.send(request).await?))
+}
+
+/// `POST /images/load`: an archive may carry any tag, so for now only admins load.
+pub(super) async fn load(call: Call) -> Result<Response<Body>, Refusal> {
+    if !call.caller.admin {
+        return Err(Refusal::forbidden(
+            "docker load is not open to users yet: an archive may carry anybody's tags. Use docker import or a \
+             Dockerfile, or ask an admin to load the archive",
+        ));
+    }
+    let target = call.route.upstream_target(call.upstream_version().await?, None);
+    forward::stream(call, &target).await
+}
+
+/// `POST /commit`: an own container to an own tag.
+pub(super) async fn commit(mut call: Call) -> Result<Response<Body>, Refusal> {
+    let reference = call.route.query.container().ok_or_else(|| Refusal::bad("the container to commit is missing"))?;
+    let own = super::own::find_own(&call.door, &call.caller, reference.as_str()).await?;
+    let wanted = tag_target(&call.route.query).map_err(|e| Refusal::bad(e.to_string()))?;
+    if let Some(tag) = &wanted {
+        claim(&call, tag).await?;
+    }
+    let bytes = call.json_body().await?;
+    let judged = body::commit::judge(&bytes, &call.rules())?;
+    call.route.query.set("container", own.id.to_string());
+    let target = call.route.upstream_target(call.upstream_version().await?, None);
+    Ok(forward::reply(forward::with_json(&call, &target, judged.into_body()).await?))
+}
+
+/// The names under which people look for an image that is not there.
+pub(crate) async fn missing_hint(door: &Door, caller: &Caller, reference: &str) -> String {
+    let sight = match Sight::of(door, caller).await {
+        Ok(sight) => sight,
+        Err(_) => return String::new(),
+    };
+    let Ok(reply) = door.engine.ask(Method::GET, "/v1.40/images/json", None).await else { return String::new() };
+    let mut tags: Vec<String> = reply
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|i| i.get("RepoTags").and_then(Value::as_array))
+        .flatten()
+        .filter_map(Value::as_str)
+        .filter(|t| sight.sees(t))
+        .map(str::to_owned)
+        .collect();
+    tags.sort_by_key(|t| std::cmp::Reverse((1000.0 * strsim::jaro_winkler(t, reference)) as u32));
+    tags.truncate(3);
+    tags.join(", ")
+}

@@ -1,0 +1,299 @@
+//! The door: every request, who asks, what it means, whether it may, what goes on to the Engine.
+//!
+//! Handlers judge with the pure crates, ask the coordinator for decisions, and forward. They must never keep state of
+//! their own that a restart would miss, and never forward a byte that was not judged.
+
+pub mod http;
+pub mod serve;
+pub mod terminals;
+pub mod tunnel;
+
+mod archive;
+mod build;
+mod containers;
+mod control;
+mod create;
+mod events;
+mod exec;
+mod forward;
+mod images;
+mod networks;
+mod own;
+mod start;
+mod system;
+mod volumes;
+
+use std::sync::{Arc, RwLock};
+
+use bytes::Bytes;
+use ds01_docker::body::Rules;
+use ds01_docker::route::{self, BodyRule, Class, Op, Route, RouteRefusal};
+use ds01_docker::version::ApiVersion;
+use ds01_domain::{Limits, Person, Uid};
+use hyper::body::Incoming;
+use hyper::{Request, Response, StatusCode};
+use tokio::sync::Mutex;
+
+use crate::config::Config;
+use crate::coordinator::{Coordinator, Fault};
+use crate::engine::{Connection, Engine};
+use crate::identity::{Caller, Identities, Peer};
+use crate::staging::Stages;
+
+pub use own::Records;
+pub use start::{Cause, StartRefusal, start_container};
+
+use http::{Body, Refusal};
+
+/// The largest JSON body that is read: Docker's own bodies are a few KiB.
+pub const JSON_BODY_BYTES_MAX: usize = ds01_docker::json::JSON_BODY_BYTES_MAX;
+
+/// What every request may use.
+#[derive(Debug)]
+pub struct Door {
+    /// The Engine behind the door.
+    pub engine: Engine,
+    /// The owner of the state.
+    pub coordinator: Coordinator,
+    /// Who people are.
+    pub identities: Identities,
+    /// Terminals that wait with their containers.
+    pub terminals: terminals::Terminals,
+    /// Staged bind mounts.
+    pub stages: Stages,
+    /// What is remembered of containers.
+    pub records: Records,
+    /// The running configuration, replaced as one value.
+    pub config: RwLock<Arc<Config>>,
+    /// The Engine's own API version, once it has answered.
+    pub engine_api: RwLock<Option<ApiVersion>>,
+    /// Asks the enforcer to look at a container.
+    pub looks: crate::enforcer::Looks,
+    /// Whether the machine has GPUs at all.
+    pub has_gpus: bool,
+}
+
+impl Door {
+    /// The configuration as it stands.
+    #[must_use]
+    pub fn config(&self) -> Arc<Config> {
+        self.config.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    /// The Engine's API version; asked once, then remembered until the Engine is seen to restart.
+    ///
+    /// # Errors
+    /// When the Engine does not answer.
+    pub async fn engine_api(&self) -> Result<ApiVersion, Refusal> {
+        let known = *self.engine_api.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(version) = known {
+            return Ok(version);
+        }
+        let reply = self.engine.version().await?;
+        let version = reply
+            .get("ApiVersion")
+            .and_then(serde_json::Value::as_str)
+            .and_then(ApiVersion::parse)
+            .unwrap_or(ApiVersion::OLDEST);
+        *self.engine_api.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(version);
+        Ok(version)
+    }
+}
+
+/// One client connection: who it is, and its own connection to the Engine.
+#[derive(Debug)]
+pub struct Visit {
+    door: Arc<Door>,
+    peer: Peer,
+    upstream: Mutex<Option<Connection>>,
+}
+
+impl Visit {
+    /// A new connection.
+    #[must_use]
+    pub fn new(door: Arc<Door>, peer: Peer) -> Self {
+        Self { door, peer, upstream: Mutex::new(None) }
+    }
+}
+
+/// One request that was understood: who, what, and the rest of it.
+pub(crate) struct Call {
+    visit: Arc<Visit>,
+    door: Arc<Door>,
+    caller: Arc<Caller>,
+    route: Route,
+    request: Request<Incoming>,
+}
+
+impl Call {
+    /// The person as the rules know him.
+    fn person(&self) -> Person {
+        person_of(&self.caller)
+    }
+
+    /// What holds for the person.
+    fn limits(&self) -> Limits {
+        self.door.config().policy.resolve(&self.person())
+    }
+
+    /// The API version to speak upstream.
+    async fn upstream_version(&self) -> Result<ApiVersion, Refusal> {
+        Ok(ApiVersion::upstream(self.route.version, self.door.engine_api().await?))
+    }
+
+    /// Reads the JSON body whole.
+    async fn json_body(&mut self) -> Result<Bytes, Refusal> {
+        http::read_whole(self.request.body_mut(), JSON_BODY_BYTES_MAX).await
+    }
+
+    /// The rules by which this person's bodies are judged.
+    fn rules(&self) -> Rules {
+        let config = self.door.config();
+        let limits = config.policy.resolve(&self.person());
+        let mut rules = Rules::lab(self.caller.uid, self.caller.gid, self.caller.groups.clone());
+        rules.admin = self.caller.admin;
+        rules.limits.cpus_milli = limits.max_cpus_milli;
+        rules.limits.memory_bytes = limits.memory_bytes;
+        rules.limits.memory_swap_bytes = limits.memory_swap_bytes;
+        rules.limits.shm_bytes = limits.shm_bytes;
+        rules.limits.pids = limits.pids_limit;
+        rules.cgroup_parent = config.engine.cgroup_parent_of(self.caller.uid);
+        rules.gpu_runtime.clone_from(&config.engine.runtime);
+        rules
+    }
+}
+
+/// A caller as the rules know him.
+#[must_use]
+pub fn person_of(caller: &Caller) -> Person {
+    Person {
+        uid: Uid(caller.uid),
+        name: caller.name.clone(),
+        unix_groups: caller.unix_groups.clone(),
+        admin: caller.admin,
+    }
+}
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        tracing::error!(error = %crate::Chain(&fault), "a request could not be decided");
+        let sentence = match fault {
+            Fault::Ledger(_) => {
+                "DS01 cannot write its ledger (is the disk full?): nothing new is created or started until it can. \
+                 Running containers go on; stopping and removing works. Tell an admin"
+            }
+            Fault::Stopping => "DS01 is restarting; try again in a few seconds",
+            Fault::Confused => "DS01 met a fault of its own; tell an admin what you did",
+        };
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, sentence)
+    }
+}
+
+impl From<RouteRefusal> for Refusal {
+    fn from(refusal: RouteRefusal) -> Self {
+        let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::FORBIDDEN);
+        Self::new(status, refusal.to_string())
+    }
+}
+
+impl From<ds01_docker::present::Unreadable> for Refusal {
+    fn from(error: ds01_docker::present::Unreadable) -> Self {
+        Self::new(StatusCode::BAD_GATEWAY, error.to_string())
+    }
+}
+
+/// Answers one request.
+async fn handle(visit: &Arc<Visit>, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
+    let door = visit.door.clone();
+    let caller = Arc::new(own::judge_caller(&door, &visit.peer).await?);
+    let target = request.uri().to_string();
+    if target.starts_with(ds01_api::paths::PREFIX) {
+        return control::handle(visit, caller, request).await;
+    }
+    let route = route::find(request.method().as_str(), &target)?;
+    if route.class == Class::Admin && !caller.admin {
+        return Err(RouteRefusal::admin_only(route.op).into());
+    }
+    let has_body = !hyper::body::Body::is_end_stream(request.body());
+    if has_body {
+        let kind = request.headers().get(hyper::header::CONTENT_TYPE).and_then(|v| v.to_str().ok());
+        route::refuse_form_body(kind)?;
+    }
+    tracing::debug!(principal = %caller.name, route = route.pattern(), "request");
+    let mut call = Call { visit: visit.clone(), door, caller, route, request };
+    if call.route.body == BodyRule::None && has_body {
+        // Read and forgotten: Docker ignores such bodies, or worse, honours them (start).
+        http::read_whole(call.request.body_mut(), JSON_BODY_BYTES_MAX).await?;
+    }
+    dispatch(call).await
+}
+
+async fn dispatch(call: Call) -> Result<Response<Body>, Refusal> {
+    match call.route.op {
+        Op::Options => Ok(http::status(StatusCode::OK)),
+        Op::Ping | Op::PingHead => system::ping(call).await,
+        Op::Version => system::version(call).await,
+        Op::Info => system::info(call).await,
+        Op::SystemDf => system::disk_usage(call).await,
+        Op::Events => events::events(call).await,
+        Op::Auth | Op::ImageSearch | Op::Distribution => forward::pass(call).await,
+
+        Op::ContainerCreate => create::create(call).await,
+        Op::ContainerList => containers::list(call).await,
+        Op::ContainerPrune => containers::prune(call).await,
+        Op::ContainerInspect => containers::inspect(call).await,
+        Op::ContainerStart => start::start(call).await,
+        Op::ContainerRestart => start::restart(call).await,
+        Op::ContainerUnpause => containers::act(call, containers::After::Look).await,
+        Op::ContainerStop | Op::ContainerKill => containers::stop(call).await,
+        Op::ContainerDelete => containers::delete(call).await,
+        Op::ContainerRename => containers::rename(call).await,
+        Op::ContainerUpdate => containers::update(call).await,
+        Op::ContainerAttach | Op::ContainerAttachWs => exec::attach(call).await,
+        Op::ContainerTop
+        | Op::ContainerLogs
+        | Op::ContainerChanges
+        | Op::ContainerExport
+        | Op::ContainerStats
+        | Op::ContainerResize
+        | Op::ContainerPause
+        | Op::ContainerWait => containers::act(call, containers::After::Nothing).await,
+        Op::ArchiveGet | Op::ArchiveHead => containers::act(call, containers::After::Nothing).await,
+        Op::ArchivePut => archive::put(call).await,
+
+        Op::ExecCreate => exec::create(call).await,
+        Op::ExecStart => exec::start(call).await,
+        Op::ExecInspect | Op::ExecResize => exec::act(call).await,
+
+        Op::ImageList => images::list(call).await,
+        Op::ImageInspect | Op::ImageHistory | Op::ImageExport | Op::ImageAttestations => images::look(call).await,
+        Op::ImagesExport => images::export(call).await,
+        Op::ImageCreate => images::create(call).await,
+        Op::ImageTag => images::tag(call).await,
+        Op::ImageDelete => images::delete(call).await,
+        Op::ImagePush => images::push(call).await,
+        Op::ImageLoad => images::load(call).await,
+        Op::Commit => images::commit(call).await,
+        Op::Build => build::build(call).await,
+        Op::BuildCancel => build::cancel(call).await,
+
+        Op::NetworkList => networks::list(call).await,
+        Op::NetworkCreate => networks::create(call).await,
+        Op::NetworkPrune => networks::prune(call).await,
+        Op::NetworkInspect => networks::inspect(call).await,
+        Op::NetworkDelete => networks::delete(call).await,
+        Op::NetworkConnect | Op::NetworkDisconnect => networks::connect(call).await,
+
+        Op::VolumeList => volumes::list(call).await,
+        Op::VolumeCreate => volumes::create(call).await,
+        Op::VolumePrune => volumes::prune(call).await,
+        Op::VolumeInspect => volumes::inspect(call).await,
+        Op::VolumeDelete => volumes::delete(call).await,
+
+        Op::ImagePrune | Op::BuildPrune | Op::PluginList | Op::PluginPrivileges | Op::PluginInspect => {
+            forward::pass(call).await
+        }
+        // The table refuses the rest before it comes here; a row that is forgotten here is refused as well.
+        other => Err(Refusal::forbidden(format!("{other:?} is not served by DS01; ask the admin"))),
+    }
+}

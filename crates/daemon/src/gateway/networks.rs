@@ -1,0 +1,176 @@
+//! Networks: the shared bridge, and those that a user made.
+
+use std::collections::HashMap;
+
+use ds01_docker::{body, present};
+use hyper::{Method, Response, StatusCode};
+use serde_json::{Value, json};
+
+use super::http::{self, Body, Refusal};
+use super::{Call, Door, forward, own};
+use crate::coordinator::Fault;
+use crate::ledger::ObjectKind;
+
+/// Networks that everybody may use and nobody may change.
+const SHARED: [&str; 3] = ["bridge", "none", "default"];
+
+async fn owners(door: &Door) -> Result<HashMap<String, u32>, Refusal> {
+    let owned = door.coordinator.ledger(|ledger| ledger.owned(ObjectKind::Network)).await?.map_err(Fault::from)?;
+    Ok(owned.into_iter().map(|o| (o.name, o.uid)).collect())
+}
+
+fn absent(name: &str) -> Refusal {
+    Refusal::new(StatusCode::NOT_FOUND, format!("network {name} not found"))
+}
+
+/// Whether a network, by full id, concerns the caller.
+pub(super) async fn sees(call: &Call, id: &str) -> bool {
+    call.caller.admin || owners(&call.door).await.is_ok_and(|o| o.get(id) == Some(&call.caller.uid))
+}
+
+/// Resolves a network that a create body or a path names to what may be sent upstream: a shared name or an own id.
+pub(super) async fn resolve(call: &Call, name: &str) -> Result<String, Refusal> {
+    if SHARED.contains(&name) {
+        return Ok(name.to_owned());
+    }
+    let mut list = ds01_docker::route::find("GET", "/v1.40/networks")?;
+    list.query.set_filters(ds01_docker::query::Filters::default());
+    let reply = call.door.engine.ask(Method::GET, "/v1.40/networks", None).await?;
+    let owners = owners(&call.door).await?;
+    let own = reply.as_array().into_iter().flatten().filter_map(|n| {
+        let (id, called) = (n.get("Id")?.as_str()?, n.get("Name")?.as_str()?);
+        let may = call.caller.admin || owners.get(id) == Some(&call.caller.uid) || SHARED.contains(&called);
+        may.then_some((id, called))
+    });
+    let own: Vec<_> = own.collect();
+    let by = |test: &dyn Fn(&str, &str) -> bool| {
+        let mut found = own.iter().filter(|(id, called)| test(id, called));
+        match (found.next(), found.next()) {
+            (Some((id, called)), None) => Some(if SHARED.contains(called) { *called } else { *id }.to_owned()),
+            _ => None,
+        }
+    };
+    by(&|id, _| id == name)
+        .or_else(|| by(&|_, called| called == name))
+        .or_else(|| by(&|id, _| id.starts_with(name)))
+        .ok_or_else(|| absent(name))
+}
+
+/// The own network that the path names, by full id.
+async fn own_network(call: &Call) -> Result<String, Refusal> {
+    let name = call.route.network().ok_or_else(|| Refusal::fault("the route names no network"))?.as_str();
+    resolve(call, name).await
+}
+
+/// `GET /networks`.
+pub(super) async fn list(call: Call) -> Result<Response<Body>, Refusal> {
+    let target = call.route.upstream_target(call.upstream_version().await?, None);
+    let (status, reply) = forward::read_json(forward::bare(&call, &target).await?).await?;
+    if call.caller.admin {
+        return Ok(http::json(status, &reply));
+    }
+    let owners = owners(&call.door).await?;
+    let mine = own::visible_ids(&call.door, &call.caller).await?.unwrap_or_default();
+    let shown = present::network_list(
+        reply,
+        |id, name| SHARED.contains(&name) || owners.get(id) == Some(&call.caller.uid),
+        |id| mine.contains(id),
+    )?;
+    Ok(http::json(status, &shown))
+}
+
+/// `GET /networks/{id}`.
+pub(super) async fn inspect(call: Call) -> Result<Response<Body>, Refusal> {
+    let id = own_network(&call).await?;
+    let target = call.route.upstream_target(call.upstream_version().await?, Some(&forward::full(&id)?));
+    let (status, reply) = forward::read_json(forward::bare(&call, &target).await?).await?;
+    let mine = own::visible_ids(&call.door, &call.caller).await?;
+    let owns = |id: &str| mine.as_ref().is_none_or(|m| m.contains(id));
+    Ok(http::json(status, &present::network_inspect(reply, owns)?))
+}
+
+/// `POST /networks/create`.
+pub(super) async fn create(mut call: Call) -> Result<Response<Body>, Refusal> {
+    let bytes = call.json_body().await?;
+    let judged = body::network::judge_create(&bytes, &call.rules())?;
+    let name = judged.name().to_owned();
+    let target = call.route.upstream_target(call.upstream_version().await?, None);
+    let request = forward::upstream_request(
+        &call,
+        &target,
+        http::boxed(http_body_util::Full::new(bytes::Bytes::from(judged.into_body()))),
+    )?;
+    let (door, uid) = (call.door.clone(), call.caller.uid);
+    super::containers::to_the_end(async move {
+        let mut request = request;
+        request.headers_mut().insert(
+            hyper::header::CONTENT_TYPE,
+            hyper::header::HeaderValue::from_static("application/json"),
+        );
+        let response = door.engine.send(request).await?;
+        if response.status() == StatusCode::CONFLICT {
+            return Err(Refusal::conflict(format!("network with name {name} already exists")));
+        }
+        let (status, reply) = forward::read_json(response).await?;
+        let id = reply.get("Id").and_then(Value::as_str).unwrap_or_default().to_owned();
+        door.coordinator.ledger(move |l| l.own(ObjectKind::Network, &id, uid)).await?.map_err(Fault::from)?;
+        Ok(http::json(status, &reply))
+    })
+    .await
+}
+
+/// `DELETE /networks/{id}`.
+pub(super) async fn delete(call: Call) -> Result<Response<Body>, Refusal> {
+    let id = own_network(&call).await?;
+    if SHARED.contains(&id.as_str()) {
+        return Err(Refusal::forbidden(format!("{id} is a pre-defined network and cannot be removed")));
+    }
+    let target = call.route.upstream_target(call.upstream_version().await?, Some(&forward::full(&id)?));
+    let request = forward::upstream_request(&call, &target, http::empty())?;
+    let door = call.door.clone();
+    super::containers::to_the_end(async move {
+        let response = door.engine.send(request).await?;
+        if response.status().is_success() {
+            door.coordinator.ledger(move |l| l.disown(ObjectKind::Network, &id)).await?.map_err(Fault::from)?;
+        }
+        Ok(forward::reply(response))
+    })
+    .await
+}
+
+/// Connecting an own container to an own network, or taking it off.
+pub(super) async fn connect(mut call: Call) -> Result<Response<Body>, Refusal> {
+    let network = own_network(&call).await?;
+    let bytes = call.json_body().await?;
+    let mut judged = if call.route.op == ds01_docker::route::Op::NetworkConnect {
+        body::network::judge_connect(&bytes, &call.rules())?
+    } else {
+        body::network::judge_disconnect(&bytes, &call.rules())?
+    };
+    let own = own::find_own(&call.door, &call.caller, judged.container()).await?;
+    judged.set_container(own.id.as_str());
+    let target = call.route.upstream_target(call.upstream_version().await?, Some(&forward::full(&network)?));
+    Ok(forward::reply(forward::with_json(&call, &target, judged.into_body()).await?))
+}
+
+/// `POST /networks/prune`: the caller's own unused networks.
+pub(super) async fn prune(call: Call) -> Result<Response<Body>, Refusal> {
+    if !call.route.query.filters().is_empty() {
+        return Err(Refusal::bad("network prune with filters is not served by DS01; prune without, or remove by name"));
+    }
+    let mut deleted = Vec::new();
+    for (id, uid) in owners(&call.door).await? {
+        if uid != call.caller.uid {
+            continue;
+        }
+        let path = format!("/v1.40/networks/{id}");
+        let Ok(reply) = call.door.engine.ask(Method::GET, &path, None).await else { continue };
+        let used = reply.get("Containers").and_then(Value::as_object).is_some_and(|c| !c.is_empty());
+        if used || call.door.engine.ask(Method::DELETE, &path, None).await.is_err() {
+            continue;
+        }
+        call.door.coordinator.ledger(move |l| l.disown(ObjectKind::Network, &id)).await?.map_err(Fault::from)?;
+        deleted.extend(reply.get("Name").and_then(Value::as_str).map(str::to_owned));
+    }
+    Ok(http::json(StatusCode::OK, &json!({ "NetworksDeleted": deleted })))
+}

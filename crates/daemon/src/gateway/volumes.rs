@@ -1,0 +1,163 @@
+//! Volumes: a name is its first user's; volumes are `local` without options.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use ds01_docker::{body, present};
+use ds01_domain::Person;
+use hyper::{Method, Response, StatusCode};
+use serde_json::{Value, json};
+
+use super::http::{self, Body, Refusal};
+use super::{Call, Door, forward};
+use crate::coordinator::Fault;
+use crate::ledger::ObjectKind;
+
+/// Who owns which volume.
+pub(super) async fn owners(door: &Door) -> Result<HashMap<String, u32>, Refusal> {
+    let owned = door.coordinator.ledger(|ledger| ledger.owned(ObjectKind::Volume)).await?.map_err(Fault::from)?;
+    Ok(owned.into_iter().map(|o| (o.name, o.uid)).collect())
+}
+
+/// Claims a volume name for a person, or refuses where it is somebody else's.
+///
+/// A volume that exists and that nobody owns was made on the Engine's own socket: it is an admin's to hand out.
+pub(super) async fn claim(door: &Door, uid: u32, admin: bool, name: &str) -> Result<(), Refusal> {
+    let key = name.to_owned();
+    let owner = door
+        .coordinator
+        .ledger(move |ledger| ledger.owner_of(ObjectKind::Volume, &key))
+        .await?
+        .map_err(Fault::from)?;
+    match owner {
+        Some(owner) if owner == uid || admin => return Ok(()),
+        Some(_) => return Err(taken(name)),
+        None => {}
+    }
+    let exists = match door.engine.ask(Method::GET, &format!("/v1.40/volumes/{name}"), None).await {
+        Ok(_) => true,
+        Err(error) if error.is_not_found() => false,
+        Err(error) => return Err(error.into()),
+    };
+    if exists && !admin {
+        return Err(taken(name));
+    }
+    let key = name.to_owned();
+    let owner =
+        door.coordinator.ledger(move |ledger| ledger.own(ObjectKind::Volume, &key, uid)).await?.map_err(Fault::from)?;
+    if owner == uid || admin { Ok(()) } else { Err(taken(name)) }
+}
+
+fn taken(name: &str) -> Refusal {
+    Refusal::conflict(format!("the volume name {name} is taken; choose another, such as one with your user name in it"))
+}
+
+/// Looks again, at a start, whether the volumes of a container are still its owner's.
+pub(super) async fn still_own(door: &Arc<Door>, person: &Person, names: &[String]) -> Result<(), Refusal> {
+    if names.is_empty() || person.admin {
+        return Ok(());
+    }
+    let owners = owners(door).await?;
+    for name in names {
+        if owners.get(name).is_some_and(|uid| *uid != person.uid.0) {
+            return Err(Refusal::conflict(format!(
+                "the volume {name} has another owner now; create the container again with a volume of your own"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The volume that the path names, if it is the caller's.
+async fn own(call: &Call) -> Result<String, Refusal> {
+    let name = call.route.volume().ok_or_else(|| Refusal::fault("the route names no volume"))?.as_str().to_owned();
+    if call.caller.admin || owners(&call.door).await?.get(&name) == Some(&call.caller.uid) {
+        return Ok(name);
+    }
+    // Docker's own words for a volume that does not exist.
+    Err(Refusal::new(StatusCode::NOT_FOUND, format!("get {name}: no such volume")))
+}
+
+/// `GET /volumes`.
+pub(super) async fn list(call: Call) -> Result<Response<Body>, Refusal> {
+    let target = call.route.upstream_target(call.upstream_version().await?, None);
+    let (status, reply) = forward::read_json(forward::bare(&call, &target).await?).await?;
+    if call.caller.admin {
+        return Ok(http::json(status, &reply));
+    }
+    let owners = owners(&call.door).await?;
+    let shown = present::volume_list(reply, |name| owners.get(name) == Some(&call.caller.uid))?;
+    Ok(http::json(status, &shown))
+}
+
+/// `POST /volumes/create`. Creating a name that exists returns it: whose it is, is looked at first.
+pub(super) async fn create(mut call: Call) -> Result<Response<Body>, Refusal> {
+    let bytes = call.json_body().await?;
+    let mut judged = body::volume::judge(&bytes, &call.rules())?;
+    let name = judged.name().map_or_else(crate::random_name, str::to_owned);
+    judged.set_name(&name);
+    claim(&call.door, call.caller.uid, call.caller.admin, &name).await?;
+    let target = call.route.upstream_target(call.upstream_version().await?, None);
+    Ok(forward::reply(forward::with_json(&call, &target, judged.into_body()).await?))
+}
+
+/// `GET /volumes/{name}`.
+pub(super) async fn inspect(call: Call) -> Result<Response<Body>, Refusal> {
+    own(&call).await?;
+    let target = call.route.upstream_target(call.upstream_version().await?, None);
+    Ok(forward::reply(forward::bare(&call, &target).await?))
+}
+
+/// `DELETE /volumes/{name}`.
+pub(super) async fn delete(call: Call) -> Result<Response<Body>, Refusal> {
+    let name = own(&call).await?;
+    let target = call.route.upstream_target(call.upstream_version().await?, None);
+    let request = forward::upstream_request(&call, &target, http::empty())?;
+    let door = call.door.clone();
+    super::containers::to_the_end(async move {
+        let response = door.engine.send(request).await?;
+        if response.status().is_success() {
+            disown(&door, &name).await?;
+        }
+        Ok(forward::reply(response))
+    })
+    .await
+}
+
+async fn disown(door: &Door, name: &str) -> Result<(), Refusal> {
+    let key = name.to_owned();
+    door.coordinator.ledger(move |ledger| ledger.disown(ObjectKind::Volume, &key)).await?.map_err(Fault::from)?;
+    Ok(())
+}
+
+/// `POST /volumes/prune`: the caller's own unused volumes, one by one.
+pub(super) async fn prune(call: Call) -> Result<Response<Body>, Refusal> {
+    let owners = owners(&call.door).await?;
+    let mut deleted = Vec::new();
+    let mut filters = call.route.query.filters().clone();
+    let all = filters.remove("all").iter().any(|v| v == "1" || v == "true");
+    filters.add("dangling", "true");
+    let version = call.upstream_version().await?;
+    let mut list = ds01_docker::route::find("GET", &format!("/v{version}/volumes"))?;
+    list.query.set_filters(filters);
+    let reply = call.door.engine.ask(Method::GET, &list.upstream_target(version, None), None).await?;
+    // Before 1.42 a prune took named volumes as well; since then only with `all`.
+    let named_too = all || version.minor() < 42;
+    for name in reply
+        .get("Volumes")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(|v| v.get("Name").and_then(Value::as_str))
+    {
+        let anonymous = name.len() == 64 && name.bytes().all(|b| b.is_ascii_hexdigit());
+        if owners.get(name) != Some(&call.caller.uid) || !(anonymous || named_too) {
+            continue;
+        }
+        if call.door.engine.ask(Method::DELETE, &format!("/v1.40/volumes/{name}"), None).await.is_ok() {
+            disown(&call.door, name).await?;
+            deleted.push(name.to_owned());
+        }
+    }
+    Ok(http::json(StatusCode::OK, &json!({ "VolumesDeleted": deleted, "SpaceReclaimed": 0 })))
+}

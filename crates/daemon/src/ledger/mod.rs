@@ -1,0 +1,298 @@
+//! The ledger: what was decided, on disk, before anybody acts on it. The only place that speaks SQL.
+//!
+//! Append-only events that replay to the state, shortened by rewriting them as the fewest events that give the same
+//! state; beside them the door's records of containers and the owners of objects. It must never decide anything, and
+//! never begin anew over a file that it cannot read.
+
+mod owners;
+mod rows;
+mod schema;
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use ds01_domain::{ContainerId, Event, State, Time, Token};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use serde::{Deserialize, Serialize};
+
+pub use owners::{ObjectKind, Owned};
+
+/// Durable events between two shortenings; replaying this many takes some milliseconds.
+const EVENTS_PER_SNAPSHOT: u64 = 5_000;
+
+/// Why the ledger cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// SQLite's own words: disk full, input/output error.
+    #[error("{what}")]
+    Sql {
+        /// What was being done.
+        what: &'static str,
+        /// The cause.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// The file is not what was written.
+    #[error(
+        "the ledger {path} is damaged ({detail}). Nothing was changed. Put back a copy: {path}.before-* are kept from \
+         schema steps; or move the file away to begin anew, after stopping every GPU container"
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// Written by a later version.
+    #[error(
+        "the ledger {path} was written by a newer ds01d (schema {found}, this one knows {known}). Nothing was changed. \
+         Install the newer version again, or put back {path}.before-{found}"
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// The schema in it.
+        found: i64,
+        /// The newest schema known here.
+        known: i64,
+    },
+    /// Another daemon holds it.
+    #[error("the ledger {path} is in use by another ds01d")]
+    InUse {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The directory or file cannot be made.
+    #[error("the ledger {path} cannot be opened")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+fn sql(what: &'static str) -> impl Fn(rusqlite::Error) -> LedgerError {
+    move |source| LedgerError::Sql { what, source }
+}
+
+/// What the door remembers of a container beside the rules' own facts.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// What the user asked for, as the round trip shows it: [`ds01_docker::present::Original`] as JSON.
+    pub original: serde_json::Value,
+    /// Whether it has a terminal.
+    pub tty: bool,
+    /// The bind mounts that are staged for it.
+    pub binds: Vec<RecordedBind>,
+    /// The named volumes it uses; their owner is looked at again at each start.
+    #[serde(default)]
+    pub volumes: Vec<String>,
+    /// The user's numeric identity at create.
+    pub uid: u32,
+    /// The user's primary group at create.
+    pub gid: u32,
+    /// The project, for containers of `container deploy`.
+    #[serde(default)]
+    pub project: Option<String>,
+    /// The workspace on the host, for containers of `container deploy`.
+    #[serde(default)]
+    pub workspace: Option<PathBuf>,
+    /// The image as it was named.
+    #[serde(default)]
+    pub image: String,
+}
+
+/// One staged bind mount, with what is needed to stage it again after a reboot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordedBind {
+    /// Its slot in the stage.
+    pub slot: u32,
+    /// What the user named.
+    pub source: PathBuf,
+    /// Whether it is read-only.
+    pub read_only: bool,
+    /// The container's effective user, `uid:gid`, whose files are the caller's.
+    pub effective: (u32, u32),
+}
+
+/// The open ledger. One writer: the coordinator.
+#[derive(Debug)]
+pub struct Ledger {
+    db: Connection,
+    path: PathBuf,
+    since_snapshot: u64,
+    /// Held for as long as the ledger is open: a second daemon is refused.
+    _lock: File,
+}
+
+impl Ledger {
+    /// Opens or creates the ledger and replays it.
+    ///
+    /// # Errors
+    /// Every [`LedgerError`]; a damaged or newer file is refused, never replaced.
+    pub fn open(path: &Path) -> Result<(Self, State), LedgerError> {
+        let lock = lock_beside(path)?;
+        let db = Connection::open(path).map_err(sql("the ledger cannot be opened"))?;
+        schema::prepare(&db, path)?;
+        let mut ledger = Self { db, path: path.to_path_buf(), since_snapshot: 0, _lock: lock };
+        let state = ledger.replay()?;
+        Ok((ledger, state))
+    }
+
+    fn replay(&mut self) -> Result<State, LedgerError> {
+        let fail = sql("the ledger cannot be read");
+        let mut state = State::default();
+        let mut statement = self.db.prepare("SELECT seq, body FROM events ORDER BY seq").map_err(&fail)?;
+        let mut rows = statement.query([]).map_err(&fail)?;
+        let mut count = 0;
+        while let Some(row) = rows.next().map_err(&fail)? {
+            let (seq, body): (i64, String) = (row.get(0).map_err(&fail)?, row.get(1).map_err(&fail)?);
+            let event = rows::decode(&body).map_err(|detail| LedgerError::Damaged {
+                path: self.path.clone(),
+                detail: format!("event {seq}: {detail}"),
+            })?;
+            state.apply(&event);
+            count += 1;
+        }
+        drop(rows);
+        drop(statement);
+        self.since_snapshot = count;
+        Ok(state)
+    }
+
+    /// Appends the durable ones of some events in one commit; returns when they are on the disk.
+    ///
+    /// # Errors
+    /// [`LedgerError::Sql`]; then none of them was written.
+    pub fn append(&mut self, events: &[Event]) -> Result<(), LedgerError> {
+        if !events.iter().any(Event::is_durable) {
+            return Ok(());
+        }
+        let fail = sql("the ledger cannot be written");
+        let transaction = self.db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&fail)?;
+        {
+            let mut insert = transaction.prepare_cached("INSERT INTO events (body) VALUES (?1)").map_err(&fail)?;
+            for row in events.iter().filter_map(rows::encode) {
+                insert.execute([row]).map_err(&fail)?;
+                self.since_snapshot += 1;
+            }
+        }
+        transaction.commit().map_err(&fail)
+    }
+
+    /// Rewrites the events as the fewest that give the same state, when enough have come together.
+    ///
+    /// # Errors
+    /// [`LedgerError::Sql`]; then the long form stands.
+    pub fn snapshot_if_due(&mut self, state: &State) -> Result<(), LedgerError> {
+        if self.since_snapshot < EVENTS_PER_SNAPSHOT {
+            return Ok(());
+        }
+        self.snapshot(state)
+    }
+
+    fn snapshot(&mut self, state: &State) -> Result<(), LedgerError> {
+        let fail = sql("the ledger cannot be shortened");
+        let transaction = self.db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&fail)?;
+        transaction.execute("DELETE FROM events", []).map_err(&fail)?;
+        {
+            let mut insert = transaction.prepare_cached("INSERT INTO events (body) VALUES (?1)").map_err(&fail)?;
+            for row in state.to_events().iter().filter_map(rows::encode) {
+                insert.execute([row]).map_err(&fail)?;
+            }
+        }
+        transaction.commit().map_err(&fail)?;
+        self.since_snapshot = 0;
+        Ok(())
+    }
+
+    /// Closes cleanly: one file, no write-ahead log beside it.
+    ///
+    /// # Errors
+    /// [`LedgerError::Sql`]; the ledger is whole all the same.
+    pub fn close(&mut self, state: &State) -> Result<(), LedgerError> {
+        self.snapshot(state)?;
+        self.db
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+            .map_err(sql("the write-ahead log cannot be folded in"))
+    }
+
+    /// Keeps what the door must remember of a container that will be created.
+    ///
+    /// # Errors
+    /// [`LedgerError::Sql`].
+    pub fn keep_record(&mut self, token: &Token, record: &Record) -> Result<(), LedgerError> {
+        let body = serde_json::to_string(record).unwrap_or_default();
+        self.db
+            .prepare_cached("INSERT OR REPLACE INTO records (token, body) VALUES (?1, ?2)")
+            .and_then(|mut s| s.execute(params![token.to_string(), body]))
+            .map(drop)
+            .map_err(sql("a container's record cannot be written"))
+    }
+
+    /// What is remembered of a container.
+    ///
+    /// # Errors
+    /// [`LedgerError::Sql`], [`LedgerError::Damaged`].
+    pub fn record_of(&mut self, token: &Token) -> Result<Option<Record>, LedgerError> {
+        let body: Option<String> = self
+            .db
+            .prepare_cached("SELECT body FROM records WHERE token = ?1")
+            .and_then(|mut s| s.query_row([token.to_string()], |row| row.get(0)).optional())
+            .map_err(sql("a container's record cannot be read"))?;
+        body.map(|text| {
+            serde_json::from_str(&text).map_err(|e| LedgerError::Damaged {
+                path: self.path.clone(),
+                detail: format!("the record of {token}: {e}"),
+            })
+        })
+        .transpose()
+    }
+
+    /// Forgets the records of containers that are no more.
+    ///
+    /// # Errors
+    /// [`LedgerError::Sql`].
+    pub fn forget_record(&mut self, token: &Token) -> Result<(), LedgerError> {
+        self.db
+            .prepare_cached("DELETE FROM records WHERE token = ?1")
+            .and_then(|mut s| s.execute([token.to_string()]))
+            .map(drop)
+            .map_err(sql("a container's record cannot be forgotten"))
+    }
+
+    /// The latest ledger time that any event carries: the floor of the clock.
+    #[must_use]
+    pub fn floor(state: &State) -> Time {
+        state.latest()
+    }
+
+    /// The ids of all containers that are recorded in a state.
+    #[must_use]
+    pub fn containers(state: &State) -> Vec<ContainerId> {
+        state.containers().map(|c| c.id.clone()).collect()
+    }
+}
+
+fn lock_beside(path: &Path) -> Result<File, LedgerError> {
+    let fail = |source| LedgerError::File { path: path.to_path_buf(), source };
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent).map_err(fail)?;
+    }
+    let lock_path = path.with_extension("lock");
+    let lock = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(lock_path)
+        .map_err(fail)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(std::fs::TryLockError::WouldBlock) => Err(LedgerError::InUse { path: path.to_path_buf() }),
+        Err(std::fs::TryLockError::Error(source)) => Err(fail(source)),
+    }
+}

@@ -1,0 +1,442 @@
+//! Events as they stand in the ledger: rows of their own, so that the rules may change their types without changing
+//! what old files say.
+
+use std::time::Duration;
+
+use ds01_domain::{
+    Ask, CardId, ContainerId, Epoch, Event, Grant, Health, Issuer, Kind, RestartPolicy, Selector, Slice, Spec, Time,
+    Token, Uid, Unit, UnitId, Want, Weight,
+};
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+enum Row {
+    UnitSeen { unit: UnitRow },
+    UnitGone { unit: String, at: u64 },
+    Health { unit: String, health: HealthRow, at: u64 },
+    CreatePlanned { token: String, spec: SpecRow, at: u64 },
+    Created { token: String, container: String, at: u64 },
+    CreateAbandoned { token: String },
+    Renamed { container: String, name: String },
+    RestartChanged { container: String, restart: RestartRow },
+    Removed { container: String, at: u64 },
+    Reserved(GrantRow),
+    Bound { container: String, epoch: u64, at: u64 },
+    Ran { container: String, epoch: u64, at: u64 },
+    StopAsked { container: String, at: u64 },
+    Ended { container: String, epoch: u64, at: u64, exit: Option<i32>, by_user: bool },
+    Released { container: String, epoch: u64, at: u64 },
+    Adopted {
+        container: String,
+        owner: u32,
+        owner_name: String,
+        name: String,
+        epoch: u64,
+        units: Vec<String>,
+        at: u64,
+    },
+    RestartTried { container: String, attempt: u32, at: u64 },
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct UnitRow {
+    id: String,
+    card: String,
+    index: u32,
+    slice: Option<SliceRow>,
+    model: String,
+    memory_mib: u64,
+    weight_milli: u32,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct SliceRow {
+    ordinal: u32,
+    profile: String,
+    compute: u8,
+    memory: u8,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum HealthRow {
+    Available,
+    Dirty,
+    Draining,
+    Lost,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct SpecRow {
+    owner: u32,
+    owner_name: String,
+    name: String,
+    kind: KindRow,
+    want: Option<WantRow>,
+    restart: RestartRow,
+    auto_remove: bool,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum KindRow {
+    Ds01,
+    DevContainer,
+    Compose,
+    Docker,
+    Infrastructure,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct WantRow {
+    ask: AskRow,
+    min_memory_mib: Option<u64>,
+    full: bool,
+    model: Option<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum AskRow {
+    Count(u32),
+    Named(Vec<SelectorRow>),
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum SelectorRow {
+    Index(u32),
+    Slice(u32, u32),
+    Uuid(String),
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum RestartRow {
+    No,
+    Always,
+    UnlessStopped,
+    OnFailure(u32),
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct GrantRow {
+    container: String,
+    owner: u32,
+    epoch: u64,
+    units: Vec<String>,
+    weight_milli: u32,
+    /// Absent: granted here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    issuer: Option<String>,
+    hold_after_stop_ms: u64,
+    at: u64,
+}
+
+/// One durable event as a row's text. Volatile events have none.
+pub(super) fn encode(event: &Event) -> Option<String> {
+    row_of(event).and_then(|row| serde_json::to_string(&row).ok())
+}
+
+/// One row's text as an event, or what is wrong with it.
+pub(super) fn decode(body: &str) -> Result<Event, String> {
+    let row: Row = serde_json::from_str(body).map_err(|e| e.to_string())?;
+    event_of(row)
+}
+
+fn row_of(event: &Event) -> Option<Row> {
+    Some(match event {
+        Event::UnitSeen(unit) => Row::UnitSeen { unit: unit_row(unit) },
+        Event::UnitGone { unit, at } => Row::UnitGone { unit: unit.to_string(), at: at.0 },
+        Event::Health { unit, health, at } => {
+            Row::Health { unit: unit.to_string(), health: health_row(*health), at: at.0 }
+        }
+        Event::CreatePlanned { token, spec, at } => {
+            Row::CreatePlanned { token: token.to_string(), spec: spec_row(spec), at: at.0 }
+        }
+        Event::Created { token, container, at } => {
+            Row::Created { token: token.to_string(), container: container.to_string(), at: at.0 }
+        }
+        Event::CreateAbandoned { token } => Row::CreateAbandoned { token: token.to_string() },
+        Event::Renamed { container, name } => {
+            Row::Renamed { container: container.to_string(), name: name.clone() }
+        }
+        Event::RestartChanged { container, restart } => {
+            Row::RestartChanged { container: container.to_string(), restart: restart_row(*restart) }
+        }
+        Event::Removed { container, at } => Row::Removed { container: container.to_string(), at: at.0 },
+        Event::Reserved(grant) => Row::Reserved(grant_row(grant)),
+        Event::Bound { container, epoch, at } => {
+            Row::Bound { container: container.to_string(), epoch: epoch.0, at: at.0 }
+        }
+        Event::Ran { container, epoch, at } => {
+            Row::Ran { container: container.to_string(), epoch: epoch.0, at: at.0 }
+        }
+        Event::StopAsked { container, at } => Row::StopAsked { container: container.to_string(), at: at.0 },
+        Event::Ended { container, epoch, at, exit, by_user } => Row::Ended {
+            container: container.to_string(),
+            epoch: epoch.0,
+            at: at.0,
+            exit: *exit,
+            by_user: *by_user,
+        },
+        Event::Released { container, epoch, at } => {
+            Row::Released { container: container.to_string(), epoch: epoch.0, at: at.0 }
+        }
+        Event::Adopted { container, owner, owner_name, name, epoch, units, at } => Row::Adopted {
+            container: container.to_string(),
+            owner: owner.0,
+            owner_name: owner_name.clone(),
+            name: name.clone(),
+            epoch: epoch.0,
+            units: units.iter().map(ToString::to_string).collect(),
+            at: at.0,
+        },
+        Event::RestartTried { container, attempt, at } => {
+            Row::RestartTried { container: container.to_string(), attempt: *attempt, at: at.0 }
+        }
+        Event::Queued(_) | Event::Left { .. } => return None,
+    })
+}
+
+fn event_of(row: Row) -> Result<Event, String> {
+    Ok(match row {
+        Row::UnitSeen { unit } => Event::UnitSeen(unit_of(unit)?),
+        Row::UnitGone { unit, at } => Event::UnitGone { unit: unit_id(&unit)?, at: Time(at) },
+        Row::Health { unit, health, at } => {
+            Event::Health { unit: unit_id(&unit)?, health: health_of(health), at: Time(at) }
+        }
+        Row::CreatePlanned { token, spec, at } => {
+            Event::CreatePlanned { token: token_of(&token)?, spec: spec_of(spec), at: Time(at) }
+        }
+        Row::Created { token, container, at } => {
+            Event::Created { token: token_of(&token)?, container: id(&container)?, at: Time(at) }
+        }
+        Row::CreateAbandoned { token } => Event::CreateAbandoned { token: token_of(&token)? },
+        Row::Renamed { container, name } => Event::Renamed { container: id(&container)?, name },
+        Row::RestartChanged { container, restart } => {
+            Event::RestartChanged { container: id(&container)?, restart: restart_of(&restart) }
+        }
+        Row::Removed { container, at } => Event::Removed { container: id(&container)?, at: Time(at) },
+        Row::Reserved(grant) => Event::Reserved(grant_of(grant)?),
+        Row::Bound { container, epoch, at } => {
+            Event::Bound { container: id(&container)?, epoch: Epoch(epoch), at: Time(at) }
+        }
+        Row::Ran { container, epoch, at } => {
+            Event::Ran { container: id(&container)?, epoch: Epoch(epoch), at: Time(at) }
+        }
+        Row::StopAsked { container, at } => Event::StopAsked { container: id(&container)?, at: Time(at) },
+        Row::Ended { container, epoch, at, exit, by_user } => {
+            Event::Ended { container: id(&container)?, epoch: Epoch(epoch), at: Time(at), exit, by_user }
+        }
+        Row::Released { container, epoch, at } => {
+            Event::Released { container: id(&container)?, epoch: Epoch(epoch), at: Time(at) }
+        }
+        Row::Adopted { container, owner, owner_name, name, epoch, units, at } => Event::Adopted {
+            container: id(&container)?,
+            owner: Uid(owner),
+            owner_name,
+            name,
+            epoch: Epoch(epoch),
+            units: unit_ids(&units)?,
+            at: Time(at),
+        },
+        Row::RestartTried { container, attempt, at } => {
+            Event::RestartTried { container: id(&container)?, attempt, at: Time(at) }
+        }
+    })
+}
+
+fn id(text: &str) -> Result<ContainerId, String> {
+    ContainerId::new(text).ok_or_else(|| format!("{text:?} is no container id"))
+}
+
+fn token_of(text: &str) -> Result<Token, String> {
+    Token::new(text).ok_or_else(|| format!("{text:?} is no create token"))
+}
+
+fn unit_id(text: &str) -> Result<UnitId, String> {
+    UnitId::new(text).ok_or_else(|| format!("{text:?} is no unit id"))
+}
+
+fn unit_ids(texts: &[String]) -> Result<Vec<UnitId>, String> {
+    texts.iter().map(|t| unit_id(t)).collect()
+}
+
+fn unit_row(unit: &Unit) -> UnitRow {
+    UnitRow {
+        id: unit.id.to_string(),
+        card: unit.card.to_string(),
+        index: unit.index,
+        slice: unit.slice.as_ref().map(|s| SliceRow {
+            ordinal: s.ordinal,
+            profile: s.profile.clone(),
+            compute: s.compute,
+            memory: s.memory,
+        }),
+        model: unit.model.clone(),
+        memory_mib: unit.memory_mib,
+        weight_milli: unit.weight.as_milli(),
+    }
+}
+
+fn unit_of(row: UnitRow) -> Result<Unit, String> {
+    Ok(Unit {
+        id: unit_id(&row.id)?,
+        card: CardId::new(&row.card).ok_or_else(|| format!("{:?} is no card id", row.card))?,
+        index: row.index,
+        slice: row.slice.map(|s| Slice {
+            ordinal: s.ordinal,
+            profile: s.profile,
+            compute: s.compute,
+            memory: s.memory,
+        }),
+        model: row.model,
+        memory_mib: row.memory_mib,
+        weight: Weight::from_milli(row.weight_milli),
+    })
+}
+
+fn health_row(health: Health) -> HealthRow {
+    match health {
+        Health::Available => HealthRow::Available,
+        Health::Dirty => HealthRow::Dirty,
+        Health::Draining => HealthRow::Draining,
+        Health::Lost => HealthRow::Lost,
+    }
+}
+
+fn health_of(row: HealthRow) -> Health {
+    match row {
+        HealthRow::Available => Health::Available,
+        HealthRow::Dirty => Health::Dirty,
+        HealthRow::Draining => Health::Draining,
+        HealthRow::Lost => Health::Lost,
+    }
+}
+
+fn spec_row(spec: &Spec) -> SpecRow {
+    SpecRow {
+        owner: spec.owner.0,
+        owner_name: spec.owner_name.clone(),
+        name: spec.name.clone(),
+        kind: match spec.kind {
+            Kind::Ds01 => KindRow::Ds01,
+            Kind::DevContainer => KindRow::DevContainer,
+            Kind::Compose => KindRow::Compose,
+            Kind::Docker => KindRow::Docker,
+            Kind::Infrastructure => KindRow::Infrastructure,
+        },
+        want: spec.want.as_ref().map(want_row),
+        restart: restart_row(spec.restart),
+        auto_remove: spec.auto_remove,
+    }
+}
+
+fn spec_of(row: SpecRow) -> Spec {
+    Spec {
+        owner: Uid(row.owner),
+        owner_name: row.owner_name,
+        name: row.name,
+        kind: match row.kind {
+            KindRow::Ds01 => Kind::Ds01,
+            KindRow::DevContainer => Kind::DevContainer,
+            KindRow::Compose => Kind::Compose,
+            KindRow::Docker => Kind::Docker,
+            KindRow::Infrastructure => Kind::Infrastructure,
+        },
+        want: row.want.map(want_of),
+        restart: restart_of(&row.restart),
+        auto_remove: row.auto_remove,
+    }
+}
+
+fn want_row(want: &Want) -> WantRow {
+    WantRow {
+        ask: match &want.ask {
+            Ask::Count(n) => AskRow::Count(*n),
+            Ask::Named(selectors) => AskRow::Named(
+                selectors
+                    .iter()
+                    .map(|s| match s {
+                        Selector::Index(i) => SelectorRow::Index(*i),
+                        Selector::Slice(c, o) => SelectorRow::Slice(*c, *o),
+                        Selector::Uuid(u) => SelectorRow::Uuid(u.clone()),
+                    })
+                    .collect(),
+            ),
+        },
+        min_memory_mib: want.min_memory_mib,
+        full: want.full,
+        model: want.model.clone(),
+    }
+}
+
+fn want_of(row: WantRow) -> Want {
+    Want {
+        ask: match row.ask {
+            AskRow::Count(n) => Ask::Count(n),
+            AskRow::Named(selectors) => Ask::Named(
+                selectors
+                    .into_iter()
+                    .map(|s| match s {
+                        SelectorRow::Index(i) => Selector::Index(i),
+                        SelectorRow::Slice(c, o) => Selector::Slice(c, o),
+                        SelectorRow::Uuid(u) => Selector::Uuid(u),
+                    })
+                    .collect(),
+            ),
+        },
+        min_memory_mib: row.min_memory_mib,
+        full: row.full,
+        model: row.model,
+    }
+}
+
+fn restart_row(restart: RestartPolicy) -> RestartRow {
+    match restart {
+        RestartPolicy::No => RestartRow::No,
+        RestartPolicy::Always => RestartRow::Always,
+        RestartPolicy::UnlessStopped => RestartRow::UnlessStopped,
+        RestartPolicy::OnFailure { max } => RestartRow::OnFailure(max),
+    }
+}
+
+fn restart_of(row: &RestartRow) -> RestartPolicy {
+    match row {
+        RestartRow::No => RestartPolicy::No,
+        RestartRow::Always => RestartPolicy::Always,
+        RestartRow::UnlessStopped => RestartPolicy::UnlessStopped,
+        RestartRow::OnFailure(max) => RestartPolicy::OnFailure { max: *max },
+    }
+}
+
+fn grant_row(grant: &Grant) -> GrantRow {
+    GrantRow {
+        container: grant.container().to_string(),
+        owner: grant.owner().0,
+        epoch: grant.epoch().0,
+        units: grant.units().iter().map(ToString::to_string).collect(),
+        weight_milli: grant.weight().as_milli(),
+        issuer: match grant.issuer() {
+            Issuer::Local => None,
+            Issuer::External(name) => Some(name.clone()),
+        },
+        hold_after_stop_ms: u64::try_from(grant.hold_after_stop().as_millis()).unwrap_or(u64::MAX),
+        at: grant.at().0,
+    }
+}
+
+fn grant_of(row: GrantRow) -> Result<Grant, String> {
+    Ok(Grant::from_ledger(
+        id(&row.container)?,
+        Uid(row.owner),
+        Epoch(row.epoch),
+        unit_ids(&row.units)?,
+        Weight::from_milli(row.weight_milli),
+        row.issuer.map_or(Issuer::Local, Issuer::External),
+        Duration::from_millis(row.hold_after_stop_ms),
+        Time(row.at),
+    ))
+}

@@ -1,0 +1,69 @@
+//! Sentences that people read: the wait, the grant, the denial, the failed start. In one place, so that the attached
+//! terminal, the command line and Docker's own errors say the same.
+
+use ds01_domain::{Denial, Holder, UnitId};
+
+use crate::clock::span;
+use crate::coordinator::Place;
+
+/// How many holders a waiting line names before it says "and others".
+const HOLDERS_SHOWN_MAX: usize = 4;
+
+/// Who holds what, in half a sentence.
+#[must_use]
+pub fn holders(holders: &[Holder]) -> String {
+    let mut parts: Vec<String> = holders
+        .iter()
+        .take(HOLDERS_SHOWN_MAX)
+        .map(|h| format!("{} holds {} ({})", h.owner_name, h.units.join(", "), h.container_name))
+        .collect();
+    if holders.len() > HOLDERS_SHOWN_MAX {
+        parts.push(format!("and {} more", holders.len() - HOLDERS_SHOWN_MAX));
+    }
+    parts.join("; ")
+}
+
+/// What an attached terminal reads while its container waits.
+#[must_use]
+pub fn waiting(place: &Place) -> String {
+    let place_text = if place.of == 1 {
+        "next in line".to_owned()
+    } else {
+        format!("place {} of {} in line", place.position, place.of)
+    };
+    let mut text = format!("ds01: waiting for a GPU, {place_text}: {}", place.reason);
+    let who = holders(&place.holders);
+    if !who.is_empty() {
+        text.push_str("; ");
+        text.push_str(&who);
+    }
+    text.push_str(&format!(". It waits at most {}; Ctrl-C cancels.\n", span(place.patience)));
+    text
+}
+
+/// What it reads when the wait is over.
+#[must_use]
+pub fn granted(units: &[UnitId]) -> String {
+    let units: Vec<&str> = units.iter().map(UnitId::as_str).collect();
+    format!("ds01: GPU granted ({}), starting\n", units.join(", "))
+}
+
+/// A denial with its next step, as Docker's clients print it.
+#[must_use]
+pub fn denial(denial: &Denial) -> String {
+    match denial.hint() {
+        Some(hint) => format!("{denial}\nhint: {hint}"),
+        None => denial.to_string(),
+    }
+}
+
+/// The Engine's words for a start that the hinge refused, without the layers of program names before it.
+#[must_use]
+pub fn start_failed(message: &str) -> String {
+    match message.find("ds01: ") {
+        Some(at) if message[..at].contains("runtime") => {
+            message[at..].trim_end_matches(": unknown").trim_end_matches(": unknown.").to_owned()
+        }
+        _ => message.to_owned(),
+    }
+}

@@ -1,0 +1,16 @@
+//! The Docker Engine API as types and one closed route table.
+//!
+//! Answers for: what a request line means ([`route`]), what its query asks ([`query`]), what its JSON body asks
+//! ([`json`], [`body`]), how every form of asking for a GPU reads as one ask ([`gpu`]), and how the Engine's replies
+//! are shown to the person who asked ([`present`]).
+//! Must never: do I/O, read a clock, know who the caller is, or let through what it does not know.
+
+pub mod body;
+pub mod gpu;
+pub mod json;
+pub mod object;
+pub mod present;
+pub mod query;
+pub mod reference;
+pub mod route;
+pub mod version;

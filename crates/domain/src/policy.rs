@@ -1,0 +1,327 @@
+//! The rules of a lab, and the one resolver that says what they mean for a person.
+//!
+//! Settings are layered: built in, defaults, the person's group, the person; each key on its own. Nothing here
+//! reads a file or asks the system who is in a group.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::ids::{Uid, Weight};
+
+/// Somebody who asks, as the door knows him.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Person {
+    /// The Unix user.
+    pub uid: Uid,
+    /// His login name.
+    pub name: String,
+    /// The Unix groups that he is in.
+    pub unix_groups: Vec<String>,
+    /// Whether the lab calls him an administrator: no quota, but units stay exclusive.
+    pub admin: bool,
+}
+
+/// Everything that a lab decided.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// For everybody, unless a group or a user says otherwise.
+    pub defaults: Settings,
+    /// The group of those whom no group claims; it need not be in `groups`.
+    pub default_group: String,
+    /// By name.
+    pub groups: BTreeMap<String, Group>,
+    /// For one user, by login name.
+    pub users: BTreeMap<String, Settings>,
+    /// For the machine as a whole.
+    pub rules: Rules,
+}
+
+/// Some people and what holds for them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Group {
+    /// Login names.
+    pub members: Vec<String>,
+    /// Unix groups whose members belong to it.
+    pub unix_groups: Vec<String>,
+    /// What holds for them.
+    pub settings: Settings,
+}
+
+/// A ceiling that can be taken away on purpose, which is not the same as being left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Cap<T> {
+    /// No ceiling.
+    Unlimited,
+    /// This much and no more.
+    At(T),
+}
+
+impl<T> Cap<T> {
+    /// The ceiling, if there is one.
+    pub fn into_option(self) -> Option<T> {
+        match self {
+            Self::Unlimited => None,
+            Self::At(value) => Some(value),
+        }
+    }
+}
+
+/// One layer of settings: an absent key inherits.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// Weight of all units that one user holds at a time.
+    pub max_gpu_equivalents: Option<Cap<Weight>>,
+    /// Units in one container.
+    pub max_gpu_slots_per_container: Option<Cap<u32>>,
+    /// Running containers of one user.
+    pub max_containers_per_user: Option<Cap<u32>>,
+    /// Whether whole cards may be taken.
+    pub allow_full_gpu: Option<bool>,
+    /// Place in the line: higher goes first.
+    pub priority: Option<i32>,
+    /// CPUs of one container, in thousandths.
+    pub max_cpus_milli: Option<Cap<u64>>,
+    /// Memory of one container.
+    pub memory_bytes: Option<Cap<u64>>,
+    /// Memory and swap of one container.
+    pub memory_swap_bytes: Option<Cap<u64>>,
+    /// Shared memory of one container.
+    pub shm_bytes: Option<Cap<u64>>,
+    /// Processes and threads of one container.
+    pub pids_limit: Option<Cap<u64>>,
+    /// Idle time after which a GPU container is stopped.
+    pub idle_timeout: Option<Cap<Duration>>,
+    /// Running time, summed over restarts, after which a GPU container is stopped.
+    pub max_runtime: Option<Cap<Duration>>,
+    /// How long a stopped container's units are given to others last.
+    pub gpu_hold_after_stop: Option<Duration>,
+    /// How long a stopped GPU container is kept.
+    pub container_hold_after_stop: Option<Cap<Duration>>,
+    /// How long a start waits in line.
+    pub start_wait: Option<Duration>,
+    /// CPUs of all containers of one user, in thousandths.
+    pub aggregate_cpus_milli: Option<Cap<u64>>,
+    /// Memory of all containers of one user.
+    pub aggregate_memory_bytes: Option<Cap<u64>>,
+    /// Processes and threads of all containers of one user.
+    pub aggregate_pids: Option<Cap<u64>>,
+}
+
+/// Ceilings for all containers of one user together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Aggregate {
+    /// CPUs, in thousandths.
+    pub cpus_milli: Option<u64>,
+    /// Memory.
+    pub memory_bytes: Option<u64>,
+    /// Processes and threads.
+    pub pids: Option<u64>,
+}
+
+/// What holds for the machine as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// Time in which past use counts half in the order of the line.
+    pub usage_half_life: Duration,
+    /// How many later waiters may take units that an earlier one could have used, before they are held back.
+    pub overtakes_max: u32,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self { usage_half_life: Duration::from_secs(24 * HOUR), overtakes_max: 8 }
+    }
+}
+
+/// Where a limit comes from.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Source {
+    /// Nobody said anything.
+    BuiltIn,
+    /// The lab's defaults.
+    Defaults,
+    /// The settings of this group.
+    Group(String),
+    /// The settings of this user.
+    User(String),
+    /// He is an administrator.
+    Admin,
+}
+
+/// What the rules mean for one person; `None` is unlimited.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The group that he counts as.
+    pub group: String,
+    /// Weight of all units that he holds at a time.
+    pub max_gpu_equivalents: Option<Weight>,
+    /// Units in one container.
+    pub max_gpu_slots_per_container: Option<u32>,
+    /// Running containers.
+    pub max_containers_per_user: Option<u32>,
+    /// Whether whole cards may be taken.
+    pub allow_full_gpu: bool,
+    /// Place in the line: higher goes first.
+    pub priority: i32,
+    /// CPUs of one container, in thousandths.
+    pub max_cpus_milli: Option<u64>,
+    /// Memory of one container.
+    pub memory_bytes: Option<u64>,
+    /// Memory and swap of one container.
+    pub memory_swap_bytes: Option<u64>,
+    /// Shared memory of one container.
+    pub shm_bytes: Option<u64>,
+    /// Processes and threads of one container.
+    pub pids_limit: Option<u64>,
+    /// Idle time after which a GPU container is stopped.
+    pub idle_timeout: Option<Duration>,
+    /// Running time, summed over restarts, after which a GPU container is stopped.
+    pub max_runtime: Option<Duration>,
+    /// How long a stopped container's units are given to others last.
+    pub gpu_hold_after_stop: Duration,
+    /// How long a stopped GPU container is kept.
+    pub container_hold_after_stop: Option<Duration>,
+    /// How long a start waits in line.
+    pub start_wait: Duration,
+    /// Ceilings for all his containers together.
+    pub aggregate: Aggregate,
+    /// Whence each key comes, by its configuration name.
+    pub sources: BTreeMap<&'static str, Source>,
+}
+
+impl Limits {
+    /// Where the value of this key comes from.
+    #[must_use]
+    pub fn source(&self, key: &str) -> &Source {
+        self.sources.get(key).unwrap_or(&Source::BuiltIn)
+    }
+}
+
+const HOUR: u64 = 60 * 60;
+/// Use that a lab without rules allows: two cards, so that one user cannot take a big machine.
+const BUILT_IN_EQUIVALENTS: Weight = Weight::from_milli(2000);
+const BUILT_IN_SLOTS: u32 = 2;
+const BUILT_IN_CONTAINERS: u32 = 20;
+const BUILT_IN_PIDS: u64 = 4096;
+const BUILT_IN_IDLE: Duration = Duration::from_secs(HOUR / 2);
+const BUILT_IN_RUNTIME: Duration = Duration::from_secs(48 * HOUR);
+/// How long a stopped container's units are given to others last, unless the lab says otherwise.
+pub const GPU_HOLD_AFTER_STOP: Duration = Duration::from_secs(HOUR / 4);
+const BUILT_IN_CONTAINER_HOLD: Duration = Duration::from_secs(24 * HOUR);
+/// How long a start waits in line, unless the lab says otherwise: the documented three minutes.
+pub const START_WAIT: Duration = Duration::from_secs(180);
+
+impl Policy {
+    /// What holds for this person.
+    #[must_use]
+    pub fn resolve(&self, person: &Person) -> Limits {
+        let group = self.group_of(person);
+        let mut layers = Layers { from: Vec::new(), sources: BTreeMap::new(), admin: person.admin };
+        if let Some(user) = self.users.get(&person.name) {
+            layers.from.push((user, Source::User(person.name.clone())));
+        }
+        if let Some(settings) = self.groups.get(&group).map(|g| &g.settings) {
+            layers.from.push((settings, Source::Group(group.clone())));
+        }
+        layers.from.push((&self.defaults, Source::Defaults));
+        let hold = Cap::At(BUILT_IN_CONTAINER_HOLD);
+        Limits {
+            group,
+            max_gpu_equivalents: layers.quota(
+                "max_gpu_equivalents",
+                Cap::At(BUILT_IN_EQUIVALENTS),
+                |s| s.max_gpu_equivalents,
+            ),
+            max_gpu_slots_per_container: layers.quota(
+                "max_gpu_slots_per_container",
+                Cap::At(BUILT_IN_SLOTS),
+                |s| s.max_gpu_slots_per_container,
+            ),
+            max_containers_per_user: layers.quota(
+                "max_containers_per_user",
+                Cap::At(BUILT_IN_CONTAINERS),
+                |s| s.max_containers_per_user,
+            ),
+            allow_full_gpu: layers.allow_full_gpu(),
+            priority: layers.take("priority", 0, |s| s.priority),
+            max_cpus_milli: layers.quota("max_cpus", Cap::Unlimited, |s| s.max_cpus_milli),
+            memory_bytes: layers.quota("memory", Cap::Unlimited, |s| s.memory_bytes),
+            memory_swap_bytes: layers.quota("memory_swap", Cap::Unlimited, |s| s.memory_swap_bytes),
+            shm_bytes: layers.quota("shm_size", Cap::Unlimited, |s| s.shm_bytes),
+            pids_limit: layers.quota("pids_limit", Cap::At(BUILT_IN_PIDS), |s| s.pids_limit),
+            idle_timeout: layers
+                .take("idle_timeout_h", Cap::At(BUILT_IN_IDLE), |s| s.idle_timeout)
+                .into_option(),
+            max_runtime: layers
+                .take("max_runtime_h", Cap::At(BUILT_IN_RUNTIME), |s| s.max_runtime)
+                .into_option(),
+            gpu_hold_after_stop: layers
+                .take("gpu_hold_after_stop_h", GPU_HOLD_AFTER_STOP, |s| s.gpu_hold_after_stop),
+            container_hold_after_stop: layers
+                .take("container_hold_after_stop_h", hold, |s| s.container_hold_after_stop)
+                .into_option(),
+            start_wait: layers.take("start_wait", START_WAIT, |s| s.start_wait),
+            aggregate: Aggregate {
+                cpus_milli: layers.quota("aggregate.max_cpus", Cap::Unlimited, |s| s.aggregate_cpus_milli),
+                memory_bytes: layers.quota("aggregate.memory", Cap::Unlimited, |s| s.aggregate_memory_bytes),
+                pids: layers.quota("aggregate.pids_limit", Cap::Unlimited, |s| s.aggregate_pids),
+            },
+            sources: layers.sources,
+        }
+    }
+
+    /// The group that a person counts as: one that lists him by name, else one that claims a Unix group of his,
+    /// else the default. Where several do, the one with the highest priority, then the first by name.
+    #[must_use]
+    pub fn group_of(&self, person: &Person) -> String {
+        let best = |claims: &dyn Fn(&Group) -> bool| {
+            self.groups
+                .iter()
+                .filter(|(_, group)| claims(group))
+                .min_by_key(|(name, group)| (-i64::from(group.settings.priority.unwrap_or(0)), *name))
+                .map(|(name, _)| name.clone())
+        };
+        best(&|group| group.members.contains(&person.name))
+            .or_else(|| best(&|group| group.unix_groups.iter().any(|g| person.unix_groups.contains(g))))
+            .unwrap_or_else(|| self.default_group.clone())
+    }
+}
+
+/// The layers that concern one person, the nearest first.
+struct Layers<'a> {
+    from: Vec<(&'a Settings, Source)>,
+    sources: BTreeMap<&'static str, Source>,
+    admin: bool,
+}
+
+impl Layers<'_> {
+    /// The nearest layer's value of a key, and a note whence it came.
+    fn take<T>(&mut self, key: &'static str, built_in: T, read: impl Fn(&Settings) -> Option<T>) -> T {
+        let found = self.from.iter().find_map(|(settings, source)| Some((read(settings)?, source.clone())));
+        let (value, source) = found.unwrap_or((built_in, Source::BuiltIn));
+        self.sources.insert(key, source);
+        value
+    }
+
+    /// A ceiling that administrators do not have.
+    fn quota<T>(
+        &mut self,
+        key: &'static str,
+        built_in: Cap<T>,
+        read: impl Fn(&Settings) -> Option<Cap<T>>,
+    ) -> Option<T> {
+        if self.admin {
+            self.sources.insert(key, Source::Admin);
+            return None;
+        }
+        self.take(key, built_in, read).into_option()
+    }
+
+    fn allow_full_gpu(&mut self) -> bool {
+        if self.admin {
+            self.sources.insert("allow_full_gpu", Source::Admin);
+            return true;
+        }
+        self.take("allow_full_gpu", true, |s| s.allow_full_gpu)
+    }
+}
