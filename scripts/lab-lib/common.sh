@@ -77,13 +77,14 @@ with_registry() {
 
 registry_add() { with_registry registry_write; }
 
-# dockerd writes these whatever its configuration says; the last lab removes those that were not there before.
-ENGINE_DROPPINGS=(/etc/docker/key.json /run/docker/plugins /run/docker /run/containerd/s /run/containerd /etc/docker)
+# dockerd, mount and ip write these whatever they are told; the last lab removes those that were not there before.
+DROPPINGS=(/etc/docker/key.json /run/docker/plugins /run/docker /run/containerd/s /run/containerd /etc/docker
+    /run/netns /run/mount)
 
 registry_write() {
     local path
     if [[ ! -e $REGISTRY/absent ]]; then
-        for path in "${ENGINE_DROPPINGS[@]}"; do
+        for path in "${DROPPINGS[@]}"; do
             [[ -e $path ]] || printf '%s\n' "$path"
         done >"$REGISTRY/absent"
     fi
@@ -107,10 +108,20 @@ running() {
     file=$(pidfile "$1")
     [[ -s $file ]] || return 1
     pid=$(<"$file")
-    [[ $(cat "/proc/$pid/comm" 2>/dev/null) == "$1" ]] && [[ $(ps -o stat= -p "$pid") != Z* ]]
+    # A killed daemon may stay a zombie for a while; it has ended all the same.
+    [[ $(cat "/proc/$pid/comm" 2>/dev/null) == "$1" ]] && is_alive "$pid"
 }
 
+is_alive() { [[ $(sed 's/.*) //' "/proc/$1/stat" 2>/dev/null) == [!ZX]* ]]; }
+
 not_running() { ! running "$1"; }
+
+# died NAME: it was started, and has ended by itself. Before its process has noted its id, nothing is known.
+died() {
+    local pid
+    pid=$(cat "$(pidfile "$1")" 2>/dev/null) || return 1
+    [[ -n $pid ]] && ! is_alive "$pid"
+}
 
 # stop_daemon NAME SIGNAL: by its own process id, and look that it is gone.
 stop_daemon() {
@@ -131,6 +142,7 @@ stop_daemon() {
 start_daemon() {
     local name=$1 log=$2
     shift 2
+    rm -f -- "$(pidfile "$name")"
     (
         exec 8>&- 9>&- </dev/null >>"$log" 2>&1
         cd /

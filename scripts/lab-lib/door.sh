@@ -26,7 +26,7 @@ JSON
 }
 
 programs_build() {
-    local options=(--quiet --locked --bin ds01d --bin ds01-runtime --bin ds01)
+    local options=(--quiet --bin ds01d --bin ds01-runtime --bin ds01)
     [[ $1 == debug ]] || options+=(--release)
     command -v cargo >/dev/null || PATH=$PATH:$HOME/.cargo/bin
     (cd -- "$ROOT" && cargo build "${options[@]}" 9>&-) || die "cargo build failed"
@@ -118,13 +118,7 @@ door_start() {
 
 door_answers() { [[ -S $DOOR_SOCKET ]] && DOCKER_CONFIG=$LAB/docker-config docker -H "unix://$DOOR_SOCKET" version &>/dev/null; }
 
-door_answers_or_died() { door_answers || door_died; }
-
-door_died() {
-    local pid
-    pid=$(cat "$(pidfile ds01d)" 2>/dev/null) || return 1
-    [[ -n $pid && ! -e /proc/$pid ]]
-}
+door_answers_or_died() { door_answers || died ds01d; }
 
 door_stop() {
     if [[ ${1:-} == --kill ]]; then stop_daemon ds01d KILL; else stop_daemon ds01d TERM; fi

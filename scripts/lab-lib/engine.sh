@@ -4,7 +4,7 @@
 
 engine_install() {
     local missing=() program
-    for program in dockerd containerd runc docker; do
+    for program in dockerd containerd runc docker ip iptables pgrep useradd setpriv nsenter; do
         command -v "$program" >/dev/null || missing+=("$program")
     done
     ((${#missing[@]})) || return 0
@@ -17,7 +17,7 @@ engine_install() {
         made=yes
     fi
     local rc=0
-    apt_install docker.io iptables iproute2 || rc=$?
+    apt_install docker.io iptables iproute2 procps passwd util-linux || rc=$?
     [[ $made == no ]] || rm -f -- "$policy"
     ((rc == 0)) || die "the distribution's docker.io could not be installed"
 }
@@ -120,9 +120,7 @@ engine_docker() { DOCKER_CONFIG=$LAB/docker-config docker -H "unix://$ENGINE_SOC
 
 engine_answers() { [[ -S $ENGINE_SOCKET ]] && engine_docker version &>/dev/null; }
 
-engine_answers_or_died() { engine_answers || dockerd_died; }
-
-dockerd_died() { [[ -s $(pidfile dockerd) ]] && [[ ! -e /proc/$(<"$(pidfile dockerd)") ]]; }
+engine_answers_or_died() { engine_answers || died dockerd; }
 
 # With live-restore the containers stay; containerd and the shims are not touched.
 engine_stop() { stop_daemon dockerd TERM; }

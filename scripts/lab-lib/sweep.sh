@@ -51,7 +51,7 @@ lab_processes() {
         daemon_processes
     } | sort -un | grep -vx -e "$$" -e 0 | while read -r pid; do
         # A zombie has ended already; its parent, if it is one of ours, is in the list itself.
-        [[ $(sed 's/.*) //' "/proc/$pid/stat" 2>/dev/null) == [!ZX]* ]] && echo "$pid"
+        is_alive "$pid" && echo "$pid"
     done
     return 0
 }
@@ -95,23 +95,26 @@ devices_release() {
     if [[ -x $DIR/bin/ds01d && -e $CONFIG ]]; then
         timeout 10 "$DIR/bin/ds01d" release-devices --config "$CONFIG" &>/dev/null || true
     fi
-    [[ ! -e $DIR/run/devices.json ]] || cp -- "$DIR/run/devices.json" "$LAB/devices.json" 2>/dev/null || true
 }
 
-# LOOP_CTL_REMOVE is 0x4C81. perl is part of every Debian.
+# What `release-devices` did not take: a loop device that the lab's record names and that is still bound to the
+# unit of that name. LOOP_CTL_REMOVE is 0x4C81; perl is part of every Debian.
 devices_remove() {
     local minor
     for minor in $(lab_devices); do
+        losetup --detach "/dev/loop$minor" 2>/dev/null || true
         perl -e 'open(my $c, "+<", "/dev/loop-control") or exit 1; ioctl($c, 0x4C81, $ARGV[0] + 0) // exit 1' "$minor" 2>/dev/null || true
     done
 }
 
 lab_devices() {
-    local minor
-    [[ -e $LAB/devices.json ]] || return 0
-    for minor in $(grep -oE '[0-9]{4,}' "$LAB/devices.json" | sort -un); do
-        [[ -b /dev/loop$minor ]] && echo "$minor"
-    done
+    local unit index
+    [[ -e $DIR/run/devices.json ]] || return 0
+    while IFS=$'\t' read -r unit index; do
+        if [[ $(cat "/sys/block/loop$index/loop/backing_file" 2>/dev/null) == "/memfd:$unit"* ]]; then
+            echo "$index"
+        fi
+    done < <(perl -0777 -ne 'print "$1\t$2\n" while /"unit"\s*:\s*"([^"]+)"\s*,\s*"index"\s*:\s*(\d+)/g' "$DIR/run/devices.json")
     return 0
 }
 
@@ -163,15 +166,17 @@ registry_forget() {
     if [[ -e $REGISTRY/ip_forward ]]; then
         cat -- "$REGISTRY/ip_forward" >/proc/sys/net/ipv4/ip_forward || true
     fi
-    engine_droppings_remove
+    droppings_remove
     rm -rf -- "$REGISTRY"
 }
 
 # Directories go only when empty; the key only while no other Engine runs.
-engine_droppings_remove() {
+droppings_remove() {
     local path
     while read -r path; do
         if [[ -d $path ]]; then
+            # ip keeps its directory of namespaces as a mount of its own.
+            [[ $path != /run/netns || -n $(ls -A -- "$path") ]] || umount -- "$path" 2>/dev/null || true
             rmdir -- "$path" 2>/dev/null || true
         elif [[ -e $path ]] && ! pgrep -x dockerd >/dev/null; then
             rm -f -- "$path"
@@ -183,7 +188,7 @@ engine_droppings_remove() {
 what_is_left() {
     local pids
     pids=$(lab_processes)
-    [[ -z $pids ]] || echo "processes" $pids
+    [[ -z $pids ]] || echo "processes ${pids//$'\n'/ }"
     lab_mounts | tr '\0' '\n' | sed 's/^/mount /'
     network_left
     lab_cgroups | sed 's/^/cgroup /'

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A lab comes up twice in the same place, two stand side by side, and whatever happens to them nothing stays:
-# mounts, processes, links, users, loop devices, cgroups, files are as before.
+# mounts, processes, links, users, cgroups, files are as before.
 source "$(dirname "$0")/lib.sh"
 
 ONE=$SCRATCH/one
@@ -18,13 +18,11 @@ machine_state() {
     echo "users:"; grep -E '^labtest[12]:' /etc/passwd /etc/group /etc/subuid /etc/subgid || true
     echo "homes:"; ls -d /var/lib/ds01-lab/home/labtest* /var/mail/labtest* 2>/dev/null || true
     echo "cgroups:"; find /sys/fs/cgroup -maxdepth 2 -name 'ds01-lab-*' | grep -E "$IDS" || true
-    echo "loops:"; find /sys/block -maxdepth 1 -name 'loop[0-9][0-9][0-9][0-9]*' | sort
     echo "registry:"; find /run/ds01-lab 2>/dev/null | grep -E "$IDS|labtest" || true
 }
 
 id_of() { printf %s "$1" | sha256sum | cut -c1-8; }
 IDS="$(id_of "$ONE")|$(id_of "$TWO")"
-# The devices of labs that stand already are theirs.
 before=$(machine_state)
 
 unchanged() {
@@ -96,7 +94,7 @@ killed_labs() {
     "$LAB" up "$ONE" --no-door --no-build --users "$USERS"
     at "$ONE" run -d busybox sleep 600 >/dev/null
     kill -KILL "$(<"$ONE/lab/containerd.pid")" "$(<"$ONE/lab/dockerd.pid")"
-    rm -rf "$ONE/lab" "$ONE/bin" "$ONE/etc"
+    rm -rf "${ONE:?}/lab" "${ONE:?}/bin" "${ONE:?}/etc"
     "$LAB" down "$ONE" || true
     "$LAB" down "$ONE"
     unchanged "down of a half lab"

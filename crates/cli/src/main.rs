@@ -1,2 +1,48 @@
-//! Placeholder.
-fn main() {}
+//! `ds01`: the command line, under all its names.
+//!
+//! This file answers for the process: arguments in, exit code out. Everything it does, it does through the door; it has
+//! no privilege of its own.
+
+mod args;
+mod client;
+mod commands;
+mod failure;
+mod render;
+mod shell;
+mod terminal;
+mod ui;
+
+use std::process::ExitCode;
+
+use ds01_api::Exit;
+
+fn main() -> ExitCode {
+    let cli = match args::parse(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version go to standard output and are no error.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage.code().into() } else { ExitCode::SUCCESS };
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let _ = std::io::Write::write_fmt(
+                &mut std::io::stderr(),
+                format_args!("error: no runtime: {error}\n"),
+            );
+            return Exit::Failed.code().into();
+        }
+    };
+    let ui = ui::Ui { json: cli.wants_json() };
+    let code = match runtime.block_on(commands::perform(cli, ui)) {
+        Ok(code) => code,
+        Err(failure) => {
+            ui.failure(&failure);
+            failure.exit
+        }
+    };
+    runtime.shutdown_background();
+    code.into()
+}

@@ -338,9 +338,9 @@ mod tests {
     }
 
     /// Asks from another process, started by `command` (its last arguments are added here); returns what was answered.
-    async fn ask_from(mut command: tokio::process::Command, socket: &Path) -> String {
+    async fn ask_from(mut command: tokio::process::Command, program: &Path, socket: &Path) -> String {
         let module = module_path!().split_once("::").map_or("", |(_, module)| module);
-        command.arg(std::env::current_exe().unwrap());
+        command.arg(program);
         command.args(["--exact", &format!("{module}::helper_that_asks"), "--nocapture"]);
         let output = command.env(HELPER_SOCKET, socket).output().await.unwrap();
         String::from_utf8(output.stdout).unwrap()
@@ -381,10 +381,16 @@ mod tests {
             command.args(words);
             command
         };
-        let root = ask_from(command("env"), &scratch.socket()).await;
+        // A checkout may stand where nobody else can look. Copied by another process: a test that forks meanwhile
+        // would inherit our open file, and a program that is open for writing cannot be run.
+        let program = scratch.0.join("helper");
+        let mut copy = command("cp");
+        copy.arg(std::env::current_exe().unwrap()).arg(&program);
+        assert!(copy.status().await.unwrap().success());
+        let root = ask_from(command("env"), &program, &scratch.socket()).await;
         assert!(root.contains("GPU-1"), "{root}");
         for other in ["setpriv --reuid 65534 --regid 65534 --clear-groups", "unshare --pid --fork"] {
-            let answer = ask_from(command(other), &scratch.socket()).await;
+            let answer = ask_from(command(other), &program, &scratch.socket()).await;
             assert!(answer.contains("answer: \"\""), "{other}: {answer}");
         }
         server.abort();

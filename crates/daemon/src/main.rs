@@ -1,2 +1,77 @@
-//! Placeholder.
-fn main() {}
+//! `ds01d`: the command line of the daemon. Only here does the process exit.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use ds01_daemon::{config, inventory::Inventory, run};
+
+/// The door in front of the Docker Engine: it decides who gets which GPU, and for how long.
+#[derive(Debug, Parser)]
+#[command(name = "ds01d", version)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon in the foreground. SIGHUP reads the configuration again, all or nothing.
+    Run {
+        /// The configuration; without it /etc/ds01/ds01.yaml, or defaults where that is missing.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// Check a configuration file, say everything that is wrong with it, and change nothing.
+    Check {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Remove the device nodes of a simulated machine, after ds01d was stopped for good.
+    ReleaseDevices {
+        /// The configuration that the daemon ran with.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let result = match args.command {
+        Command::Run { config } => serve(config),
+        Command::Check { file } => {
+            let (report, sound) = config::check_report(&file);
+            return print(&report, sound);
+        }
+        Command::ReleaseDevices { config } => release(config),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // A closed stderr leaves nobody to tell.
+            let _ = writeln!(std::io::stderr(), "ds01d: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn print(report: &str, sound: bool) -> ExitCode {
+    let mut out: Box<dyn Write> = if sound { Box::new(std::io::stdout()) } else { Box::new(std::io::stderr()) };
+    // A closed pipe is the reader's choice.
+    let _ = writeln!(out, "{}", report.trim_end());
+    if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn serve(path: Option<PathBuf>) -> anyhow::Result<()> {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("DS01_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run::run(path.as_deref()))
+}
+
+fn release(path: Option<PathBuf>) -> anyhow::Result<()> {
+    let config = run::configuration(path.as_deref())?;
+    Inventory::release(&config.paths.run)?;
+    Ok(())
+}

@@ -3,7 +3,7 @@
 
 use ds01_domain::{Denial, Holder, UnitId};
 
-use crate::clock::span;
+use crate::clock::for_people;
 use crate::coordinator::Place;
 
 /// How many holders a waiting line names before it says "and others".
@@ -37,7 +37,7 @@ pub fn waiting(place: &Place) -> String {
         text.push_str("; ");
         text.push_str(&who);
     }
-    text.push_str(&format!(". It waits at most {}; Ctrl-C cancels.\n", span(place.patience)));
+    text.push_str(&format!(". It waits at most {}; Ctrl-C cancels.\n", for_people(place.patience())));
     text
 }
 

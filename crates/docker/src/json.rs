@@ -316,13 +316,21 @@ impl FromIterator<(String, Json)> for Object {
 /// case, LATIN SMALL LETTER LONG S as `s`, KELVIN SIGN as `k`.
 #[must_use]
 pub fn fold(key: &str) -> String {
-    key.chars()
-        .map(|letter| match letter {
-            '\u{017F}' => 's',
-            '\u{212A}' => 'k',
-            other => other.to_ascii_lowercase(),
-        })
-        .collect()
+    key.chars().map(fold_letter).collect()
+}
+
+/// Whether two keys fold to the same, so that Go takes them for the same struct field.
+#[must_use]
+pub fn folds_alike(one: &str, other: &str) -> bool {
+    one.chars().map(fold_letter).eq(other.chars().map(fold_letter))
+}
+
+fn fold_letter(letter: char) -> char {
+    match letter {
+        '\u{017F}' => 's',
+        '\u{212A}' => 'k',
+        other => other.to_ascii_lowercase(),
+    }
 }
 
 /// Why a body could not be read, and where.

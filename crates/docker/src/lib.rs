@@ -2,7 +2,8 @@
 //!
 //! Answers for: what a request line means ([`route`]), what its query asks ([`query`]), what its JSON body asks
 //! ([`json`], [`body`]), how every form of asking for a GPU reads as one ask ([`gpu`]), and how the Engine's replies
-//! are shown to the person who asked ([`present`]).
+//! are shown to the person who asked ([`present`]). The words it uses: names and ids ([`object`]), image references
+//! ([`reference`](mod@reference)), versions of the API ([`version`]).
 //! Must never: do I/O, read a clock, know who the caller is, or let through what it does not know.
 
 pub mod body;

@@ -168,7 +168,7 @@ pub enum Event {
     Carried(Carried),
 
     /// A start waits in line.
-    Queued(Waiter),
+    Queued(Box<Waiter>),
     /// A start waits no more, and was not granted. (A grant takes its container out of the line by itself.)
     Left {
         /// Its place.

@@ -1,1 +1,44 @@
-//! Placeholder.
+//! The rules of DS01: who may have which GPU, and when.
+//!
+//! Three verbs. [`decide`] answers a request with a grant, a place in the line or a denial. [`plan`] compares what is
+//! recorded with what was seen and says what is to be done. [`State::apply`] makes a fact part of the state. Each is a
+//! function of its arguments alone: no clock, socket, file, task or log line, so the same questions get the same
+//! answers for ever.
+//!
+//! What holds always: a unit has at most one holder; only a container that was granted units holds any, from the
+//! grant until somebody has looked and found them free; replaying the durable events gives the durable state; and a
+//! plan that has been carried out leaves nothing to be done.
+
+mod choose;
+mod container;
+mod decide;
+mod denial;
+mod event;
+mod grant;
+mod ids;
+mod line;
+mod observed;
+mod plan;
+mod policy;
+mod restart;
+mod state;
+mod text;
+mod unit;
+mod usage;
+mod want;
+
+pub use container::{Container, Kind, PendingCreate, RestartPolicy, Restarts, Standing};
+pub use decide::{Admission, Decision, Request, Wait, WaitReason, decide};
+pub use denial::{Denial, Holder, Quota, Timeout};
+pub use event::{Carried, Event, LeftWhy};
+pub use grant::{Grant, Holding, Issuer, Phase};
+pub use ids::{CardId, ContainerId, Epoch, Ticket, Time, Token, Uid, UnitId, Weight};
+pub use line::Waiter;
+pub use observed::{Identity, Observed, Occupancy, Processes, Run, Seen, UnitSeen};
+pub use plan::{Action, plan};
+pub use policy::{
+    Aggregate, Cap, GPU_HOLD_AFTER_STOP, Group, Limits, Person, Policy, Rules, START_WAIT, Settings, Source,
+};
+pub use state::{DIRTY_GRACE, START_SETTLE, State, UnitView};
+pub use unit::{Health, Preference, Slice, Unit};
+pub use want::{Ask, Selector, Want};

@@ -64,7 +64,7 @@ impl Unit {
     }
 
     /// The order in which people count units.
-    pub(crate) fn place(&self) -> (u32, Option<u32>, &UnitId) {
+    pub(crate) fn place(&self) -> Place<'_> {
         (self.index, self.slice.as_ref().map(|slice| slice.ordinal), &self.id)
     }
 }
@@ -92,6 +92,9 @@ impl fmt::Display for Health {
         })
     }
 }
+
+/// Where people look for a unit: card, slice, and the UUID to tell apart what claims the same place.
+pub(crate) type Place<'a> = (u32, Option<u32>, &'a UnitId);
 
 /// A stopped container's claim on a unit: others are given it last, until then.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -90,10 +90,8 @@ fn check(path: &Path) -> Result<(), AskError> {
     // Who listens is asked of the kernel later; this keeps others from turning us away from the daemon. Further up the
     // path a lab may well stand in somebody's home.
     let directory = path.parent().unwrap_or(path);
-    match files::only_root_writes(&found) && files::only_root_moves(directory).map_err(io)? {
-        true => Ok(()),
-        false => Err(AskError::Unsafe(path.to_owned())),
-    }
+    let safe = files::only_root_writes(&found) && files::only_root_moves(directory).map_err(io)?;
+    if safe { Ok(()) } else { Err(AskError::Unsafe(path.to_owned())) }
 }
 
 /// Connects, waiting for a place in the listener's backlog no longer than the deadline: connecting to a unix socket

@@ -47,10 +47,13 @@ Example:
     #[command(after_help = "Example:\n  container retire my-project")]
     Retire(RetireArgs),
     /// List your containers
-    #[command(visible_alias = "ls", after_help = "\
+    #[command(
+        visible_alias = "ls",
+        after_help = "\
 Examples:
   container list --all
-  container list --json | jq -r '.containers[].name'")]
+  container list --json | jq -r '.containers[].name'"
+    )]
     List(ListArgs),
 }
 

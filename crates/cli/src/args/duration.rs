@@ -44,7 +44,9 @@ mod tests {
 
     #[test]
     fn durations() {
-        for (text, seconds) in [("0", 0), ("90", 90), ("90s", 90), ("3m", 180), ("1h30m", 5400), ("1d", 86400)] {
+        for (text, seconds) in
+            [("0", 0), ("90", 90), ("90s", 90), ("3m", 180), ("1h30m", 5400), ("1d", 86400)]
+        {
             assert_eq!(parse(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
         for text in ["", "m", "3x", "1m1h", "1h30", "-1", "1.5h", "8d", "99999999999999999999", "1h1h"] {

@@ -9,7 +9,9 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-pub(crate) use container::{AttachArgs, ContainerCommand, DeployArgs, ListArgs, RetireArgs, RunArgs, StopArgs};
+pub(crate) use container::{
+    AttachArgs, ContainerCommand, DeployArgs, ListArgs, Patience, RetireArgs, RunArgs, StopArgs,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -26,7 +28,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no GPU to be had, 4 not found, 5 
 
 /// GPU containers on a shared machine
 #[derive(Debug, Parser)]
-#[command(name = "ds01", version, after_help = EXAMPLES, disable_help_subcommand = false, max_term_width = 100)]
+#[command(name = "ds01", version, after_help = EXAMPLES, propagate_version = true, max_term_width = 100)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -98,6 +100,92 @@ pub(crate) struct InstallLinksArgs {
 pub(crate) fn parse(argv: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
     let argv::Argv { words, by_program } = argv::normalise(argv);
     // Whoever typed `container deploy` finds that in the usage line, not a `ds01` that he did not type.
-    let command = if by_program { Cli::command() } else { Cli::command().bin_name("") };
-    Cli::from_arg_matches(&command.no_binary_name(true).try_get_matches_from(words.into_iter().skip(1))?)
+    let matches = if by_program {
+        Cli::command().try_get_matches_from(words)?
+    } else {
+        Cli::command().multicall(true).try_get_matches_from(words.into_iter().skip(1))?
+    };
+    Cli::from_arg_matches(&matches)
+}
+
+impl Cli {
+    /// Whether every line that is written is to be JSON.
+    pub(crate) fn wants_json(&self) -> bool {
+        match &self.command {
+            Command::Container(command) => match command {
+                ContainerCommand::Deploy(args) => args.json,
+                ContainerCommand::Stop(args) => args.json,
+                ContainerCommand::Retire(args) => args.json,
+                ContainerCommand::List(args) => args.json,
+                ContainerCommand::Run(_) | ContainerCommand::Attach(_) => false,
+            },
+            Command::Gpu(GpuCommand::Status(plain)) | Command::Check(CheckCommand::Limits(plain)) => {
+                plain.json
+            }
+            Command::Whoami(plain) | Command::Queue(plain) => plain.json,
+            Command::Why(args) => args.json,
+            Command::InstallLinks(_) => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Result<Cli, clap::Error> {
+        parse(line.split_whitespace().map(OsString::from))
+    }
+
+    #[test]
+    fn the_tree_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_link_leads_to_a_command_with_help() {
+        for name in argv::link_names() {
+            let help = read(&format!("{name} --help")).unwrap_err();
+            assert_eq!(help.kind(), clap::error::ErrorKind::DisplayHelp, "{name}");
+            let usage = help.to_string().lines().find(|line| line.starts_with("Usage:")).unwrap().to_owned();
+            let spoken = name.replace('-', " ").replace(" ls", " list");
+            assert!(usage.starts_with(&format!("Usage: {spoken}")), "{usage}");
+        }
+    }
+
+    #[test]
+    fn usage_begins_as_it_was_typed() {
+        let usage = |line: &str| {
+            read(line).unwrap_err().to_string().lines().find(|l| l.contains("Usage:")).unwrap().to_owned()
+        };
+        assert_eq!(usage("ds01 container retire"), "Usage: ds01 container retire <NAME>...");
+        assert_eq!(usage("container-retire"), "Usage: container retire <NAME>...");
+    }
+
+    #[test]
+    fn flags_that_exclude_each_other() {
+        for line in [
+            "container deploy p --open --background",
+            "container deploy p --open --json",
+            "container deploy p --cpu-only --gpus 2",
+            "container deploy p --wait 3m --no-wait",
+            "container deploy",
+            "container retire",
+            "container deploy p --gpus many",
+            "container deploy p --wait soon",
+        ] {
+            assert_eq!(read(line).unwrap_err().exit_code(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn patience() {
+        let patience = |line: &str| match read(line).unwrap().command {
+            Command::Container(ContainerCommand::Deploy(args)) => args.patience.duration(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(patience("container deploy p"), None);
+        assert_eq!(patience("container-deploy p --wait 2h").map(|wait| wait.as_secs()), Some(7200));
+        assert_eq!(patience("ds01 container deploy p --no-wait").map(|wait| wait.as_secs()), Some(0));
+    }
 }

@@ -64,7 +64,9 @@ impl ClientError {
                 "set DOCKER_HOST to the socket of ds01d, or ask an admin to start ds01d".to_owned()
             }
             Self::Api { error, .. } => return error.hint.clone(),
-            Self::Broken(_) => "what you asked for may have happened: container list --all shows it".to_owned(),
+            Self::Broken(_) => {
+                "what you asked for may have happened: container list --all shows it".to_owned()
+            }
             Self::Late(_) => "try again; if it stays so, tell an admin: systemctl status ds01d".to_owned(),
         })
     }
@@ -73,7 +75,9 @@ impl ClientError {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::DockerHost(_) => Exit::Usage,
-            Self::Connect { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => Exit::NotPermitted,
+            Self::Connect { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                Exit::NotPermitted
+            }
             Self::Api { status, error } => error.exit(*status),
             Self::Connect { .. } | Self::PlainEngine(_) | Self::Broken(_) | Self::Late(_) => Exit::Failed,
         }
@@ -87,7 +91,9 @@ impl ClientError {
 
 fn connect_hint(error: &io::Error, socket: &Path) -> String {
     match error.kind() {
-        io::ErrorKind::PermissionDenied => "you may not use this socket: ask an admin to let you in".to_owned(),
+        io::ErrorKind::PermissionDenied => {
+            "you may not use this socket: ask an admin to let you in".to_owned()
+        }
         io::ErrorKind::NotFound => {
             format!("there is no {}: ask an admin to start ds01d, or set DOCKER_HOST", socket.display())
         }

@@ -2,7 +2,7 @@
 //!
 //! This module answers for the protocol; bytes are pumped elsewhere. It must never touch the terminal.
 
-use ds01_api::paths;
+use ds01_api::{Container, paths};
 use hyper::Method;
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
@@ -40,17 +40,26 @@ pub(crate) struct ExecExit {
 }
 
 impl Door {
-    /// Starts a shell in the container `id`.
-    pub(crate) async fn shell(&self, id: &str, tty: bool, term: Option<&str>) -> Result<ExecSession, ClientError> {
+    /// Starts a shell in `container`, on a terminal of the kind `term` or on pipes.
+    pub(crate) async fn shell(
+        &self,
+        container: &Container,
+        term: Option<&str>,
+    ) -> Result<ExecSession, ClientError> {
+        let tty = term.is_some();
         let mut create = json!({
             "AttachStdin": true, "AttachStdout": true, "AttachStderr": true,
             "Tty": tty, "Cmd": SHELL,
         });
-        if tty {
-            create["DetachKeys"] = DETACH_KEYS.into();
-            create["Env"] = json!([format!("TERM={}", term.unwrap_or("xterm"))]);
+        // Only a container that has a workspace is sure to have the directory.
+        if container.workspace.is_some() {
+            create["WorkingDir"] = "/workspace".into();
         }
-        let path = paths::with_name("/containers/{name}/exec", id);
+        if let Some(term) = term {
+            create["DetachKeys"] = DETACH_KEYS.into();
+            create["Env"] = json!([format!("TERM={term}")]);
+        }
+        let path = paths::with_name("/containers/{name}/exec", &container.id);
         let made: Value = self.exchange(Method::POST, &path, body(&create)?, ANSWER_MAX).await?;
         let id = made["Id"].as_str().ok_or_else(|| ClientError::broken("an exec without an id"))?.to_owned();
 

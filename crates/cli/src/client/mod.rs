@@ -24,8 +24,7 @@ use serde_json::Value;
 use tokio::net::UnixStream;
 
 pub(crate) use error::ClientError;
-pub(crate) use exec::{ExecExit, ExecSession};
-pub(crate) use start::StartStream;
+pub(crate) use exec::{ExecHandle, ExecSession};
 
 /// Where the door is where nobody says otherwise, best first.
 const SOCKETS: [&str; 2] = ["/run/ds01/docker.sock", "/var/run/docker.sock"];
@@ -125,7 +124,10 @@ impl Door {
         let request = request.body(Body::new(body)).map_err(ClientError::broken)?;
         let response = sender.send_request(request).await.map_err(ClientError::broken)?;
         let status = response.status();
-        if status.is_success() || status == StatusCode::SWITCHING_PROTOCOLS || status == StatusCode::NOT_MODIFIED {
+        if status.is_success()
+            || status == StatusCode::SWITCHING_PROTOCOLS
+            || status == StatusCode::NOT_MODIFIED
+        {
             return Ok(response);
         }
         Err(self.refusal(status, path, response.into_body()).await)

@@ -54,7 +54,9 @@ impl StartStream {
                     }
                 }
                 Ok(Some(Err(error))) => return Err(ClientError::broken(error)),
-                Ok(None) if self.unread.is_empty() => return Err(ClientError::broken("the start was not settled")),
+                Ok(None) if self.unread.is_empty() => {
+                    return Err(ClientError::broken("the start was not settled"));
+                }
                 Ok(None) => self.unread.extend_from_slice(b"\n"),
             }
         }

@@ -6,36 +6,35 @@ use super::table::{Cell, Column, table};
 use super::words::{count, duration, mib};
 use super::{CARE, GOOD, QUIET, TITLE, facts, next_steps, styled};
 
+/// Terminals narrower than this get one name per container.
+const COMPACT_COLUMNS: u16 = 72;
+
 /// `container list`.
 pub(crate) fn list(list: &ContainerList, columns: Option<u16>) -> String {
     if list.containers.is_empty() {
-        let mut text = "No container is running.\n".to_owned();
-        if list.hidden == 0 {
-            text += &next_steps(&[("container deploy my-project --open".to_owned(), "makes one")]);
-        }
-        return text + &hidden(list.hidden);
+        let none = if list.hidden > 0 { "No container is running.\n" } else { "There are no containers.\n" };
+        let makes = [("container deploy my-project --open".to_owned(), "makes one")];
+        return none.to_owned() + &if list.hidden > 0 { hidden(list.hidden) } else { next_steps(&makes) };
     }
     let others = list.containers.iter().any(|container| !container.mine);
-    let mut heads = vec![("NAME", 0), ("PROJECT", 0), ("STATUS", 0), ("GPU", 0), ("IMAGE", 1), ("CREATED", 2)];
-    if others {
-        heads.insert(2, ("USER", 0));
-    }
-    let heads: Vec<Column> = heads.into_iter().map(|(title, drop)| Column { title, drop }).collect();
+    // Where there is little room one name has to do: the one to type.
+    let compact = columns.is_some_and(|columns| columns < COMPACT_COLUMNS);
+    let mut heads = vec![Column { title: "NAME", drop: 0 }];
+    heads.extend((!compact).then_some(Column { title: "PROJECT", drop: 0 }));
+    heads.extend(others.then_some(Column { title: "USER", drop: 0 }));
+    heads.extend(
+        [("STATUS", 0), ("GPU", 0), ("IMAGE", 1), ("CREATED", 2)].map(|(title, drop)| Column { title, drop }),
+    );
     let rows: Vec<Vec<Cell>> = list
         .containers
         .iter()
         .map(|container| {
-            let mut row: Vec<Cell> = vec![
-                container.name.as_str().into(),
-                container.project.as_deref().unwrap_or("-").into(),
-                status(container),
-                gpus(container).into(),
-                container.image.as_str().into(),
-                format!("{} ago", duration(container.age_seconds)).into(),
-            ];
-            if others {
-                row.insert(2, container.owner.as_str().into());
-            }
+            let name = if compact { container.short_name() } else { &container.name };
+            let mut row: Vec<Cell> = vec![name.into()];
+            row.extend((!compact).then(|| container.project.as_deref().unwrap_or("-").into()));
+            row.extend(others.then(|| container.owner.as_str().into()));
+            row.extend([status(container), gpus(container).into(), container.image.as_str().into()]);
+            row.push(format!("{} ago", duration(container.age_seconds)).into());
             row
         })
         .collect();
@@ -99,7 +98,9 @@ fn units(list: &[UnitRef]) -> String {
 pub(crate) fn deployed(deployed: &Deployed, held: &[UnitRef], already: bool) -> String {
     let project = &deployed.project;
     let headline = match (deployed.dry_run, deployed.reused, deployed.replaced) {
-        (true, true, _) if deployed.state.is_alive() => format!("{project} is running: nothing would be done."),
+        (true, true, _) if deployed.state.is_alive() => {
+            format!("{project} is running: nothing would be done.")
+        }
         (true, true, _) => format!("{project} is there: it would be started again."),
         (true, _, true) => format!("{project} would be removed and made anew."),
         (true, ..) => format!("{project} would be made and started."),
@@ -118,7 +119,9 @@ pub(crate) fn deployed(deployed: &Deployed, held: &[UnitRef], already: bool) -> 
         workspace += if deployed.dry_run { " (would be made)" } else { " (made just now)" };
     }
     let mut rows = vec![("image", deployed.image.clone()), ("GPU", gpu), ("workspace", workspace)];
-    rows.extend(deployed.data.iter().map(|data| ("data", format!("{} → {}, read-only", data.source, data.target))));
+    rows.extend(
+        deployed.data.iter().map(|data| ("data", format!("{} → {}, read-only", data.source, data.target))),
+    );
     rows.extend(deployed.outlook.iter().map(|outlook| ("now", outlook.clone())));
     let mut text = format!("{}\n{}", styled(TITLE, &headline), facts(rows));
     if deployed.dry_run {

@@ -71,14 +71,52 @@ mod tests {
             group: "student".to_owned(),
             admin: false,
             limits: vec![
-                limit("max_gpu_equivalents", "GPUs at once", LimitUnit::GpuMilli, Some(1000), Some(286), group()),
-                limit("max_containers_per_user", "containers", LimitUnit::Count, Some(2), Some(2), Source::Defaults),
-                limit("memory", "memory per container", LimitUnit::Bytes, Some(64 << 30), None, Source::BuiltIn),
+                limit(
+                    "max_gpu_equivalents",
+                    "GPUs at once",
+                    LimitUnit::GpuMilli,
+                    Some(1000),
+                    Some(286),
+                    group(),
+                ),
+                limit(
+                    "max_containers_per_user",
+                    "containers",
+                    LimitUnit::Count,
+                    Some(2),
+                    Some(2),
+                    Source::Defaults,
+                ),
+                limit(
+                    "memory",
+                    "memory per container",
+                    LimitUnit::Bytes,
+                    Some(64 << 30),
+                    None,
+                    Source::BuiltIn,
+                ),
                 limit("max_cpus", "CPUs per container", LimitUnit::CpuMilli, Some(16_000), None, group()),
-                limit("max_runtime_h", "run time", LimitUnit::Seconds, None, None, Source::User { name: "alice".to_owned() }),
+                limit(
+                    "max_runtime_h",
+                    "run time",
+                    LimitUnit::Seconds,
+                    None,
+                    None,
+                    Source::User { name: "alice".to_owned() },
+                ),
                 limit("allow_full_gpu", "whole GPUs", LimitUnit::Flag, Some(0), None, Source::Admin),
             ],
         };
-        expect![[""]].assert_eq(&plain(&limits(&answer, Some(80))));
+        expect![[r#"
+            alice, group student
+            LIMIT                  USED    OF          SET BY
+            GPUs at once           0.286   1           group student
+            containers             2       2           defaults
+            memory per container   -       64 GiB      built in
+            CPUs per container     -       16          group student
+            run time               -       unlimited   user alice
+            whole GPUs             -       no          admin
+        "#]]
+        .assert_eq(&plain(&limits(&answer, Some(80))));
     }
 }

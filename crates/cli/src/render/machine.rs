@@ -21,14 +21,14 @@ pub(crate) fn machine(machine: &Machine, columns: Option<u16>) -> String {
     }
     let heads = [
         ("UNIT", 0),
-        ("MODEL", 2),
-        ("SLICE", 3),
+        ("MODEL", 3),
+        ("SLICE", 1),
         ("MEMORY", 0),
         ("STATE", 0),
         ("USER", 0),
         ("CONTAINER", 0),
         ("HELD", 0),
-        ("LEFT", 1),
+        ("LEFT", 2),
     ]
     .map(|(title, drop)| Column { title, drop });
     let mut rows: Vec<Vec<Cell>> = Vec::new();
@@ -44,7 +44,11 @@ pub(crate) fn machine(machine: &Machine, columns: Option<u16>) -> String {
     }
     text += &table(&heads, &rows, columns);
     if machine.waiting > 0 {
-        let who = if machine.waiting == 1 { "1 start waits".to_owned() } else { format!("{} starts wait", machine.waiting) };
+        let who = if machine.waiting == 1 {
+            "1 start waits".to_owned()
+        } else {
+            format!("{} starts wait", machine.waiting)
+        };
         text += &format!("{CARE}{who} in line: ds01 queue{CARE:#}\n");
     }
     text
@@ -112,7 +116,10 @@ mod tests {
             left_seconds: mine.then_some(79_200),
         };
         let whole = Unit { holder: Some(holder("bob", false, None)), ..unit("0", None, 81_920) };
-        let mine = Unit { holder: Some(holder("alice", true, Some("my-project"))), ..unit("1:0", Some("3g.40gb"), 40_960) };
+        let mine = Unit {
+            holder: Some(holder("alice", true, Some("my-project"))),
+            ..unit("1:0", Some("3g.40gb"), 40_960)
+        };
         let kept = Unit { preferred_for: Some("carol".to_owned()), ..unit("1:1", Some("2g.20gb"), 20_480) };
         let dirty = Unit { health: Health::Dirty, ..unit("1:2", Some("1g.10gb"), 9_728) };
         let lost = Unit { health: Health::Lost, ..unit("1:3", Some("1g.10gb"), 9_728) };
@@ -127,7 +134,11 @@ mod tests {
         Machine {
             host: "dgx1".to_owned(),
             simulated: true,
-            cards: vec![card(0, false, vec![whole]), card(1, true, vec![mine, kept, dirty, lost]), card(2, true, vec![])],
+            cards: vec![
+                card(0, false, vec![whole]),
+                card(1, true, vec![mine, kept, dirty, lost]),
+                card(2, true, vec![]),
+            ],
             free_units: 1,
             total_units: 5,
             waiting: 2,
@@ -136,9 +147,34 @@ mod tests {
 
     #[test]
     fn the_machine() {
-        expect![[""]].assert_eq(&plain(&machine(&two_cards(), None)));
-        expect![[""]].assert_eq(&plain(&machine(&two_cards(), Some(70))));
+        expect![[r#"
+            dgx1: 1 of 5 GPU units free (simulated)
+            UNIT   MODEL            SLICE     MEMORY    STATE               USER    CONTAINER    HELD         LEFT
+            0      A100-SXM4-80GB   whole     80 GiB    held                bob     -            2 h 10 min   -
+            1:0    A100-SXM4-80GB   3g.40gb   40 GiB    held                alice   my-project   2 h 10 min   22 h
+            1:1    A100-SXM4-80GB   2g.20gb   20 GiB    free, carol first   -       -            -            -
+            1:2    A100-SXM4-80GB   1g.10gb   9.5 GiB   in use still        -       -            -            -
+            1:3    A100-SXM4-80GB   1g.10gb   9.5 GiB   lost                -       -            -            -
+            2      A100-SXM4-80GB   -         80 GiB    no slices           -       -            -            -
+            2 starts wait in line: ds01 queue
+        "#]].assert_eq(&plain(&machine(&two_cards(), None)));
+        expect![[r#"
+            dgx1: 1 of 5 GPU units free (simulated)
+            UNIT   MEMORY    STATE               USER    CONTAINER    HELD
+            0      80 GiB    held                bob     -            2 h 10 min
+            1:0    40 GiB    held                alice   my-project   2 h 10 min
+            1:1    20 GiB    free, carol first   -       -            -
+            1:2    9.5 GiB   in use still        -       -            -
+            1:3    9.5 GiB   lost                -       -            -
+            2      80 GiB    no slices           -       -            -
+            2 starts wait in line: ds01 queue
+        "#]]
+        .assert_eq(&plain(&machine(&two_cards(), Some(70))));
         let empty = Machine { cards: vec![], total_units: 0, free_units: 0, waiting: 0, ..two_cards() };
-        expect![[""]].assert_eq(&plain(&machine(&empty, None)));
+        expect![[r#"
+            dgx1: 0 of 0 GPU units free (simulated)
+            This machine has no GPU that can be given out.
+        "#]]
+        .assert_eq(&plain(&machine(&empty, None)));
     }
 }

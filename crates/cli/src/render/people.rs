@@ -34,9 +34,16 @@ pub(crate) fn queue(queue: &Queue, columns: Option<u16>) -> String {
     if queue.waiting.is_empty() {
         return format!("Nobody waits; {free}.\n");
     }
-    let heads =
-        [("PLACE", 0), ("USER", 0), ("CONTAINER", 0), ("WANTS", 1), ("WAITED", 3), ("LEFT", 2), ("BECAUSE", 0)]
-            .map(|(title, drop)| Column { title, drop });
+    let heads = [
+        ("PLACE", 0),
+        ("USER", 0),
+        ("CONTAINER", 0),
+        ("WANTS", 1),
+        ("WAITED", 3),
+        ("LEFT", 2),
+        ("BECAUSE", 0),
+    ]
+    .map(|(title, drop)| Column { title, drop });
     let rows: Vec<Vec<Cell>> = queue
         .waiting
         .iter()
@@ -86,7 +93,16 @@ mod tests {
             via: Via::Container { name: "dev".to_owned() },
             login_name: Some("root".to_owned()),
         };
-        expect![[""]].assert_eq(&plain(&whoami(&who)));
+        expect![[r#"
+            h.baker@lab.example, admin
+              user id       1001
+              group         student
+              Unix groups   students, video
+              in names      h.baker__40lab.example
+              logged in as  root
+              called from   container dev
+        "#]]
+        .assert_eq(&plain(&whoami(&who)));
     }
 
     #[test]
@@ -102,9 +118,22 @@ mod tests {
             left_seconds: 150,
         };
         let line = Queue { waiting: vec![waiter(1, "bob", false), waiter(2, "alice", true)], free_units: 0 };
-        expect![[""]].assert_eq(&plain(&queue(&line, Some(100))));
-        expect![[""]].assert_eq(&plain(&queue(&line, Some(60))));
-        expect![[""]].assert_eq(&plain(&queue(&Queue { waiting: vec![], free_units: 3 }, None)));
+        expect![[r#"
+            PLACE   USER    CONTAINER    WANTS   WAITED   LEFT         BECAUSE
+            1       bob     -            1 GPU   30 s     2 min 30 s   all 5 units are held
+            2       alice   my-project   1 GPU   30 s     2 min 30 s   all 5 units are held
+        "#]]
+        .assert_eq(&plain(&queue(&line, Some(100))));
+        expect![[r#"
+            PLACE   USER    CONTAINER    WANTS   BECAUSE
+            1       bob     -            1 GPU   all 5 units are held
+            2       alice   my-project   1 GPU   all 5 units are held
+        "#]]
+        .assert_eq(&plain(&queue(&line, Some(60))));
+        expect![[r#"
+            Nobody waits; 3 GPU units are free.
+        "#]]
+        .assert_eq(&plain(&queue(&Queue { waiting: vec![], free_units: 3 }, None)));
     }
 
     #[test]
@@ -118,6 +147,13 @@ mod tests {
             ],
             next: vec!["ds01 queue".to_owned(), "container stop my-project".to_owned()],
         };
-        expect![[""]].assert_eq(&plain(&why(&answer)));
+        expect![[r#"
+            my-project waits for a GPU, 2nd of 3 in line
+              wants       1 GPU
+              your quota  0 of 1 GPU used
+              ds01 queue
+              container stop my-project
+        "#]]
+        .assert_eq(&plain(&why(&answer)));
     }
 }

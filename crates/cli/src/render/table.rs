@@ -42,7 +42,9 @@ impl<T: Into<String>> From<T> for Cell {
 pub(super) fn table(heads: &[Column], rows: &[Vec<Cell>], columns: Option<u16>) -> String {
     let mut shown: Vec<usize> = (0..heads.len()).collect();
     let mut widths: Vec<usize> = (0..heads.len())
-        .map(|at| rows.iter().map(|row| row[at].text.width()).chain([heads[at].title.width()]).max().unwrap_or(0))
+        .map(|at| {
+            rows.iter().map(|row| row[at].text.width()).chain([heads[at].title.width()]).max().unwrap_or(0)
+        })
         .collect();
     if let Some(columns) = columns {
         fit(heads, &mut shown, &mut widths, usize::from(columns));
@@ -62,7 +64,8 @@ fn fit(heads: &[Column], shown: &mut Vec<usize>, widths: &mut [usize], columns: 
             shown.retain(|&at| at != goes);
             continue;
         }
-        let Some(&widest) = shown.iter().max_by_key(|&&at| widths[at]).filter(|&&at| widths[at] > CUT_MIN) else {
+        let Some(&widest) = shown.iter().max_by_key(|&&at| widths[at]).filter(|&&at| widths[at] > CUT_MIN)
+        else {
             return;
         };
         widths[widest] = widths[widest].saturating_sub(total - columns).max(CUT_MIN).min(widths[widest] - 1);

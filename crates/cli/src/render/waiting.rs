@@ -12,17 +12,24 @@ pub(crate) fn waiting_line(place: &Waiting, passed_seconds: u64, columns: u16) -
     // The last column stays free: writing there makes some terminals go on to the next line.
     let room = usize::from(columns).saturating_sub(1);
     let left = place.left_seconds.saturating_sub(passed_seconds);
-    let mut line = headline(place);
-    let mut parts = vec![format!("{} left", countdown(left)), place.reason.clone()];
-    parts.extend(holders(place));
-    parts.push("Ctrl-C gives up".to_owned());
-    for part in parts {
-        if line.width() + 3 + part.width() <= room {
+    let mut line = format!("{} · {} left", headline(place), countdown(left));
+    for forms in [vec![place.reason.clone()], holders_by_length(place), vec!["Ctrl-C gives up".to_owned()]] {
+        if let Some(part) = forms.iter().find(|part| line.width() + 3 + part.width() <= room) {
             line.push_str(" · ");
-            line.push_str(&part);
+            line.push_str(part);
         }
     }
     cut(&line, room)
+}
+
+/// Ways of naming the holders, the fullest first.
+fn holders_by_length(place: &Waiting) -> Vec<String> {
+    let short: Vec<String> =
+        place.holders.iter().map(|holder| format!("{}{}", holder.owner, units(holder))).collect();
+    let some =
+        (1..short.len()).rev().map(|n| format!("{} and {} more", short[..n].join(", "), short.len() - n));
+    let all = (!short.is_empty()).then(|| short.join(", "));
+    holders(place).into_iter().chain(all).chain(some).collect()
 }
 
 /// For a pipe or a log: everything, and nothing that changes by itself from one second to the next.
@@ -34,7 +41,7 @@ pub(crate) fn waiting_report(place: &Waiting) -> String {
 fn headline(place: &Waiting) -> String {
     match (place.position, place.of) {
         (1, 1) => "waiting for a GPU, next in line".to_owned(),
-        (position, of) => format!("waiting for a GPU, {position} of {of} in line"),
+        (position, of) => format!("waiting for a GPU, {position} of {of}"),
     }
 }
 
@@ -45,8 +52,11 @@ fn holders(place: &Waiting) -> Option<String> {
 
 fn holder(holder: &Holder) -> String {
     let what = holder.container.as_ref().map(|name| format!("/{name}")).unwrap_or_default();
-    let units = if holder.units.is_empty() { String::new() } else { format!(" {}", holder.units.join(" ")) };
-    format!("{}{what}{units} for {}", holder.owner, duration(holder.held_seconds))
+    format!("{}{what}{} for {}", holder.owner, units(holder), duration(holder.held_seconds))
+}
+
+fn units(holder: &Holder) -> String {
+    holder.units.iter().map(|unit| format!(" {unit}")).collect()
 }
 
 #[cfg(test)]
@@ -74,12 +84,18 @@ mod tests {
             left_seconds: 170,
         };
         let lines: Vec<String> =
-            [200, 80, 50, 20].into_iter().map(|columns| waiting_line(&place, 9, columns)).collect();
-        for (line, columns) in lines.iter().zip([200, 80, 50, 20]) {
+            [200, 100, 80, 50, 20].into_iter().map(|columns| waiting_line(&place, 9, columns)).collect();
+        for (line, columns) in lines.iter().zip([200, 100, 80, 50, 20]) {
             assert!(line.width() < columns, "{line}");
         }
-        expect![[""]].assert_eq(&lines.join("\n"));
-        expect![[""]].assert_eq(&waiting_report(&place));
-        expect![[""]].assert_eq(&waiting_line(&Waiting { position: 1, of: 1, holders: vec![], ..place }, 500, 120));
+        expect![[r#"
+            waiting for a GPU, 2 of 3 · 2 min 41 s left · both units are held · alice/train 0 for 2 h 10 min, bob 1:0 for 2 h 10 min · Ctrl-C gives up
+            waiting for a GPU, 2 of 3 · 2 min 41 s left · both units are held · alice 0, bob 1:0
+            waiting for a GPU, 2 of 3 · 2 min 41 s left · both units are held
+            waiting for a GPU, 2 of 3 · 2 min 41 s left
+            waiting for a GPU,…"#]].assert_eq(&lines.join("\n"));
+        expect!["waiting for a GPU, 2 of 3: both units are held; alice/train 0 for 2 h 10 min, bob 1:0 for 2 h 10 min"].assert_eq(&waiting_report(&place));
+        expect!["waiting for a GPU, next in line · 0 s left · both units are held · Ctrl-C gives up"]
+            .assert_eq(&waiting_line(&Waiting { position: 1, of: 1, holders: vec![], ..place }, 500, 120));
     }
 }

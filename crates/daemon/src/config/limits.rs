@@ -134,7 +134,9 @@ impl Layer {
         };
         let any = |text: &str| units::span(text, bare);
         let some = |text: &str| match units::span(text, bare)? {
-            Duration::ZERO => Err(format!("{text} would stop every container at once; write null for no limit")),
+            Duration::ZERO => {
+                Err(format!("{text} would stop every container at once; write null for no limit"))
+            }
             span => Ok(span),
         };
         let s = &mut self.settings;
@@ -191,7 +193,10 @@ impl Layer {
                 }
                 "memory_high" => {
                     let _ = read::cap(entry, findings, memory);
-                    findings.note(entry.place, "`memory_high` has no effect: DS01 sets the hard limit, memory_max");
+                    findings.note(
+                        entry.place,
+                        "`memory_high` has no effect: DS01 sets the hard limit, memory_max",
+                    );
                     continue;
                 }
                 "gpu_limit" => {
@@ -212,7 +217,8 @@ impl Layer {
     fn set(&mut self, key: &'static str, entry: &Entry, findings: &mut Findings) {
         let place = entry.value.place;
         if let Some((other, at)) = self.places.insert(key, (entry.key.clone(), place)) {
-            let message = format!("`{}` says again what `{other}` on line {} says; keep one", entry.key, at.line);
+            let message =
+                format!("`{}` says again what `{other}` on line {} says; keep one", entry.key, at.line);
             findings.mistake(entry.place, message);
         }
     }
@@ -227,7 +233,9 @@ impl Layer {
 /// Older names of the GPU keys.
 fn canonical(key: &str) -> Option<&'static str> {
     Some(match key {
-        "max_gpu_equivalents" | "max_mig_instances" | "max_gpu_slots" | "max_gpus_per_user" => "max_gpu_equivalents",
+        "max_gpu_equivalents" | "max_mig_instances" | "max_gpu_slots" | "max_gpus_per_user" => {
+            "max_gpu_equivalents"
+        }
         "max_gpu_slots_per_container" | "max_mig_per_container" | "max_gpus_per_container" => {
             "max_gpu_slots_per_container"
         }
@@ -256,7 +264,9 @@ fn take_without_effect(entry: &Entry, findings: &mut Findings) -> bool {
 /// How long a start waits; it must end some time.
 pub(super) fn start_wait(entry: &Entry, findings: &mut Findings) -> Option<Duration> {
     read::one(entry, findings, |text| match units::span(text, Bare::Refused)? {
-        span if span > START_WAIT_MAX => Err(format!("{text} is longer than a day; clients give up long before")),
+        span if span > START_WAIT_MAX => {
+            Err(format!("{text} is longer than a day; clients give up long before"))
+        }
         span => Ok(span),
     })
 }
@@ -282,7 +292,8 @@ fn positive_size(text: &str) -> Result<u64, String> {
 fn memory(text: &str) -> Result<u64, String> {
     match units::size(text)? {
         bytes if bytes < MEMORY_BYTES_MIN => {
-            let unit = if text.bytes().all(|b| b.is_ascii_digit()) { " (a bare number is bytes)" } else { "" };
+            let unit =
+                if text.bytes().all(|b| b.is_ascii_digit()) { " (a bare number is bytes)" } else { "" };
             Err(format!("{text}{unit} is less than the 6m that the Engine wants; write e.g. 32g"))
         }
         bytes => Ok(bytes),

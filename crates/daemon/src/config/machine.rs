@@ -56,9 +56,11 @@ pub(super) fn machine(node: &Node, findings: &mut Findings) -> Machine {
             let problem = match text.as_str() {
                 "none" => return Machine::None,
                 "nvidia" => NO_NVIDIA.to_owned(),
-                "simulated" => "machine: simulated needs its cards; write\n    machine:\n      simulated:\n        \
+                "simulated" => {
+                    "machine: simulated needs its cards; write\n    machine:\n      simulated:\n        \
                                 cards: [{model: NVIDIA A100-SXM4-80GB, memory: 80g}]"
-                    .to_owned(),
+                        .to_owned()
+                }
                 _ => not_a_kind(text),
             };
             findings.mistake(node.place, problem);
@@ -113,10 +115,14 @@ fn simulated(node: &Node, findings: &mut Findings) -> Machine {
     }
     let nodes = cards.unwrap_or(&[]);
     if nodes.is_empty() && matches!(node.value, Value::Null | Value::Map(_)) {
-        findings.mistake(node.place, "machine.simulated: `cards` is missing or empty; write `machine: none` for no GPU");
+        findings.mistake(
+            node.place,
+            "machine.simulated: `cards` is missing or empty; write `machine: none` for no GPU",
+        );
     }
     if nodes.len() > CARDS_MAX {
-        findings.mistake(node.place, format!("machine.simulated: {} cards; at most {CARDS_MAX}", nodes.len()));
+        findings
+            .mistake(node.place, format!("machine.simulated: {} cards; at most {CARDS_MAX}", nodes.len()));
     }
     Machine::Simulated(nodes.iter().take(CARDS_MAX).filter_map(|node| card(node, findings)).collect())
 }

@@ -46,7 +46,8 @@ struct Name<'a> {
 impl Geometry {
     /// The A30 has four of each; every other card that can be cut has seven and eight.
     pub(super) fn of(model: &str, card_mib: u64) -> Self {
-        let small = model.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word.eq_ignore_ascii_case("A30"));
+        let small =
+            model.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word.eq_ignore_ascii_case("A30"));
         let (compute, memory) = if small { (4, 4) } else { (7, 8) };
         Self { compute, memory, card_mib }
     }
@@ -76,7 +77,12 @@ impl Geometry {
             compute: name.compute,
             memory,
             memory_mib: self.gigabytes(memory),
-            weight: Weight::of_slice(name.compute.into(), self.compute.into(), memory.into(), self.memory.into()),
+            weight: Weight::of_slice(
+                name.compute.into(),
+                self.compute.into(),
+                memory.into(),
+                self.memory.into(),
+            ),
         })
     }
 
@@ -166,10 +172,14 @@ mod tests {
         ];
         for (gigabytes, names) in others {
             let geometry = Geometry::of("NVIDIA H200", gigabytes * 1024);
-            let memory: Vec<u8> = names.iter().filter_map(|n| geometry.profile(n).ok()).map(|p| p.memory).collect();
+            let memory: Vec<u8> =
+                names.iter().filter_map(|n| geometry.profile(n).ok()).map(|p| p.memory).collect();
             assert_eq!(memory, [1, 2, 2, 4, 4, 8], "{gigabytes}");
         }
-        assert_eq!(weights("NVIDIA A30", 24, &["1g.6gb", "2g.12gb", "4g.24gb"]), "1g.6gb=0.25/1 2g.12gb=0.5/2 4g.24gb=1/4");
+        assert_eq!(
+            weights("NVIDIA A30", 24, &["1g.6gb", "2g.12gb", "4g.24gb"]),
+            "1g.6gb=0.25/1 2g.12gb=0.5/2 4g.24gb=1/4"
+        );
     }
 
     #[test]
@@ -177,7 +187,18 @@ mod tests {
         let problem = weights("NVIDIA A100-SXM4-80GB", 80, &["1g.5gb"]);
         assert_eq!(problem, "1g.5gb is a slice of another card; on this one of 80 GB write 1g.10gb");
         let geometry = Geometry::of("NVIDIA A100-SXM4-80GB", 80 * 1024);
-        for name in ["", "1g", "5g.50gb", "1g.10gb+x", "1c.3g.40gb", "g.gb", "1g.10", "-1g.10gb", "2g.20gb+me", "999g.1gb"] {
+        for name in [
+            "",
+            "1g",
+            "5g.50gb",
+            "1g.10gb+x",
+            "1c.3g.40gb",
+            "g.gb",
+            "1g.10",
+            "-1g.10gb",
+            "2g.20gb+me",
+            "999g.1gb",
+        ] {
             assert!(geometry.profile(name).is_err(), "{name}");
         }
     }
@@ -230,8 +251,9 @@ mod tests {
             tried += 1;
             let sum = |part: fn(usize) -> u8| kinds.iter().map(|kind| part(*kind)).sum::<u8>();
             let (memory, compute) = (sum(|k| PLACEMENTS[k].0), sum(|k| PLACEMENTS[k].1));
-            for next in kinds.last().copied().unwrap_or(0)..PLACEMENTS.len() {
-                if memory + PLACEMENTS[next].0 <= 8 && compute + PLACEMENTS[next].1 <= 7 {
+            let from = kinds.last().copied().unwrap_or(0);
+            for (next, kind) in PLACEMENTS.iter().enumerate().skip(from) {
+                if memory + kind.0 <= 8 && compute + kind.1 <= 7 {
                     open.push([kinds.as_slice(), &[next]].concat());
                 }
             }

@@ -21,9 +21,9 @@ use std::path::Path;
 
 use ds01_domain::Policy;
 
-use mistake::Findings;
 pub use machine::{Card, Machine};
 pub use mig::Profile;
+use mistake::Findings;
 pub use mistake::{Mistake, Mistakes, Note, Place};
 pub use report::check_report;
 pub use sections::{Admins, Binds, Engine, Paths, Ports, Root, Share};
@@ -78,9 +78,8 @@ impl Default for Config {
 /// [`Config::default`] where there is none asks first.
 pub fn load(path: &Path) -> Result<Config, Mistakes> {
     let name = path.display().to_string();
-    let text = read_text(path).map_err(|message| {
-        Mistakes(vec![Mistake { file: name.clone(), place: Place::FILE, message }])
-    })?;
+    let text = read_text(path)
+        .map_err(|message| Mistakes(vec![Mistake { file: name.clone(), place: Place::FILE, message }]))?;
     match check_text(&text, &name) {
         (Some(config), _) => Ok(config),
         (None, mistakes) => Err(Mistakes(mistakes)),
@@ -168,7 +167,9 @@ fn admins(entries: &[Entry], admins: &mut Admins, findings: &mut Findings) {
     if let Some(found) = section("admins").and_then(|entry| read::map(&entry.value, "admins", findings)) {
         sections::admins(found, admins, findings);
     }
-    if let Some(found) = section("access_control").and_then(|entry| read::map(&entry.value, "access_control", findings)) {
+    if let Some(found) =
+        section("access_control").and_then(|entry| read::map(&entry.value, "access_control", findings))
+    {
         sections::access_control(found, admins, findings);
     }
 }

@@ -161,9 +161,10 @@ impl Draft {
         for (_, layer) in self.groups.values() {
             against_itself(layer, Some(&self.defaults), findings);
         }
-        let groups = self.groups.into_iter().map(|(name, (group, layer))| {
-            (name, Group { settings: layer.settings, ..group })
-        });
+        let groups = self
+            .groups
+            .into_iter()
+            .map(|(name, (group, layer))| (name, Group { settings: layer.settings, ..group }));
         Policy {
             defaults: self.defaults.settings,
             default_group,
@@ -192,7 +193,8 @@ impl Draft {
     fn settle_default_group(&self, findings: &mut Findings) -> String {
         match (&self.default_group, self.groups_place) {
             (Some((name, place)), Some(_)) if !self.groups.contains_key(name) => {
-                findings.mistake(*place, format!("default_group: {}", unknown_group(name, self.groups.keys())));
+                findings
+                    .mistake(*place, format!("default_group: {}", unknown_group(name, self.groups.keys())));
             }
             (None, Some(place)) if !self.groups.is_empty() && !self.groups.contains_key(DEFAULT_GROUP) => {
                 let names: Vec<&str> = self.groups.keys().map(String::as_str).collect();
@@ -240,7 +242,10 @@ fn claim(
     match claims.get(name) {
         Some((other, at)) if other != group => {
             let line = at.line;
-            findings.mistake(place, format!("{name} is in group `{other}` already (line {line}); a person is in one"));
+            findings.mistake(
+                place,
+                format!("{name} is in group `{other}` already (line {line}); a person is in one"),
+            );
         }
         _ => {
             claims.insert(name.to_owned(), (group.to_owned(), place));
@@ -269,7 +274,9 @@ fn against_machine(layer: &Layer, machine: &Machine, findings: &mut Findings) {
         && usize::try_from(slots).is_ok_and(|slots| slots > units)
     {
         let (key, at) = place("max_gpu_slots_per_container");
-        let problem = format!("{key}: {slots} is more than the machine's {units}; write {units}, or null for no limit");
+        let problem = format!(
+            "{key}: {slots} is more than the machine's {units} units; write {units}, or null for no limit"
+        );
         findings.mistake(at, problem);
     }
     if let Some(Cap::At(quota)) = layer.settings.max_gpu_equivalents
@@ -277,19 +284,22 @@ fn against_machine(layer: &Layer, machine: &Machine, findings: &mut Findings) {
     {
         let (key, at) = place("max_gpu_equivalents");
         let s = if cards == 1 { "" } else { "s" };
-        let problem = format!("{key}: {quota} is more than the machine's {cards} card{s}; write {cards}, or null for no limit");
+        let problem = format!(
+            "{key}: {quota} is more than the machine's {cards} card{s}; write {cards}, or null for no limit"
+        );
         findings.mistake(at, problem);
     }
 }
 
 /// Limits that contradict one another once a group's keys and the defaults are laid together.
 fn against_itself(layer: &Layer, below: Option<&Layer>, findings: &mut Findings) {
-    for (small, large, amount, show) in PAIRS {
+    for (index, (small, large, amount, show)) in PAIRS.into_iter().enumerate() {
         let look = |key: &str| {
             let here = layer.places.get(key).map(|place| (layer, place));
             here.or_else(|| below.and_then(|below| below.places.get(key).map(|place| (below, place))))
         };
-        let (Some((a, (small_key, small_at))), Some((b, (large_key, large_at)))) = (look(small), look(large)) else {
+        let (Some((a, (small_key, small_at))), Some((b, (large_key, large_at)))) = (look(small), look(large))
+        else {
             continue;
         };
         // Both in the defaults: reported there, once.
@@ -301,14 +311,14 @@ fn against_itself(layer: &Layer, below: Option<&Layer>, findings: &mut Findings)
             continue;
         };
         if low > high {
-            let (at, other) = if here(large) { (large_at, small_at) } else { (small_at, large_at) };
             let scope = if large.starts_with("aggregate.") { "aggregate " } else { "" };
-            let problem = format!(
-                "{scope}{large_key} {} is less than {small_key} {} (line {})",
-                show(high),
-                show(low),
-                if here(large) { other.line } else { at.line }
-            );
+            let (small, large) =
+                (format!("{small_key} {}", show(low)), format!("{scope}{large_key} {}", show(high)));
+            // Told where the nearer layer says it.
+            let (at, problem) = match here(PAIRS[index].1) {
+                true => (large_at, format!("{large} is less than {small} (line {})", small_at.line)),
+                false => (small_at, format!("{small} is more than {large} (line {})", large_at.line)),
+            };
             findings.mistake(*at, problem);
         }
     }
@@ -321,8 +331,11 @@ type Show = fn(u64) -> String;
 const PAIRS: [(&str, &str, Amounts, Show); 4] = [
     ("memory", "memory_swap", |s| (s.memory_bytes, s.memory_swap_bytes), units::show_size),
     ("memory", "aggregate.memory", |s| (s.memory_bytes, s.aggregate_memory_bytes), units::show_size),
-    ("max_cpus", "aggregate.max_cpus", |s| (s.max_cpus_milli, s.aggregate_cpus_milli), |milli| {
-        format!("{} CPUs", units::Weightless(milli))
-    }),
+    (
+        "max_cpus",
+        "aggregate.max_cpus",
+        |s| (s.max_cpus_milli, s.aggregate_cpus_milli),
+        |milli| format!("{} CPUs", units::Weightless(milli)),
+    ),
     ("pids_limit", "aggregate.pids_limit", |s| (s.pids_limit, s.aggregate_pids), |n| n.to_string()),
 ];

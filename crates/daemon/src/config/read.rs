@@ -19,9 +19,10 @@ pub(super) fn one<T>(
     read: impl Fn(&str) -> Result<T, String>,
 ) -> Option<T> {
     let problem = match &entry.value.value {
+        Value::Scalar { text, .. } if text.trim().is_empty() => "a value is missing".to_owned(),
         Value::Scalar { text, .. } => match read(text.trim()) {
             Ok(value) => return Some(value),
-            Err(problem) => shorten(&problem),
+            Err(problem) => problem.replace(text.trim(), &shorten(text.trim())),
         },
         Value::Null => "a value is missing".to_owned(),
         Value::List(_) | Value::Map(_) => format!("{} where one value belongs", entry.value.kind()),
@@ -45,10 +46,7 @@ pub(super) fn cap<T>(
 
 /// The text of a key that takes any word.
 pub(super) fn word(entry: &Entry, findings: &mut Findings) -> Option<String> {
-    one(entry, findings, |text| match text {
-        "" => Err("a value is missing".to_owned()),
-        _ => Ok(text.to_owned()),
-    })
+    one(entry, findings, |text| Ok(text.to_owned()))
 }
 
 /// The keys of a mapping; none where nothing is written.

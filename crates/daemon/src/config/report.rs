@@ -40,7 +40,8 @@ fn summary(path: &Path, config: &Config) -> String {
         .chain(config.admins.groups.iter().map(|group| format!("group {group}")))
         .collect();
     let _ = writeln!(out, "admins: {}", or_none(&admins));
-    let _ = writeln!(out, "door: {}    engine: {}", config.paths.socket.display(), config.paths.engine.display());
+    let _ =
+        writeln!(out, "door: {}    engine: {}", config.paths.socket.display(), config.paths.engine.display());
     if !config.notes.is_empty() {
         let _ = writeln!(out, "\nwithout effect here:");
         for note in &config.notes {
@@ -79,7 +80,9 @@ fn groups(config: &Config, out: &mut String) {
         names.push(&policy.default_group);
     }
     out.push_str("groups:\n");
-    let mut rows = vec![["", "GPUs", "per container", "containers", "CPUs", "memory", "idle", "runs"].map(str::to_owned)];
+    let mut rows = vec![
+        ["", "GPUs", "per container", "containers", "CPUs", "memory", "idle", "runs"].map(str::to_owned),
+    ];
     for name in names {
         let limits = limits_of(config, name);
         let mark = if *name == policy.default_group { " (default)" } else { "" };

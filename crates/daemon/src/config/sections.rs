@@ -134,7 +134,9 @@ pub(super) fn paths(node: &Node, findings: &mut Findings) -> Paths {
             }
         };
         let is_socket = !matches!(key, "run" | "state");
-        if let Some(path) = read::one(entry, findings, |text| if is_socket { socket(text) } else { absolute(text) }) {
+        if let Some(path) =
+            read::one(entry, findings, |text| if is_socket { socket(text) } else { absolute(text) })
+        {
             *slot = path;
             places.push((key, entry.value.place));
         }
@@ -270,9 +272,12 @@ fn root(node: &Node, findings: &mut Findings) -> Option<Root> {
     let found = match &node.value {
         Value::Scalar { text, .. } => match text.strip_prefix('~') {
             Some("") => Ok(Root::Home(PathBuf::new())),
-            Some(rest) if rest.starts_with('/') => absolute(rest)
-                .map(|path| Root::Home(path.components().skip(1).collect())),
-            Some(_) => Err(format!("{text}: one person's home is no place for everybody; write ~ for the caller's own")),
+            Some(rest) if rest.starts_with('/') => {
+                absolute(rest).map(|path| Root::Home(path.components().skip(1).collect()))
+            }
+            Some(_) => Err(format!(
+                "{text}: one person's home is no place for everybody; write ~ for the caller's own"
+            )),
             None => shareable(text).map(Root::Path),
         },
         // A bare `~` is nothing to YAML, and the home to everybody else.
@@ -326,7 +331,8 @@ pub(super) fn ports(node: &Node, findings: &mut Findings) -> Ports {
             }
             "address" => {
                 let address = read::one(entry, findings, |text| {
-                    text.parse().map_err(|_| format!("{text} is not an address; write e.g. 127.0.0.1 or 0.0.0.0"))
+                    text.parse()
+                        .map_err(|_| format!("{text} is not an address; write e.g. 127.0.0.1 or 0.0.0.0"))
                 });
                 ports.address = address.unwrap_or(ports.address);
             }

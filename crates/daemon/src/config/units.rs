@@ -98,8 +98,6 @@ fn not_a_size(text: &str, number: &str) -> String {
 pub(super) enum Bare {
     /// The key's name says hours.
     Hours,
-    /// The key's name says seconds.
-    Seconds,
     /// Nothing says; it has to be written.
     Refused,
 }
@@ -123,7 +121,6 @@ pub(super) fn span(text: &str, bare: Bare) -> Result<Duration, String> {
             (Some(unit), _) => unit,
             (None, _) if end > 0 || previous != u64::MAX => return Err(unreadable()),
             (None, Bare::Hours) => 3_600_000,
-            (None, Bare::Seconds) => 1000,
             (None, Bare::Refused) if text == "0" => 1,
             (None, Bare::Refused) => {
                 return Err(format!("{text} has no unit; write {text}s, {text}m or {text}h"));
@@ -214,7 +211,10 @@ pub(super) fn count(text: &str) -> Result<u64, String> {
     let octal = text.len() > 1 && text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit());
     if octal {
         let bare = text.trim_start_matches('0');
-        return Err(format!("{text} may be read as octal; write {}", if bare.is_empty() { "0" } else { bare }));
+        return Err(format!(
+            "{text} may be read as octal; write {}",
+            if bare.is_empty() { "0" } else { bare }
+        ));
     }
     if Decimal::read(text).is_some_and(|n| n.digits > 0) {
         return Err(format!("{text} is not a whole number"));
@@ -279,10 +279,15 @@ mod tests {
         ] {
             assert_eq!(size(text), Ok(bytes), "{text}");
         }
-        for text in ["", "g", "32x", "32gg", "1e9", "1.g", ".5g", "1_000", "0x10", "32ib", "9p9", "99999p", "-1", "٣g"] {
+        for text in [
+            "", "g", "32x", "32gg", "1e9", "1.g", ".5g", "1_000", "0x10", "32ib", "9p9", "99999p", "-1", "٣g",
+        ] {
             assert!(size(text).is_err(), "{text}");
         }
-        assert_eq!(size("32x").unwrap_err(), "32x is not a size; write e.g. 32g (b, k, m, g, t; a bare number is bytes)");
+        assert_eq!(
+            size("32x").unwrap_err(),
+            "32x is not a size; write e.g. 32g (b, k, m, g, t; a bare number is bytes)"
+        );
     }
 
     #[test]
@@ -297,7 +302,6 @@ mod tests {
         assert_eq!(span("30m", Bare::Hours), minutes(30));
         assert_eq!(span("48", Bare::Hours), minutes(48 * 60));
         assert_eq!(span("0.25h", Bare::Hours), minutes(15));
-        assert_eq!(span("60", Bare::Seconds), minutes(1));
         assert_eq!(span("0", Bare::Refused), minutes(0));
         assert!(span("2", Bare::Refused).unwrap_err().contains("has no unit"));
         for text in ["", "h", "1x", "30m1h", "1h1h", "1h 5", ".inf", "-1h", "1e3h", "999999d", "1.h"] {

@@ -152,7 +152,10 @@ impl<'a> Reader<'a> {
 
     fn alias(&mut self, anchor: usize, at: Place) -> Result<Node, Broken> {
         let Some(node) = self.anchors.get(&anchor).cloned() else {
-            return Err(Broken { place: at, message: "this alias stands inside what it stands for".to_owned() });
+            return Err(Broken {
+                place: at,
+                message: "this alias stands inside what it stands for".to_owned(),
+            });
         };
         self.count(node.size(), at)?;
         Ok(node)
@@ -189,7 +192,9 @@ impl<'a> Reader<'a> {
             let value = self.node(event, span)?;
             match key.value {
                 Value::Scalar { text, plain: true } if text == "<<" => merged.push(value),
-                Value::Scalar { text, .. } => self.add(&mut entries, Entry { key: text, place: key.place, value }),
+                Value::Scalar { text, .. } => {
+                    self.add(&mut entries, Entry { key: text, place: key.place, value });
+                }
                 Value::Null => {
                     let entry = Entry { key: "null".to_owned(), place: key.place, value };
                     self.add(&mut entries, entry);

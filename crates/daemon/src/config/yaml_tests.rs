@@ -61,21 +61,36 @@ fn repeated_keys_are_found_where_they_are_repeated_and_all_of_them() {
 
 #[test]
 fn tabs_and_broken_indentation_are_placed() {
-    check("a:\n\tb: 1\n", &expect![[r#"
+    check(
+        "a:\n\tb: 1\n",
+        &expect![[r#"
         nothing
-        f:2:2: not YAML: tabs disallowed within this context (block indentation); indent with spaces"#]]);
-    check("a:\n   b: 1\n  c: 2\n", &expect![[r#"
+        f:2:2: not YAML: tabs disallowed within this context (block indentation); indent with spaces"#]],
+    );
+    check(
+        "a:\n   b: 1\n  c: 2\n",
+        &expect![[r#"
         nothing
-        f:3:3: not YAML: while parsing a block mapping, did not find expected key; look at the indentation of this line and the one before"#]]);
-    check("a: [1, 2\n", &expect![[r#"
+        f:3:3: not YAML: while parsing a block mapping, did not find expected key; look at the indentation of this line and the one before"#]],
+    );
+    check(
+        "a: [1, 2\n",
+        &expect![[r#"
         nothing
-        f:1:4: not YAML: unclosed bracket '['"#]]);
-    check("a: 'x\n", &expect![[r#"
+        f:1:4: not YAML: unclosed bracket '['"#]],
+    );
+    check(
+        "a: 'x\n",
+        &expect![[r#"
         nothing
-        f:2:1: not YAML: invalid indentation in multiline quoted scalar"#]]);
-    check("a: b: c\n", &expect![[r#"
+        f:2:1: not YAML: invalid indentation in multiline quoted scalar"#]],
+    );
+    check(
+        "a: b: c\n",
+        &expect![[r#"
         nothing
-        f:1:5: not YAML: mapping values are not allowed in this context"#]]);
+        f:1:5: not YAML: mapping values are not allowed in this context"#]],
+    );
 }
 
 #[test]
@@ -84,48 +99,75 @@ fn merge_keys_give_way_to_what_is_written() {
         "d: &d {x: 1, y: 2}\ng:\n  y: 3\n  <<: *d\nh:\n  <<: [*d, {z: 4}]\n",
         &expect!["{d@1:1={x@1:8=1 y@1:14=2 } g@2:1={y@3:3=3 x@1:8=1 } h@5:1={x@1:8=1 y@1:14=2 z@6:13=4 } }"],
     );
-    check("g:\n  <<: 3\n", &expect![[r#"
+    check(
+        "g:\n  <<: 3\n",
+        &expect![[r#"
         {g@1:1={} }
-        f:2:7: `<<` takes a mapping, or a list of mappings"#]]);
+        f:2:7: `<<` takes a mapping, or a list of mappings"#]],
+    );
 }
 
 #[test]
 fn null_is_null_only_without_quotes() {
-    check("a:\nb: ~\nc: null\nd: \"null\"\ne: [null, 'null', nobody]\n", &expect![[r#"{a@1:1=null b@2:1=null c@3:1=null d@4:1="null" e@5:1=[null "null" nobody ] }"#]]);
+    check(
+        "a:\nb: ~\nc: null\nd: \"null\"\ne: [null, 'null', nobody]\n",
+        &expect![[r#"{a@1:1=null b@2:1=null c@3:1=null d@4:1="null" e@5:1=[null "null" nobody ] }"#]],
+    );
 }
 
 #[test]
 fn scalars_stay_as_written() {
-    check("a: 010\nb: .inf\nc: yes\nd: 1_000\ne: !!str 12\nf: 9600%\n", &expect![[r#"{a@1:1=010 b@2:1=.inf c@3:1=yes d@4:1=1_000 e@5:1="12" f@6:1=9600% }"#]]);
+    check(
+        "a: 010\nb: .inf\nc: yes\nd: 1_000\ne: !!str 12\nf: 9600%\n",
+        &expect![[r#"{a@1:1=010 b@2:1=.inf c@3:1=yes d@4:1=1_000 e@5:1="12" f@6:1=9600% }"#]],
+    );
 }
 
 #[test]
 fn one_document() {
-    check("a: 1\n---\nb: 2\n", &expect![[r#"
+    check(
+        "a: 1\n---\nb: 2\n",
+        &expect![[r#"
         nothing
-        f:2:1: a second document starts here; the file must hold one"#]]);
+        f:2:1: a second document starts here; the file must hold one"#]],
+    );
     check("---\na: 1\n...\n", &expect!["{a@2:1=1 }"]);
     check("# nothing\n", &expect!["nothing"]);
     check("", &expect!["nothing"]);
-    check("%YAML 1.1\n---\na: 1\n", &expect![[r#"
+    check(
+        "%YAML 1.1\n---\na: 1\n",
+        &expect![[r#"
         nothing
-        f:1:1: not YAML: YAML directives are disallowed"#]]);
+        f:1:1: not YAML: YAML directives are disallowed"#]],
+    );
 }
 
 #[test]
 fn tags_keys_and_aliases_that_mean_nothing_are_refused() {
-    check("a: !include other.yaml\n", &expect![[r#"
+    check(
+        "a: !include other.yaml\n",
+        &expect![[r#"
         {a@1:1=other.yaml }
-        f:1:13: the tag !include means nothing here; leave it out"#]]);
-    check("? [a, b]\n: 1\nc: 2\n", &expect![[r#"
+        f:1:13: the tag !include means nothing here; leave it out"#]],
+    );
+    check(
+        "? [a, b]\n: 1\nc: 2\n",
+        &expect![[r#"
         {c@3:1=2 }
-        f:1:3: a key must be a word, not a list or a mapping"#]]);
-    check("a: *nobody\n", &expect![[r#"
+        f:1:3: a key must be a word, not a list or a mapping"#]],
+    );
+    check(
+        "a: *nobody\n",
+        &expect![[r#"
         nothing
-        f:1:4: not YAML: while parsing node, found unknown anchor"#]]);
-    check("a: &a [*a]\n", &expect![[r#"
+        f:1:4: not YAML: while parsing node, found unknown anchor"#]],
+    );
+    check(
+        "a: &a [*a]\n",
+        &expect![[r#"
         nothing
-        f:1:8: this alias stands inside what it stands for"#]]);
+        f:1:8: this alias stands inside what it stands for"#]],
+    );
 }
 
 #[test]

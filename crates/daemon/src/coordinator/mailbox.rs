@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ds01_domain::{ContainerId, Denial, Event, Observed, Person, Policy, State, Ticket, Time, Token, Want};
+use ds01_domain::{ContainerId, Denial, Epoch, Event, Observed, Person, Policy, State, Ticket, Time, Token};
 use ds01_runtime::protocol;
 use tokio::sync::{mpsc, oneshot};
 
-use super::starts::{Admitted, StartOutcome};
+use super::starts::{Admitted, Reservation, StartOutcome};
 use crate::ledger::{Ledger, LedgerError, Record};
 
 /// Why the coordinator could not answer. No decision was taken.
@@ -33,13 +33,43 @@ pub struct Planned {
     pub event: Event,
     /// What the door must remember of it.
     pub record: Record,
+    /// How many of his containers run, by the Engine.
+    pub running_containers: u32,
+}
+
+/// Permission to forward a create that is in the ledger; while it lives, a look that does not see the container
+/// says nothing.
+#[derive(Debug)]
+#[must_use]
+pub struct Permit {
+    _creating: Creating,
+}
+
+impl Permit {
+    pub(super) fn new(token: Token, coordinator: Coordinator) -> Self {
+        Self { _creating: Creating { token, coordinator } }
+    }
+}
+
+/// A create under way.
+#[derive(Debug)]
+pub struct Creating {
+    token: Token,
+    coordinator: Coordinator,
+}
+
+impl Drop for Creating {
+    fn drop(&mut self) {
+        self.coordinator.post(Message::CreateEnded(self.token.clone()));
+    }
 }
 
 pub(super) type Question = Box<dyn FnOnce(&State, &Policy, Time) + Send>;
 pub(super) type LedgerQuestion = Box<dyn FnOnce(&mut Ledger) + Send>;
 
 pub(super) enum Message {
-    PlanCreate { planned: Box<Planned>, reply: oneshot::Sender<Result<Result<Option<Want>, Denial>, Fault>> },
+    PlanCreate { planned: Box<Planned>, reply: oneshot::Sender<Result<Result<Permit, Box<Denial>>, Fault>> },
+    CreateEnded(Token),
     Record { events: Vec<Event>, reply: oneshot::Sender<Result<(), Fault>> },
     Admit {
         person: Box<Person>,
@@ -47,10 +77,13 @@ pub(super) enum Message {
         patience: Duration,
         reply: oneshot::Sender<Result<Admitted, Fault>>,
     },
-    StartEnded { container: ContainerId, outcome: StartOutcome },
+    StartEnded { container: ContainerId, epoch: Epoch, outcome: StartOutcome },
     Leave { ticket: Ticket },
+    CancelWait { container: ContainerId, reply: oneshot::Sender<bool> },
+    KeepForRestart { container: ContainerId, reply: oneshot::Sender<Option<Reservation>> },
+    IsStarting { container: ContainerId, reply: oneshot::Sender<bool> },
     Bind { request: protocol::Request, reply: oneshot::Sender<protocol::Response> },
-    Observed(Box<Observed>),
+    Observed { observed: Box<Observed>, done: oneshot::Sender<()> },
     Read(Question),
     Owners(LedgerQuestion),
     NewPolicy(Arc<Policy>),
@@ -64,6 +97,18 @@ pub struct Coordinator {
     mailbox: mpsc::Sender<Message>,
 }
 
+/// A handle that does not keep the coordinator alive: its own.
+#[derive(Debug, Clone)]
+pub(super) struct WeakCoordinator {
+    mailbox: mpsc::WeakSender<Message>,
+}
+
+impl WeakCoordinator {
+    pub(super) fn upgrade(&self) -> Option<Coordinator> {
+        self.mailbox.upgrade().map(Coordinator::new)
+    }
+}
+
 impl std::fmt::Debug for Message {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Message")
@@ -75,6 +120,10 @@ impl Coordinator {
         Self { mailbox }
     }
 
+    pub(super) fn downgrade(&self) -> WeakCoordinator {
+        WeakCoordinator { mailbox: self.mailbox.downgrade() }
+    }
+
     async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Message) -> Result<T, Fault> {
         let (reply, answer) = oneshot::channel();
         self.mailbox.send(message(reply)).await.map_err(|_| Fault::Stopping)?;
@@ -83,11 +132,11 @@ impl Coordinator {
 
     /// Decides whether a container may be created and, if so, writes that it will be.
     ///
-    /// The answer carries the want as it was understood (ids resolved).
+    /// The want is written as it was understood (ids resolved).
     ///
     /// # Errors
     /// [`Fault`]; a denial is an answer, not an error.
-    pub async fn plan_create(&self, planned: Planned) -> Result<Result<Option<Want>, Denial>, Fault> {
+    pub async fn plan_create(&self, planned: Planned) -> Result<Result<Permit, Box<Denial>>, Fault> {
         self.ask(|reply| Message::PlanCreate { planned: Box::new(planned), reply }).await?
     }
 
@@ -97,6 +146,48 @@ impl Coordinator {
     /// [`Fault`].
     pub async fn record(&self, events: Vec<Event>) -> Result<(), Fault> {
         self.ask(|reply| Message::Record { events, reply }).await?
+    }
+
+    /// Writes facts as far as the disk lets: for acts that must go on when it is full.
+    pub async fn try_record(&self, events: Vec<Event>) {
+        if let Err(fault) = self.record(events).await {
+            tracing::error!(error = %crate::Chain(&fault), "a fact could not be written; the next look finds it again");
+        }
+    }
+
+    /// The ledger's time now.
+    ///
+    /// # Errors
+    /// [`Fault::Stopping`].
+    pub async fn now(&self) -> Result<Time, Fault> {
+        self.read(|_, _, now| now).await
+    }
+
+    /// Takes a container out of the line; answers whether it was in it.
+    ///
+    /// # Errors
+    /// [`Fault::Stopping`].
+    pub async fn cancel_wait(&self, container: &ContainerId) -> Result<bool, Fault> {
+        let container = container.clone();
+        self.ask(|reply| Message::CancelWait { container, reply }).await
+    }
+
+    /// Keeps the units of a running container through a restart; `None` where it holds none.
+    ///
+    /// # Errors
+    /// [`Fault::Stopping`].
+    pub async fn keep_for_restart(&self, container: &ContainerId) -> Result<Option<Reservation>, Fault> {
+        let container = container.clone();
+        self.ask(|reply| Message::KeepForRestart { container, reply }).await
+    }
+
+    /// Whether a start of this container waits or is under way.
+    ///
+    /// # Errors
+    /// [`Fault::Stopping`].
+    pub async fn is_starting(&self, container: &ContainerId) -> Result<bool, Fault> {
+        let container = container.clone();
+        self.ask(|reply| Message::IsStarting { container, reply }).await
     }
 
     /// Asks for the units of a container that is to start.
@@ -113,8 +204,8 @@ impl Coordinator {
     }
 
     /// Tells how a start ended that a reservation stood for.
-    pub(super) fn start_ended(&self, container: ContainerId, outcome: StartOutcome) {
-        self.post(Message::StartEnded { container, outcome });
+    pub(super) fn start_ended(&self, container: ContainerId, epoch: Epoch, outcome: StartOutcome) {
+        self.post(Message::StartEnded { container, epoch, outcome });
     }
 
     pub(super) fn leave(&self, ticket: Ticket) {
@@ -128,10 +219,10 @@ impl Coordinator {
         })
     }
 
-    /// Reports what was seen; whatever follows from it is decided and handed to the enforcer.
+    /// Reports what was seen; when it returns, what follows from it is decided and handed to the enforcer.
     pub async fn observed(&self, observed: Observed) {
-        // A closed mailbox means the daemon stops: the next one looks again.
-        let _ = self.mailbox.send(Message::Observed(Box::new(observed))).await;
+        // An error means that the daemon stops: the next one looks again.
+        let _ = self.ask(|done| Message::Observed { observed: Box::new(observed), done }).await;
     }
 
     /// Reads the state.
@@ -180,20 +271,14 @@ impl Coordinator {
     }
 
     /// Posts from a place that cannot wait (a drop); the mailbox being full, a task waits instead.
-    fn post(&self, message: Message) {
+    pub(super) fn post(&self, message: Message) {
         if let Err(mpsc::error::TrySendError::Full(message)) = self.mailbox.try_send(message) {
             let mailbox = self.mailbox.clone();
-            tokio::spawn(async move {
-                let _ = mailbox.send(message).await;
-            });
+            match tokio::runtime::Handle::try_current() {
+                Ok(runtime) => drop(runtime.spawn(async move { mailbox.send(message).await })),
+                // Outside of any task there is time to wait.
+                Err(_) => drop(mailbox.blocking_send(message)),
+            }
         }
-    }
-
-    /// The token's record, by container.
-    ///
-    /// # Errors
-    /// [`Fault`].
-    pub async fn record_of(&self, token: Token) -> Result<Option<Record>, Fault> {
-        self.ledger(move |ledger| ledger.record_of(&token)).await?.map_err(Fault::from)
     }
 }

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use ds01_domain::{
-    Action, ContainerId, Decision, Denial, Epoch, Event, Grant, Holder, LeftWhy, Observed, Person, Phase, Request,
-    Ticket, UnitId, decide, plan,
+    ContainerId, Decision, Denial, Epoch, Event, LeftWhy, Observed, Person, Phase, Request, Ticket, UnitId, decide,
 };
 use ds01_runtime::protocol;
 use tokio::sync::mpsc;
 
+use super::desk::Desk;
 use super::mailbox::{Coordinator, Fault};
-use super::Desk;
+use super::{Errand, Place};
 
 /// News that may pile up before a slow reader misses some.
 const NEWS_MAX: usize = 16;
@@ -28,14 +28,8 @@ pub struct Reservation {
 }
 
 impl Reservation {
-    fn new(grant: &Grant, coordinator: Coordinator) -> Self {
-        Self {
-            container: grant.container().clone(),
-            epoch: grant.epoch(),
-            units: grant.units().to_vec(),
-            coordinator,
-            settled: false,
-        }
+    pub(super) fn new(container: ContainerId, epoch: Epoch, units: Vec<UnitId>, coordinator: Coordinator) -> Self {
+        Self { container, epoch, units, coordinator, settled: false }
     }
 
     /// The container whose start may be forwarded.
@@ -59,14 +53,14 @@ impl Reservation {
     /// Says how the start ended.
     pub fn settle(mut self, outcome: StartOutcome) {
         self.settled = true;
-        self.coordinator.start_ended(self.container.clone(), outcome);
+        self.coordinator.start_ended(self.container.clone(), self.epoch, outcome);
     }
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
         if !self.settled {
-            self.coordinator.start_ended(self.container.clone(), StartOutcome::Unknown);
+            self.coordinator.start_ended(self.container.clone(), self.epoch, StartOutcome::Unknown);
         }
     }
 }
@@ -91,21 +85,8 @@ pub enum WaitNews {
     Granted(Reservation),
     /// It waited in vain.
     Denied(Box<Denial>),
-}
-
-/// A place in the line, told to people.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    /// 1 is the head of the line.
-    pub position: usize,
-    /// How many wait.
-    pub of: usize,
-    /// Why it waits, in one sentence.
-    pub reason: String,
-    /// Who holds the units that would do.
-    pub holders: Vec<Holder>,
-    /// How long the wait may still last.
-    pub remaining: Duration,
+    /// Somebody took it out of the line: kill, stop, rm.
+    Cancelled,
 }
 
 /// A start that waits; dropping it leaves the line.
@@ -160,67 +141,74 @@ impl Desk {
         container: &ContainerId,
         patience: Duration,
     ) -> Result<Admitted, Fault> {
-        if self.state.container(container).is_none_or(|c| c.want.is_none()) {
-            return Ok(Admitted::NoNeed);
-        }
         let request = Request::Start { person, container, patience };
         match decide(&self.policy, &self.state, &request, self.now()) {
-            Decision::AlreadyHolding => Ok(Admitted::NoNeed),
+            Decision::NoGpu | Decision::AlreadyHolding => Ok(Admitted::NoNeed),
             Decision::Denial(denial) => Ok(Admitted::Denied(Box::new(denial))),
             Decision::Grant(grant) => Ok(Admitted::Granted(self.reserve(grant)?)),
             Decision::Wait(wait) => {
+                let coordinator = self.coordinator().ok_or(Fault::Stopping)?;
                 let (sender, news) = mpsc::channel(NEWS_MAX);
-                let place = Place {
-                    position: wait.position,
-                    of: wait.of,
-                    reason: wait.reason.to_string(),
-                    holders: wait.holders.clone(),
-                    remaining: Duration::from_millis(wait.deadline.0.saturating_sub(self.now().0)),
-                };
-                let ticket = wait.ticket;
+                let (place, ticket) = (Place::of(&wait, self.now()), wait.ticket);
                 self.record(&[wait.into_event()])?;
                 self.waiting.insert(ticket, sender);
-                let coordinator = self.handle.clone();
                 Ok(Admitted::Waits(Box::new(InLine { place, news, ticket, coordinator, over: false })))
             }
             Decision::Admit(_) => Err(Fault::Confused),
         }
     }
 
-    /// Writes the grant, then hands out the proof.
-    fn reserve(&mut self, grant: Grant) -> Result<Reservation, Fault> {
-        // Append before anything is forwarded: a crash may strand a reservation, never lend one unit twice.
-        let reservation = Reservation::new(&grant, self.handle.clone());
-        if let Err(fault) = self.record(&[Event::Reserved(grant)]) {
-            let mut reservation = reservation;
-            reservation.settled = true;
-            return Err(fault);
-        }
-        self.in_flight.insert(reservation.container.clone());
-        tracing::info!(container = %reservation.container, epoch = %reservation.epoch, "reserved");
-        Ok(reservation)
-    }
-
-    pub(super) fn start_ended(&mut self, container: ContainerId, outcome: StartOutcome) {
+    pub(super) fn start_ended(&mut self, container: ContainerId, epoch: Epoch, outcome: StartOutcome) {
         self.in_flight.remove(&container);
-        let Some(holding) = self.state.holding(&container) else { return };
-        if outcome == StartOutcome::Running {
-            let ran = Event::Ran { container, epoch: holding.epoch, at: self.now() };
-            // The container runs whether or not this is written; recovery reads its receipt.
-            if let Err(fault) = self.record(&[ran]) {
-                tracing::warn!(error = %fault, "a start could not be written to the ledger");
+        let current = self.state.holding(&container).is_some_and(|h| h.epoch == epoch);
+        if current {
+            let at = self.now();
+            let event = match outcome {
+                StartOutcome::Running => Some(Event::Ran { container: container.clone(), epoch, at }),
+                StartOutcome::Failed => {
+                    Some(Event::Ended { container: container.clone(), epoch, at, exit: None, by_user: false })
+                }
+                StartOutcome::Unknown => None,
+            };
+            // The container does what it does whether or not this is written; the next look finds it again.
+            if let Some(event) = event
+                && let Err(fault) = self.record(&[event])
+            {
+                tracing::warn!(error = %crate::Chain(&fault), "the end of a start could not be written");
             }
-        } else {
-            let _ = self.errands.send(super::Errand::Look(container));
         }
+        // Also when it runs: it may have ended before the answer came, and that look said nothing then.
+        let _ = self.errands.send(Errand::Look(container));
     }
 
     pub(super) fn leave(&mut self, ticket: Ticket) {
         self.waiting.remove(&ticket);
-        if self.state.is_waiting(ticket) {
-            let _ = self.record(&[Event::Left { ticket, why: LeftWhy::Cancelled }]);
+        if self.state.is_waiting(ticket)
+            && self.record(&[Event::Left { ticket, why: LeftWhy::Cancelled }]).is_ok()
+        {
             self.observe(Observed::default());
+            self.tell_places();
         }
+    }
+
+    pub(super) fn cancel_wait(&mut self, container: &ContainerId) -> bool {
+        let Some(ticket) = self.state.waiter_of(container).map(|w| w.ticket) else { return false };
+        if let Some(sender) = self.waiting.remove(&ticket) {
+            let _ = sender.try_send(WaitNews::Cancelled);
+        }
+        self.leave(ticket);
+        true
+    }
+
+    pub(super) fn keep_for_restart(&mut self, container: &ContainerId) -> Option<Reservation> {
+        let coordinator = self.coordinator()?;
+        let holding = self.state.holding(container)?;
+        if holding.phase == Phase::Ending || self.in_flight.contains(container) {
+            return None;
+        }
+        let (epoch, units) = (holding.epoch, holding.units.clone());
+        self.in_flight.insert(container.clone());
+        Some(Reservation::new(container.clone(), epoch, units, coordinator))
     }
 
     /// The hinge asks during a start: the answer comes from the state alone.
@@ -238,77 +226,17 @@ impl Desk {
         if holding.phase == Phase::Ending {
             return refused("the last run of this container is still being cleared away; start it again in a moment");
         }
-        let (epoch, units) = (holding.epoch, holding.units.clone());
+        let (epoch, units, phase) = (holding.epoch, holding.units.clone(), holding.phase);
         let Some(bound) = self.inventory.bound(epoch, &units) else {
             return refused("a GPU that was reserved for this container has disappeared; start it again");
         };
-        if holding.phase == Phase::Reserved
-            && let Err(fault) = self.record(&[Event::Bound { container: container.clone(), epoch, at: self.now() }])
+        let event = Event::Bound { container: container.clone(), epoch, at: self.now() };
+        if phase == Phase::Reserved
+            && let Err(fault) = self.record(&[event])
         {
-            tracing::error!(error = %fault, %container, "a binding was refused: it cannot be written");
+            tracing::error!(error = %crate::Chain(&fault), %container, "a binding was refused: it cannot be written");
             return refused("DS01 cannot write its ledger (is the disk full?); no GPU is given out until it can");
         }
         protocol::Response::Bound(bound)
-    }
-
-    /// Something was seen, or time has passed: decide what follows, until nothing more follows.
-    pub(super) fn observe(&mut self, mut observed: Observed) {
-        observed.in_flight.extend(self.in_flight.iter().cloned());
-        let actions = plan(&self.policy, &self.state, &observed, self.now());
-        for action in actions {
-            if let Err(fault) = self.carry_out(action) {
-                tracing::error!(error = %fault, "a decision could not be written; it is taken again at the next look");
-                return;
-            }
-        }
-        self.tell_places();
-    }
-
-    fn carry_out(&mut self, action: Action) -> Result<(), Fault> {
-        match action {
-            Action::Record(event) => {
-                self.clear_receipt_of(&event);
-                self.record(&[event])
-            }
-            Action::Grant { grant, ticket } => {
-                let news = self.waiting.remove(&ticket);
-                let reservation = self.reserve(grant)?;
-                match news {
-                    // A full or closed channel drops the reservation, which asks for a look.
-                    Some(sender) => drop(sender.try_send(WaitNews::Granted(reservation))),
-                    None => drop(reservation),
-                }
-                Ok(())
-            }
-            Action::Deny { ticket, denial } => {
-                let news = self.waiting.remove(&ticket);
-                self.record(&[Event::Left { ticket, why: LeftWhy::Denied }])?;
-                if let Some(sender) = news {
-                    let _ = sender.try_send(WaitNews::Denied(Box::new(denial)));
-                }
-                Ok(())
-            }
-            other => {
-                let _ = self.errands.send(super::Errand::Act(other));
-                Ok(())
-            }
-        }
-    }
-
-    /// Tells everybody in the line whose place has changed.
-    fn tell_places(&mut self) {
-        let now = self.now();
-        for wait in self.state.waits(&self.policy, now) {
-            if let Some(sender) = self.waiting.get(&wait.ticket) {
-                let place = Place {
-                    position: wait.position,
-                    of: wait.of,
-                    reason: wait.reason.to_string(),
-                    holders: wait.holders.clone(),
-                    remaining: Duration::from_millis(wait.deadline.0.saturating_sub(now.0)),
-                };
-                let _ = sender.try_send(WaitNews::Moved(place));
-            }
-        }
     }
 }

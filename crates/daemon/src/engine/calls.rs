@@ -58,6 +58,10 @@ pub struct Listed {
     pub name: String,
     /// What its process does, as far as a list tells; exit codes are read from `Status`.
     pub state: RunState,
+    /// The image as it was named at create.
+    pub image: String,
+    /// When it was created, in Unix seconds.
+    pub created: i64,
 }
 
 /// What the door must know of an image.
@@ -115,6 +119,8 @@ fn listed(entry: &Value) -> Option<Listed> {
         token: token.and_then(Token::new),
         name: text(entry, "/Names/0").trim_start_matches('/').to_owned(),
         state: run_state(text(entry, "/State"), exit_in_status(text(entry, "/Status"))),
+        image: text(entry, "/Image").to_owned(),
+        created: entry.pointer("/Created").and_then(Value::as_i64).unwrap_or(0),
     })
 }
 
@@ -149,15 +155,40 @@ impl Engine {
         Ok(entries.iter().filter_map(listed).collect())
     }
 
+    /// One entry of the list of containers.
+    ///
+    /// # Errors
+    /// Every [`EngineError`].
+    pub async fn listed(&self, id: &ContainerId) -> Result<Option<Listed>, EngineError> {
+        self.first_with("id", id.as_str()).await
+    }
+
+    /// Whether a path exists in a container's file system.
+    ///
+    /// # Errors
+    /// Every [`EngineError`] but "not found".
+    pub async fn has_path(&self, id: &ContainerId, path: &str) -> Result<bool, EngineError> {
+        let path = format!("{OWN_API}/containers/{id}/archive?path={}", encoded(path));
+        match self.ask_raw(Method::HEAD, &path, Bytes::new(), "", QUESTION_TIME_MAX).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_not_found() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn first_with(&self, filter: &str, value: &str) -> Result<Option<Listed>, EngineError> {
+        let filters = json!({ filter: [value] }).to_string();
+        let path = format!("{OWN_API}/containers/json?all=1&filters={}", encoded(&filters));
+        let reply = self.ask(Method::GET, &path, None).await?;
+        Ok(reply.as_array().and_then(|entries| entries.first()).and_then(listed))
+    }
+
     /// The container that carries a create token, if there is one.
     ///
     /// # Errors
     /// Every [`EngineError`].
     pub async fn find_token(&self, token: &Token) -> Result<Option<Listed>, EngineError> {
-        let filters = json!({ "label": [format!("{TOKEN_LABEL}={token}")] }).to_string();
-        let path = format!("{OWN_API}/containers/json?all=1&filters={}", encoded(&filters));
-        let reply = self.ask(Method::GET, &path, None).await?;
-        Ok(reply.as_array().and_then(|entries| entries.first()).and_then(listed))
+        self.first_with("label", &format!("{TOKEN_LABEL}={token}")).await
     }
 
     /// What the door must know of an image.

@@ -21,7 +21,7 @@ use tokio::net::UnixStream;
 
 use crate::gateway::http::{Body, boxed};
 
-pub use calls::{ContainerLook, ImageFacts, Listed, RunState};
+pub use calls::{ContainerLook, ImageFacts, Listed, RunState, TOKEN_LABEL};
 
 /// How long a question of the daemon's own may take before the answer counts as lost.
 pub const QUESTION_TIME_MAX: Duration = Duration::from_secs(30);

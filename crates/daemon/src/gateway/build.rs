@@ -16,18 +16,18 @@ pub(super) async fn build(mut call: Call) -> Result<Response<Body>, Refusal> {
         images::visible(&call.door, &call.caller, image.as_str()).await?;
     }
     if let BuildNetwork::Named(name) = judged::network(&call.route.query).map_err(bad)? {
-        let resolved = networks::resolve(&call, &name).await?;
+        let resolved = networks::resolve(&call, name.as_str()).await?;
         call.route.query.set("networkmode", resolved);
     }
     let limits = call.limits();
     let config = call.door.config();
     let bounds = BuildBounds {
-        cgroup_parent: config.engine.cgroup_parent_of(call.caller.uid),
-        memory_bytes: limits.memory_bytes,
-        memory_swap_bytes: limits.memory_swap_bytes,
-        cpus_milli: limits.max_cpus_milli,
-        shm_bytes: limits.shm_bytes,
-        labels: Vec::new(),
+        cgroup_parent: super::cgroup_parent(&config, call.caller.uid),
+        memory_bytes: signed(limits.memory_bytes),
+        memory_swap_bytes: signed(limits.memory_swap_bytes),
+        cpus_milli: signed(limits.max_cpus_milli),
+        shm_bytes: signed(limits.shm_bytes),
+        labels: std::collections::BTreeMap::new(),
     };
     judged::bound(&mut call.route.query, &bounds);
     if let Some(id) = call.route.query.text("buildid").map(str::to_owned) {
@@ -37,6 +37,11 @@ pub(super) async fn build(mut call: Call) -> Result<Response<Body>, Refusal> {
     }
     let target = call.route.upstream_target(call.upstream_version().await?, None);
     forward::stream(call, &target).await
+}
+
+/// A limit as the Engine's query has it.
+fn signed(limit: Option<u64>) -> Option<i64> {
+    limit.and_then(|n| i64::try_from(n).ok())
 }
 
 fn own_build(call: &Call, id: &str) -> String {

@@ -36,7 +36,7 @@ pub(super) async fn list(mut call: Call) -> Result<Response<Body>, Refusal> {
         .door
         .coordinator
         .read(move |state, _, _| {
-            let seen = state.containers().filter(|c| c.exists() && (admin || c.spec.owner == uid));
+            let seen = state.containers().filter(|c| c.exists() && (admin || c.owner == uid));
             seen.map(|c| (c.id.to_string(), c.token.clone())).collect()
         })
         .await?;
@@ -136,12 +136,10 @@ pub(super) async fn delete(call: Call) -> Result<Response<Body>, Refusal> {
 }
 
 /// Writes that a container is gone, and clears what stood for it on the host.
-pub(crate) async fn forget(door: &super::Door, own: &Own) {
-    door.looks.gone(&own.id);
+pub(crate) async fn forget(door: &Arc<super::Door>, own: &Own) {
+    door.looks.at(&own.id);
     if let Some(token) = own.token() {
-        if let Err(error) = door.stages.unmount(token).await {
-            tracing::warn!(error = %crate::Chain(&error), %token, "a stage could not be unmounted; it is tried again later");
-        }
+        super::binds::unstage(door, token).await;
         door.records.forget(token);
     }
 }
@@ -213,7 +211,7 @@ pub(super) async fn rename(call: Call) -> Result<Response<Body>, Refusal> {
 pub(super) async fn update(mut call: Call) -> Result<Response<Body>, Refusal> {
     let own = call.own_container().await?;
     let body = call.json_body().await?;
-    let judged = ds01_docker::body::update::judge(&body, &call.rules())?;
+    let judged = ds01_docker::body::judge_update(&body, &call.rules())?;
     let target = call.route.upstream_target(call.upstream_version().await?, Some(&own.object()?));
     let gpu = own.holds_want();
     let asked = judged.restart();

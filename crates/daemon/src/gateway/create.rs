@@ -6,12 +6,11 @@ use bytes::Bytes;
 use ds01_docker::body::{self, JudgedCreate, KindHint, Restart, Rules};
 use ds01_docker::gpu::{GpuAsk, GpuId};
 use ds01_domain::{
-    Ask, ContainerId, Denial, Event, Kind, Person, RestartPolicy, Selector, Spec, Token, Uid, Want,
+    Ask, ContainerId, Denial, Event, Kind, Person, RestartPolicy, Selector, Time, Token, Uid, Want,
 };
 use hyper::{Method, Response, StatusCode};
 use serde_json::Value;
 
-use super::containers::to_the_end;
 use super::http::{self, Body, Refusal};
 use super::{Call, Door, binds, images, networks, own, volumes};
 use crate::coordinator::Planned;
@@ -23,7 +22,7 @@ use crate::words;
 pub(crate) use binds::ensure_staged;
 
 /// The label by which the Engine's own filters find a user's containers; ours decide.
-pub(crate) const OWNER_LABEL: &str = "ds01.owner";
+pub const OWNER_LABEL: &str = "ds01.owner";
 /// The internal label by which a create whose answer was lost is found again.
 pub(crate) const TOKEN_LABEL: &str = crate::engine::TOKEN_LABEL;
 
@@ -208,15 +207,6 @@ async fn planned(
     // A name is looked up once there is a container to look into; until then root stands for it.
     let effective = binds::numeric(&user);
     let want = making.judged.gpu().map(want_of);
-    let spec = Spec {
-        owner: Uid(making.caller.uid),
-        owner_name: making.caller.name.clone(),
-        name: making.name.clone().unwrap_or_default(),
-        kind: kind_of(&making.judged, making.deploy.is_some()),
-        want,
-        restart: restart_of(making.judged.restart()),
-        auto_remove: making.judged.auto_remove(),
-    };
     let record = Record {
         tty: making.judged.tty(),
         volumes: making.judged.volumes().iter().filter_map(|v| v.name.clone()).collect(),
@@ -227,17 +217,29 @@ async fn planned(
         image: making.judged.image().to_owned(),
         ..Record::default()
     };
-    let at = door.coordinator.now().await.map_err(Refusal::from)?;
-    let gpu = spec.want.is_some();
-    let event = Event::CreatePlanned { token: token.clone(), spec, at };
-    let plan = Planned { person: making.person.clone(), event, record: record.clone() };
-    if let Err(denial) = door.coordinator.plan_create(plan).await.map_err(Refusal::from)? {
-        return Err(MakeRefusal::Denied(Box::new(denial)));
-    }
+    let gpu = want.is_some();
+    let event = Event::CreatePlanned {
+        token: token.clone(),
+        owner: Uid(making.caller.uid),
+        owner_name: making.caller.name.clone(),
+        name: making.name.clone().unwrap_or_default(),
+        kind: kind_of(&making.judged, making.deploy.is_some()),
+        want,
+        restart: restart_of(making.judged.restart()),
+        auto_remove: making.judged.auto_remove(),
+        at: Time(0),
+    };
+    let running_containers = super::running_containers(door, making.caller.uid).await?;
+    let plan = Planned { person: making.person.clone(), event, record: record.clone(), running_containers };
+    let _permit = match door.coordinator.plan_create(plan).await.map_err(Refusal::from)? {
+        Ok(permit) => permit,
+        Err(denial) => return Err(MakeRefusal::Denied(denial)),
+    };
     making.judged.set_gpu(gpu.then_some(making.rules.gpu_runtime.as_str()));
+    let warnings = making.judged.warnings().to_vec();
     match forward(door, &mut making, &token, effective.unwrap_or((0, 0)), record).await {
         Ok((id, status, reply, record)) => {
-            let made = Made { id, status, reply, warnings: making.judged.warnings().to_vec() };
+            let made = Made { id, status, reply, warnings };
             if effective.is_none() && !record.binds.is_empty() {
                 restage_for(door, &making, &token, &made.id, &user, record).await?;
             }
@@ -289,7 +291,7 @@ async fn forward(
         making.judged.set_bind(slot, &door.stage.path(token, slot_number(slot)).display().to_string());
     }
     record.original = serde_json::to_value(making.judged.original()).unwrap_or_default();
-    let answer = match making.judged.into_body() {
+    let answer = match making.judged.clone().into_body() {
         Ok(body) => send(door, making, body).await,
         Err(unresolved) => {
             tracing::error!(error = %unresolved, "a create body was sent on unresolved");
@@ -389,9 +391,4 @@ async fn restage_for(
         .map_err(crate::coordinator::Fault::from)?;
     door.records.put(token.clone(), record);
     Ok(())
-}
-
-/// Runs a create of the daemon's own to its end.
-pub(crate) async fn make_to_the_end(door: Arc<Door>, making: Making) -> Result<Made, Refusal> {
-    to_the_end(async move { make(&door, making).await.map_err(Refusal::from) }).await
 }

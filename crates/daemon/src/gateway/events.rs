@@ -71,7 +71,10 @@ async fn judged(call: &Call, line: &[u8]) -> Option<Bytes> {
             Some(container) => owns(call, container).await,
             None => volumes::owners(&call.door).await.ok()?.get(name.as_str()) == Some(&call.caller.uid),
         },
-        Concern::Image { name, .. } => images::Sight::of(&call.door, &call.caller).await.ok()?.sees(name),
+        Concern::Image { name: Some(name), .. } => {
+            images::Sight::of(&call.door, &call.caller).await.ok()?.sees(name)
+        }
+        Concern::Image { name: None, .. } => false,
         Concern::Engine => false,
     };
     may.then(|| Bytes::from(event.shown()))
@@ -86,7 +89,7 @@ async fn owns(call: &Call, id: &str) -> bool {
     }
     call.door
         .coordinator
-        .read(move |state, _, _| state.container(&id).is_some_and(|c| c.spec.owner == uid))
+        .read(move |state, _, _| state.container(&id).is_some_and(|c| c.owner == uid))
         .await
         .unwrap_or(false)
 }

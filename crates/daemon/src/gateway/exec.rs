@@ -37,8 +37,8 @@ fn needs_upgrade() -> Refusal {
 pub(super) async fn create(mut call: Call) -> Result<Response<Body>, Refusal> {
     let own = call.own_container().await?;
     let bytes = call.json_body().await?;
-    let mut judged = body::exec::judge_create(&bytes, &call.rules())?;
-    judged.set_visible_devices(&visible_devices(&call, &own).await?);
+    let mut judged = body::judge_exec(&bytes, &call.rules())?;
+    judged.set_visible_devices(Some(&visible_devices(&call, &own).await?));
     let target = call.route.upstream_target(call.upstream_version().await?, Some(&own.object()?));
     Ok(forward::reply(forward::with_json(&call, &target, judged.into_body()).await?))
 }
@@ -77,7 +77,7 @@ async fn own_exec(call: &Call) -> Result<String, Refusal> {
 pub(super) async fn start(mut call: Call) -> Result<Response<Body>, Refusal> {
     let exec = own_exec(&call).await?;
     let bytes = call.json_body().await?;
-    let judged = body::exec::judge_start(&bytes)?;
+    let judged = body::judge_exec_start(&bytes, &call.rules())?;
     let target = call.route.upstream_target(call.upstream_version().await?, Some(&forward::full(&exec)?));
     if judged.detach() {
         return Ok(forward::reply(forward::with_json(&call, &target, judged.into_body()).await?));

@@ -258,7 +258,7 @@ pub(super) async fn commit(mut call: Call) -> Result<Response<Body>, Refusal> {
         claim(&call, tag).await?;
     }
     let bytes = call.json_body().await?;
-    let judged = body::commit::judge(&bytes, &call.rules())?;
+    let judged = body::judge_commit(&bytes, &call.rules())?;
     call.route.query.set("container", own.id.to_string());
     let target = call.route.upstream_target(call.upstream_version().await?, None);
     Ok(forward::reply(forward::with_json(&call, &target, judged.into_body()).await?))

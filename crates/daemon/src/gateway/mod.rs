@@ -9,6 +9,7 @@ pub mod terminals;
 pub mod tunnel;
 
 mod archive;
+mod binds;
 mod build;
 mod containers;
 mod control;
@@ -37,11 +38,13 @@ use tokio::sync::Mutex;
 use crate::config::Config;
 use crate::coordinator::{Coordinator, Fault};
 use crate::engine::{Connection, Engine};
-use crate::identity::{Caller, Identities, Peer};
-use crate::staging::Stages;
+use crate::identity::{Caller, Identity, Peer, Place};
+use crate::deploy::account::AccountFiles;
+use crate::staging::Stage;
 
+pub use create::OWNER_LABEL;
 pub use own::Records;
-pub use start::{Cause, StartRefusal, start_container};
+pub use start::{Cause, StartRefusal, Started, start_container};
 
 use http::{Body, Refusal};
 
@@ -56,13 +59,15 @@ pub struct Door {
     /// The owner of the state.
     pub coordinator: Coordinator,
     /// Who people are.
-    pub identities: Identities,
+    pub identities: Identity,
     /// Terminals that wait with their containers.
     pub terminals: terminals::Terminals,
     /// Staged bind mounts.
-    pub stages: Stages,
+    pub stage: Arc<Stage>,
     /// What is remembered of containers.
     pub records: Records,
+    /// The account files of images, read once each.
+    pub account_files: AccountCache,
     /// The running configuration, replaced as one value.
     pub config: RwLock<Arc<Config>>,
     /// The Engine's own API version, once it has answered.
@@ -74,6 +79,16 @@ pub struct Door {
 }
 
 impl Door {
+    /// A person by number, for acts on his behalf when he is not there.
+    pub async fn person(&self, uid: u32, name: &str) -> Person {
+        let known = self.identities.names().lookup(uid).await;
+        let (name, unix_groups) = match known.account() {
+            Some(account) => (account.name.clone(), account.unix_groups.clone()),
+            None => (name.to_owned(), Vec::new()),
+        };
+        Person { uid: Uid(uid), name, unix_groups, admin: uid == 0 }
+    }
+
     /// The configuration as it stands.
     #[must_use]
     pub fn config(&self) -> Arc<Config> {
@@ -105,6 +120,8 @@ impl Door {
 pub struct Visit {
     door: Arc<Door>,
     peer: Peer,
+    /// Where the peer runs; it holds for the whole connection.
+    place: tokio::sync::OnceCell<Place>,
     upstream: Mutex<Option<Connection>>,
 }
 
@@ -112,7 +129,7 @@ impl Visit {
     /// A new connection.
     #[must_use]
     pub fn new(door: Arc<Door>, peer: Peer) -> Self {
-        Self { door, peer, upstream: Mutex::new(None) }
+        Self { door, peer, place: tokio::sync::OnceCell::new(), upstream: Mutex::new(None) }
     }
 }
 
@@ -148,18 +165,73 @@ impl Call {
 
     /// The rules by which this person's bodies are judged.
     fn rules(&self) -> Rules {
-        let config = self.door.config();
-        let limits = config.policy.resolve(&self.person());
-        let mut rules = Rules::lab(self.caller.uid, self.caller.gid, self.caller.groups.clone());
-        rules.admin = self.caller.admin;
-        rules.limits.cpus_milli = limits.max_cpus_milli;
-        rules.limits.memory_bytes = limits.memory_bytes;
-        rules.limits.memory_swap_bytes = limits.memory_swap_bytes;
-        rules.limits.shm_bytes = limits.shm_bytes;
-        rules.limits.pids = limits.pids_limit;
-        rules.cgroup_parent = config.engine.cgroup_parent_of(self.caller.uid);
-        rules.gpu_runtime.clone_from(&config.engine.runtime);
-        rules
+        rules_of(&self.door, &self.caller)
+    }
+}
+
+/// The rules by which a person's bodies are judged.
+fn rules_of(door: &Door, caller: &Caller) -> Rules {
+    let config = door.config();
+    let limits = config.policy.resolve(&person_of(caller));
+    let mut rules = Rules::lab(caller.uid, caller.gid, caller.groups.clone());
+    let host_cpus_milli = std::thread::available_parallelism().map_or(1, |n| n.get() as u64) * 1000;
+    rules.admin = caller.admin;
+    // The Engine refuses more than there is; less than the group's limit is no harm.
+    rules.limits.cpus_milli = limits.max_cpus_milli.map(|c| c.min(host_cpus_milli));
+    rules.limits.memory_bytes = limits.memory_bytes;
+    rules.limits.memory_swap_bytes = limits.memory_swap_bytes;
+    rules.limits.shm_bytes = limits.shm_bytes;
+    rules.limits.pids = limits.pids_limit;
+    rules.cgroup_parent = cgroup_parent(&config, caller.uid);
+    rules.gpu_runtime.clone_from(&config.engine.runtime);
+    rules.host_ports = config.ports.lowest..=config.ports.highest;
+    rules.host_ip = Some(config.ports.address.to_string());
+    rules
+}
+
+/// The control group above a user's containers.
+fn cgroup_parent(config: &Config, uid: u32) -> String {
+    format!("/{}/u{uid}", config.engine.cgroup_parent.trim_matches('/'))
+}
+
+/// How many of a user's containers run.
+async fn running_containers(door: &Door, uid: u32) -> Result<u32, Refusal> {
+    let filters = format!("{{\"label\":[\"{OWNER_LABEL}={uid}\"]}}");
+    let encoded = percent_encoding::utf8_percent_encode(&filters, percent_encoding::NON_ALPHANUMERIC);
+    let path = format!("/v1.40/containers/json?filters={encoded}");
+    let reply = door.engine.ask(hyper::Method::GET, &path, None).await?;
+    Ok(reply.as_array().map_or(0, |list| u32::try_from(list.len()).unwrap_or(u32::MAX)))
+}
+
+/// The account files of an image and the shell it has.
+#[derive(Debug, Clone)]
+pub struct ImageAccounts {
+    /// passwd and group.
+    pub files: AccountFiles,
+    /// `/bin/bash` where there is one.
+    pub shell: String,
+}
+
+/// Account files by image id; an image never changes under its id.
+#[derive(Debug, Default)]
+pub struct AccountCache {
+    known: std::sync::Mutex<std::collections::HashMap<String, ImageAccounts>>,
+}
+
+impl AccountCache {
+    /// Images remembered at most; beyond, all are read anew.
+    const IMAGES_MAX: usize = 256;
+
+    fn get(&self, image: &str) -> Option<ImageAccounts> {
+        self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(image).cloned()
+    }
+
+    fn put(&self, image: String, accounts: ImageAccounts) {
+        let mut known = self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if known.len() >= Self::IMAGES_MAX {
+            known.clear();
+        }
+        known.insert(image, accounts);
     }
 }
 
@@ -205,7 +277,7 @@ impl From<ds01_docker::present::Unreadable> for Refusal {
 /// Answers one request.
 async fn handle(visit: &Arc<Visit>, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
     let door = visit.door.clone();
-    let caller = Arc::new(own::judge_caller(&door, &visit.peer).await?);
+    let caller = Arc::new(own::judge_caller(visit).await?);
     let target = request.uri().to_string();
     if target.starts_with(ds01_api::paths::PREFIX) {
         return control::handle(visit, caller, request).await;
@@ -217,7 +289,7 @@ async fn handle(visit: &Arc<Visit>, request: Request<Incoming>) -> Result<Respon
     let has_body = !hyper::body::Body::is_end_stream(request.body());
     if has_body {
         let kind = request.headers().get(hyper::header::CONTENT_TYPE).and_then(|v| v.to_str().ok());
-        route::refuse_form_body(kind)?;
+        route::refuse_form_body(kind.unwrap_or_default())?;
     }
     tracing::debug!(principal = %caller.name, route = route.pattern(), "request");
     let mut call = Call { visit: visit.clone(), door, caller, route, request };

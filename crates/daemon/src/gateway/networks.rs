@@ -92,7 +92,7 @@ pub(super) async fn inspect(call: Call) -> Result<Response<Body>, Refusal> {
 /// `POST /networks/create`.
 pub(super) async fn create(mut call: Call) -> Result<Response<Body>, Refusal> {
     let bytes = call.json_body().await?;
-    let judged = body::network::judge_create(&bytes, &call.rules())?;
+    let judged = body::judge_network(&bytes, &call.rules())?;
     let name = judged.name().to_owned();
     let target = call.route.upstream_target(call.upstream_version().await?, None);
     let request = forward::upstream_request(
@@ -142,15 +142,18 @@ pub(super) async fn delete(call: Call) -> Result<Response<Body>, Refusal> {
 pub(super) async fn connect(mut call: Call) -> Result<Response<Body>, Refusal> {
     let network = own_network(&call).await?;
     let bytes = call.json_body().await?;
-    let mut judged = if call.route.op == ds01_docker::route::Op::NetworkConnect {
-        body::network::judge_connect(&bytes, &call.rules())?
+    let rules = call.rules();
+    let body = if call.route.op == ds01_docker::route::Op::NetworkConnect {
+        let judged = body::judge_connect(&bytes, &rules)?;
+        let own = own::find_own(&call.door, &call.caller, judged.container()).await?;
+        judged.into_body(own.id.as_str())
     } else {
-        body::network::judge_disconnect(&bytes, &call.rules())?
+        let judged = body::judge_disconnect(&bytes, &rules)?;
+        let own = own::find_own(&call.door, &call.caller, judged.container()).await?;
+        judged.into_body(own.id.as_str())
     };
-    let own = own::find_own(&call.door, &call.caller, judged.container()).await?;
-    judged.set_container(own.id.as_str());
     let target = call.route.upstream_target(call.upstream_version().await?, Some(&forward::full(&network)?));
-    Ok(forward::reply(forward::with_json(&call, &target, judged.into_body()).await?))
+    Ok(forward::reply(forward::with_json(&call, &target, body).await?))
 }
 
 /// `POST /networks/prune`: the caller's own unused networks.

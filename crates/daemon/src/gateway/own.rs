@@ -11,9 +11,9 @@ use ds01_domain::{Container, ContainerId, Token, Uid};
 use hyper::StatusCode;
 
 use super::http::Refusal;
-use super::{Call, Door};
+use super::{Call, Door, Visit};
 use crate::engine::EngineError;
-use crate::identity::{Caller, Peer};
+use crate::identity::{Admins, Caller, ContainerFacts, Place};
 use crate::ledger::Record;
 
 /// What is remembered of containers, by create token, so that the ledger is asked once for each.
@@ -103,40 +103,35 @@ impl Records {
 }
 
 /// Judges who calls, per request; a peer inside a container is its owner.
-pub(super) async fn judge_caller(door: &Arc<Door>, peer: &Peer) -> Result<Caller, Refusal> {
-    let candidates = peer.candidates();
-    let inits = if candidates.is_empty() { Vec::new() } else { owners_and_inits(door, candidates).await? };
+pub(super) async fn judge_caller(visit: &Visit) -> Result<Caller, Refusal> {
+    let door = &visit.door;
+    let place = visit.place.get_or_try_init(|| place_of(visit)).await?;
+    let owner = match place {
+        Place::Container(id) => {
+            let key = id.clone();
+            door.coordinator.read(move |state, _, _| state.container(&key).map(|c| c.owner.0)).await?
+        }
+        _ => None,
+    };
+    let config = door.config();
+    let admins = Admins { users: config.admins.users.clone(), groups: config.admins.groups.clone() };
     door.identities
-        .judge(peer, &inits)
+        .judge(&visit.peer, place, |_| owner, &admins)
         .await
         .map_err(|error| Refusal::new(StatusCode::FORBIDDEN, error.to_string()))
 }
 
-/// For containers that a peer's cgroup names: who owns them and what their process 1 is, as the Engine says.
-async fn owners_and_inits(
-    door: &Arc<Door>,
-    candidates: Vec<ContainerId>,
-) -> Result<Vec<crate::identity::Init>, Refusal> {
-    let owned = door
-        .coordinator
-        .read(move |state, _, _| {
-            candidates
-                .into_iter()
-                .filter_map(|id| state.container(&id).map(|c| (id.clone(), c.spec.owner)))
-                .collect::<Vec<_>>()
-        })
-        .await?;
-    let mut inits = Vec::new();
-    for (container, owner) in owned {
-        match door.engine.look(&container).await {
-            Ok(look) if look.pid > 0 => {
-                inits.push(crate::identity::Init { container, pid: look.pid, owner: owner.0 });
-            }
+/// Where a peer runs: what the Engine says of the containers that its cgroup names is compared with what it is in.
+async fn place_of(visit: &Visit) -> Result<Place, Refusal> {
+    let mut facts = Vec::new();
+    for id in visit.peer.candidates() {
+        match visit.door.engine.look(id).await {
+            Ok(look) if look.pid > 0 => facts.push(ContainerFacts { id: id.clone(), init_pid: look.pid }),
             // Not running, or nobody can say: then nobody in it can be vouched for.
             Ok(_) | Err(_) => {}
         }
     }
-    Ok(inits)
+    Ok(visit.peer.place(&facts))
 }
 
 /// A container that the caller may act on.
@@ -157,7 +152,7 @@ impl Own {
     }
 
     pub(super) fn holds_want(&self) -> bool {
-        self.container.as_ref().is_some_and(|c| c.spec.want.is_some())
+        self.container.as_ref().is_some_and(|c| c.want.is_some())
     }
 }
 
@@ -176,11 +171,11 @@ pub(super) async fn find_own(door: &Door, caller: &Caller, reference: &str) -> R
     let found = door
         .coordinator
         .read(move |state, _, _| {
-            let visible = || state.containers().filter(|c| c.exists() && (admin || c.spec.owner == uid));
+            let visible = || state.containers().filter(|c| c.exists() && (admin || c.owner == uid));
             if let Some(id) = ContainerId::new(&wanted) {
                 return visible().find(|c| c.id == id).cloned().into_iter().collect();
             }
-            if let Some(named) = visible().find(|c| c.spec.name == wanted) {
+            if let Some(named) = visible().find(|c| c.name == wanted) {
                 return vec![named.clone()];
             }
             let hex = wanted.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
@@ -211,7 +206,7 @@ pub(super) async fn visible_ids(door: &Door, caller: &Caller) -> Result<Option<B
     let ids = door
         .coordinator
         .read(move |state, _, _| {
-            state.containers().filter(|c| c.exists() && c.spec.owner == uid).map(|c| c.id.to_string()).collect()
+            state.containers().filter(|c| c.exists() && c.owner == uid).map(|c| c.id.to_string()).collect()
         })
         .await?;
     Ok(Some(ids))

@@ -2,6 +2,7 @@
 //!
 //! It must never look into a request beyond its framing.
 
+use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use tokio::sync::watch;
 use super::http::{self, Body, HEADER_BYTES_MAX, Refusal};
 use super::tunnel::Vanished;
 use super::{Door, Visit};
+use crate::identity::Peer;
 
 /// Connections that may be open at once, everybody's together.
 const CONNECTIONS_MAX: usize = 4096;
@@ -47,7 +49,7 @@ pub async fn serve(door: Arc<Door>, listener: UnixListener, mut stop: watch::Rec
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            _ = stop.wait_for(|s| *s) => return,
+            () = async { drop(stop.wait_for(|s| *s).await) } => return,
         };
         let stream = match accepted {
             Ok((stream, _)) => stream,
@@ -71,7 +73,7 @@ pub async fn serve(door: Arc<Door>, listener: UnixListener, mut stop: watch::Rec
 }
 
 async fn connection(door: Arc<Door>, stream: UnixStream) {
-    let (peer, gone) = match (door.identities.peer(&stream), Vanished::watch(&stream)) {
+    let (peer, gone) = match (Peer::of(stream.as_fd()), Vanished::watch(&stream)) {
         (Ok(peer), Ok(gone)) => (peer, gone),
         (Err(error), _) => {
             tracing::debug!(%error, "a peer vanished before it could be asked who it is");

@@ -200,7 +200,7 @@ async fn side_effects_of_refusal(door: &Arc<Door>, id: &ContainerId) {
     let key = id.clone();
     let found = door.coordinator.read(move |state, _, _| state.container(&key).cloned()).await;
     let Ok(Some(container)) = found else { return };
-    if !container.spec.auto_remove {
+    if !container.auto_remove {
         return;
     }
     match door.engine.look(id).await {
@@ -257,8 +257,8 @@ pub(super) async fn start(call: Call) -> Result<Response<Body>, Refusal> {
 /// The person whose quota a start counts against: the container's owner, also when an admin starts it.
 pub(super) async fn owner_person(door: &Arc<Door>, own: &Own, caller: Person) -> Person {
     match &own.container {
-        Some(container) if container.spec.owner != caller.uid => {
-            door.identities.person(container.spec.owner.0, &container.spec.owner_name).await
+        Some(container) if container.owner != caller.uid => {
+            door.person(container.owner.0, &container.owner_name).await
         }
         _ => caller,
     }
@@ -268,7 +268,7 @@ pub(super) async fn owner_person(door: &Arc<Door>, own: &Own, caller: Person) ->
 pub(super) async fn restart(call: Call) -> Result<Response<Body>, Refusal> {
     let own = call.own_container().await?;
     let kept = match &own.container {
-        Some(c) if c.spec.want.is_some() => call.door.coordinator.keep_for_restart(&own.id).await?,
+        Some(c) if c.want.is_some() => call.door.coordinator.keep_for_restart(&own.id).await?,
         _ => None,
     };
     if own.holds_want() && kept.is_none() {

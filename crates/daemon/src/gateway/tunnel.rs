@@ -35,7 +35,7 @@ impl Vanished {
     /// When the descriptor cannot be duplicated or registered.
     pub fn watch(socket: &impl AsFd) -> io::Result<Self> {
         let fd = socket.as_fd().try_clone_to_owned()?;
-        Ok(Self { fd: AsyncFd::with_interest(fd, Interest::WRITABLE)? })
+        Ok(Self { fd: AsyncFd::register_with_interest(fd, Interest::WRITABLE)? })
     }
 
     /// Waits until the peer is gone.

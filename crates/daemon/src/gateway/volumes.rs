@@ -93,12 +93,20 @@ pub(super) async fn list(call: Call) -> Result<Response<Body>, Refusal> {
 /// `POST /volumes/create`. Creating a name that exists returns it: whose it is, is looked at first.
 pub(super) async fn create(mut call: Call) -> Result<Response<Body>, Refusal> {
     let bytes = call.json_body().await?;
-    let mut judged = body::volume::judge(&bytes, &call.rules())?;
-    let name = judged.name().map_or_else(crate::random_name, str::to_owned);
-    judged.set_name(&name);
-    claim(&call.door, call.caller.uid, call.caller.admin, &name).await?;
+    let judged = body::judge_volume(&bytes, &call.rules())?;
+    let named = judged.name().map(str::to_owned);
+    if let Some(name) = &named {
+        claim(&call.door, call.caller.uid, call.caller.admin, name).await?;
+    }
     let target = call.route.upstream_target(call.upstream_version().await?, None);
-    Ok(forward::reply(forward::with_json(&call, &target, judged.into_body()).await?))
+    let (status, reply) = forward::read_json(forward::with_json(&call, &target, judged.into_body()).await?).await?;
+    if named.is_none()
+        && let Some(name) = reply.get("Name").and_then(Value::as_str).map(str::to_owned)
+    {
+        let uid = call.caller.uid;
+        call.door.coordinator.ledger(move |l| l.own(ObjectKind::Volume, &name, uid)).await?.map_err(Fault::from)?;
+    }
+    Ok(http::json(status, &reply))
 }
 
 /// `GET /volumes/{name}`.

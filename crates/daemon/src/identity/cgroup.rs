@@ -71,7 +71,9 @@ impl Mounted {
     /// The directory of the cgroup `path` of this hierarchy, if this mount shows it.
     pub(super) fn directory(&self, path: &str) -> Option<String> {
         let rest = if self.root == "/" { path } else { path.strip_prefix(&self.root)? };
-        (rest.is_empty() || rest.starts_with('/')).then(|| format!("{}{rest}", self.at))
+        // A cgroup outside our own cgroup namespace is written with `..`; no mount of ours shows it.
+        let shown = (rest.is_empty() || rest.starts_with('/')) && !rest.split('/').any(|part| part == "..");
+        shown.then(|| format!("{}{rest}", self.at))
     }
 }
 

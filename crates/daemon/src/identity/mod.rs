@@ -12,6 +12,7 @@
 
 mod account;
 mod cgroup;
+mod diag;
 mod names;
 mod peer;
 mod place;

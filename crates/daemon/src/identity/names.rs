@@ -1,6 +1,6 @@
 //! Names of users, from a directory service that may be slow or down.
 //!
-//! It answers for an answer within [`ANSWER_WAIT`], always: a fresh one if there is one, else one that it knew
+//! It answers for an answer within two seconds, always: a fresh one if there is one, else one that it knew
 //! before, else the number alone. It must never ask the service on the calling task, and never pile up questions to a
 //! service that hangs.
 
@@ -14,19 +14,35 @@ use tokio::time::{Instant, timeout};
 
 use super::{Account, Directory};
 
-/// How long a request waits for the directory service.
-pub(super) const ANSWER_WAIT: Duration = Duration::from_secs(2);
-/// How long an answer is taken as it is.
-const FRESH: Duration = Duration::from_secs(30);
-/// How long "no such user" and "cannot say" are taken as they are.
-const FRESH_NOTHING: Duration = Duration::from_secs(5);
-/// How long a user is still known after the service has ceased to know him: a directory client that has lost its
-/// server says "no such user" as well.
-const REMEMBERED: Duration = Duration::from_hours(1);
 /// How many questions may be with the service at once.
 const QUESTIONS_MAX: usize = 32;
 /// How many users are kept; more than any lab has.
 const USERS_MAX: usize = 8192;
+
+/// For how long things hold.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    /// How long a request waits for the directory service.
+    pub(super) answer_wait: Duration,
+    /// How long an answer is taken as it is.
+    pub(super) fresh: Duration,
+    /// How long "no such user" and "cannot say" are taken as they are.
+    pub(super) fresh_nothing: Duration,
+    /// How long a user is still known after the service has ceased to know him: a directory client that has lost its
+    /// server says "no such user" as well.
+    pub(super) remembered: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            answer_wait: Duration::from_secs(2),
+            fresh: Duration::from_secs(30),
+            fresh_nothing: Duration::from_secs(5),
+            remembered: Duration::from_hours(1),
+        }
+    }
+}
 
 /// What is known of a user id.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,13 +95,14 @@ struct Slot {
 }
 
 impl Slot {
-    fn is_fresh(&self, now: Instant) -> bool {
-        let fresh = if self.known.is_some() && self.seen_at == self.asked_at { FRESH } else { FRESH_NOTHING };
+    fn is_fresh(&self, now: Instant, patience: &Patience) -> bool {
+        let known = self.known.is_some() && self.seen_at == self.asked_at;
+        let fresh = if known { patience.fresh } else { patience.fresh_nothing };
         self.asked_at.is_some_and(|at| now.duration_since(at) < fresh)
     }
 
     /// Takes the service's answer. "No such user" and errors do not make a user unknown at once.
-    fn learn(&mut self, answer: std::io::Result<Option<Account>>, now: Instant) {
+    fn learn(&mut self, answer: std::io::Result<Option<Account>>, now: Instant, patience: &Patience) {
         self.asked = None;
         self.asked_at = Some(now);
         match answer {
@@ -93,7 +110,7 @@ impl Slot {
                 self.known = Some(Arc::new(known));
                 self.seen_at = Some(now);
             }
-            Ok(None) if self.seen_at.is_none_or(|seen| now.duration_since(seen) > REMEMBERED) => {
+            Ok(None) if self.seen_at.is_none_or(|seen| now.duration_since(seen) > patience.remembered) => {
                 self.known = None
             }
             // An error may last as long as it likes: the last that was known is better than nothing.
@@ -106,6 +123,7 @@ impl Slot {
 pub struct Names {
     directory: Arc<dyn Directory>,
     table: Arc<Mutex<HashMap<u32, Slot>>>,
+    patience: Patience,
 }
 
 impl fmt::Debug for Names {
@@ -118,17 +136,21 @@ impl Names {
     /// An empty cache in front of `directory`.
     #[must_use]
     pub fn new(directory: Arc<dyn Directory>) -> Self {
-        Self { directory, table: Arc::default() }
+        Self::with_patience(directory, Patience::default())
     }
 
-    /// What is known of `uid`, within [`ANSWER_WAIT`].
+    pub(super) fn with_patience(directory: Arc<dyn Directory>, patience: Patience) -> Self {
+        Self { directory, table: Arc::default(), patience }
+    }
+
+    /// What is known of `uid`, within two seconds.
     pub async fn lookup(&self, uid: u32) -> Known {
         let mut answered = match self.look_or_ask(uid) {
             Ok(known) => return known,
             Err(answered) => answered,
         };
         // The sender is dropped when the answer is in the table; nothing is ever sent.
-        let in_time = timeout(ANSWER_WAIT, answered.changed()).await.is_ok();
+        let in_time = timeout(self.patience.answer_wait, answered.changed()).await.is_ok();
         let mut table = lock(&self.table);
         let slot = table.entry(uid).or_default();
         if !in_time && let Some(asked) = &mut slot.asked {
@@ -149,7 +171,7 @@ impl Names {
         }
         let questions = table.values().filter(|slot| slot.asked.is_some()).count();
         let slot = table.entry(uid).or_default();
-        if slot.is_fresh(now) {
+        if slot.is_fresh(now, &self.patience) {
             return Ok(self.best(uid, slot));
         }
         match &slot.asked {
@@ -180,9 +202,10 @@ impl Names {
     fn ask(&self, uid: u32, answer: watch::Sender<()>) -> std::io::Result<()> {
         let directory = Arc::clone(&self.directory);
         let table = Arc::clone(&self.table);
+        let patience = self.patience;
         let ask = move || {
             let found = directory.account(uid);
-            lock(&table).entry(uid).or_default().learn(found, Instant::now());
+            lock(&table).entry(uid).or_default().learn(found, Instant::now(), &patience);
             drop(answer);
         };
         std::thread::Builder::new().name("ds01-names".to_owned()).spawn(ask).map(drop)

@@ -15,6 +15,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{getsockopt, sockopt};
 
 use super::cgroup::{self, Membership, Mounted};
+use super::diag;
 use super::place::{ContainerFacts, Inode, Ours, PidNamespace, Place, Proof, Whereabouts, verdict};
 use crate::sys;
 
@@ -155,13 +156,14 @@ impl Peer {
     }
 }
 
-/// The kernel's handle of the peer; on kernels that do not give it, one opened now for a process with the same user.
+/// The kernel's handle of the peer. On kernels that do not give it: one opened now, for a process that has the same
+/// user and still holds the other end.
 fn life(socket: BorrowedFd<'_>, pid: i32, uid: u32) -> Life {
     let handle = match getsockopt(&socket, sockopt::PeerPidfd) {
         Ok(pidfd) => Some(pidfd),
         Err(nix::errno::Errno::ENOPROTOOPT) if pid > 0 => {
             let opened = sys::pidfd_open(pid).ok();
-            opened.filter(|_| effective_uid(pid) == Some(uid))
+            opened.filter(|_| effective_uid(pid) == Some(uid) && diag::holds_other_end(socket, pid))
         }
         // Gone and reaped.
         Err(_) => None,

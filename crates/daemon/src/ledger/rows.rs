@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use ds01_domain::{
-    Ask, CardId, ContainerId, Epoch, Event, Grant, Health, Issuer, Kind, RestartPolicy, Selector, Slice, Spec, Time,
-    Token, Uid, Unit, UnitId, Want, Weight,
+    Ask, CardId, Carried, Container, ContainerId, Epoch, Event, Grant, Health, Holding, Issuer, Kind, Phase, Preference,
+    RestartPolicy, Restarts, Selector, Slice, Standing, Time, Token, Uid, Unit, UnitId, Want, Weight,
 };
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +15,7 @@ enum Row {
     UnitSeen { unit: UnitRow },
     UnitGone { unit: String, at: u64 },
     Health { unit: String, health: HealthRow, at: u64 },
-    CreatePlanned { token: String, spec: SpecRow, at: u64 },
+    CreatePlanned { token: String, #[serde(flatten)] spec: SpecRow, at: u64 },
     Created { token: String, container: String, at: u64 },
     CreateAbandoned { token: String },
     Renamed { container: String, name: String },
@@ -37,6 +37,61 @@ enum Row {
         at: u64,
     },
     RestartTried { container: String, attempt: u32, at: u64 },
+    Counters { next_epoch: u64, latest: u64 },
+    Container(Box<ContainerRow>),
+    Holding(HoldingRow),
+    Preference { unit: String, owner: u32, container: String, until: u64 },
+    Usage { owner: u32, hour: u64, amount: u64 },
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct ContainerRow {
+    id: String,
+    token: Option<String>,
+    #[serde(flatten)]
+    spec: SpecRow,
+    created: u64,
+    standing: StandingRow,
+    running_total_ms: u64,
+    last_units: Vec<String>,
+    stop_asked: bool,
+    tries: u32,
+    delay_ms: u64,
+    due: Option<u64>,
+    ours: bool,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum StandingRow {
+    Created,
+    Starting,
+    Running { since: u64 },
+    Stopped { at: u64, exit: Option<i32>, by_user: bool },
+    Removed,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct HoldingRow {
+    container: String,
+    owner: u32,
+    epoch: u64,
+    units: Vec<String>,
+    phase: PhaseRow,
+    since: u64,
+    changed: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    issuer: Option<String>,
+    hold_after_stop_ms: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum PhaseRow {
+    Reserved,
+    Bound,
+    Running,
+    Ending,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -152,8 +207,20 @@ fn row_of(event: &Event) -> Option<Row> {
         Event::Health { unit, health, at } => {
             Row::Health { unit: unit.to_string(), health: health_row(*health), at: at.0 }
         }
-        Event::CreatePlanned { token, spec, at } => {
-            Row::CreatePlanned { token: token.to_string(), spec: spec_row(spec), at: at.0 }
+        Event::CreatePlanned { token, owner, owner_name, name, kind, want, restart, auto_remove, at } => {
+            Row::CreatePlanned {
+                token: token.to_string(),
+                spec: SpecRow {
+                    owner: owner.0,
+                    owner_name: owner_name.clone(),
+                    name: name.clone(),
+                    kind: kind_row(*kind),
+                    want: want.as_ref().map(want_row),
+                    restart: restart_row(*restart),
+                    auto_remove: *auto_remove,
+                },
+                at: at.0,
+            }
         }
         Event::Created { token, container, at } => {
             Row::Created { token: token.to_string(), container: container.to_string(), at: at.0 }
@@ -196,6 +263,7 @@ fn row_of(event: &Event) -> Option<Row> {
         Event::RestartTried { container, attempt, at } => {
             Row::RestartTried { container: container.to_string(), attempt: *attempt, at: at.0 }
         }
+        Event::Carried(carried) => carried_row(carried),
         Event::Queued(_) | Event::Left { .. } => return None,
     })
 }
@@ -207,9 +275,17 @@ fn event_of(row: Row) -> Result<Event, String> {
         Row::Health { unit, health, at } => {
             Event::Health { unit: unit_id(&unit)?, health: health_of(health), at: Time(at) }
         }
-        Row::CreatePlanned { token, spec, at } => {
-            Event::CreatePlanned { token: token_of(&token)?, spec: spec_of(spec), at: Time(at) }
-        }
+        Row::CreatePlanned { token, spec, at } => Event::CreatePlanned {
+            token: token_of(&token)?,
+            owner: Uid(spec.owner),
+            owner_name: spec.owner_name,
+            name: spec.name,
+            kind: kind_of(&spec.kind),
+            want: spec.want.map(want_of),
+            restart: restart_of(&spec.restart),
+            auto_remove: spec.auto_remove,
+            at: Time(at),
+        },
         Row::Created { token, container, at } => {
             Event::Created { token: token_of(&token)?, container: id(&container)?, at: Time(at) }
         }
@@ -245,7 +321,163 @@ fn event_of(row: Row) -> Result<Event, String> {
         Row::RestartTried { container, attempt, at } => {
             Event::RestartTried { container: id(&container)?, attempt, at: Time(at) }
         }
+        Row::Counters { next_epoch, latest } => {
+            Event::Carried(Carried::Counters { next_epoch: Epoch(next_epoch), latest: Time(latest) })
+        }
+        Row::Container(row) => Event::Carried(Carried::Container(Box::new(container_of(*row)?))),
+        Row::Holding(row) => Event::Carried(Carried::Holding(holding_of(row)?)),
+        Row::Preference { unit, owner, container, until } => Event::Carried(Carried::Preference {
+            unit: unit_id(&unit)?,
+            preference: Preference { owner: Uid(owner), container: id(&container)?, until: Time(until) },
+        }),
+        Row::Usage { owner, hour, amount } => Event::Carried(Carried::Usage { owner: Uid(owner), hour, amount }),
     })
+}
+
+fn carried_row(carried: &Carried) -> Row {
+    match carried {
+        Carried::Counters { next_epoch, latest } => Row::Counters { next_epoch: next_epoch.0, latest: latest.0 },
+        Carried::Container(container) => Row::Container(Box::new(container_row(container))),
+        Carried::Holding(holding) => Row::Holding(holding_row(holding)),
+        Carried::Preference { unit, preference } => Row::Preference {
+            unit: unit.to_string(),
+            owner: preference.owner.0,
+            container: preference.container.to_string(),
+            until: preference.until.0,
+        },
+        Carried::Usage { owner, hour, amount } => Row::Usage { owner: owner.0, hour: *hour, amount: *amount },
+    }
+}
+
+fn container_row(c: &Container) -> ContainerRow {
+    ContainerRow {
+        id: c.id.to_string(),
+        token: c.token.as_ref().map(ToString::to_string),
+        spec: SpecRow {
+            owner: c.owner.0,
+            owner_name: c.owner_name.clone(),
+            name: c.name.clone(),
+            kind: kind_row(c.kind),
+            want: c.want.as_ref().map(want_row),
+            restart: restart_row(c.restart),
+            auto_remove: c.auto_remove,
+        },
+        created: c.created.0,
+        standing: match c.standing {
+            Standing::Created => StandingRow::Created,
+            Standing::Starting => StandingRow::Starting,
+            Standing::Running { since } => StandingRow::Running { since: since.0 },
+            Standing::Stopped { at, exit, by_user } => StandingRow::Stopped { at: at.0, exit, by_user },
+            Standing::Removed => StandingRow::Removed,
+        },
+        running_total_ms: millis(c.running_total),
+        last_units: c.last_units.iter().map(ToString::to_string).collect(),
+        stop_asked: c.stop_asked,
+        tries: c.restarts.tries,
+        delay_ms: millis(c.restarts.delay),
+        due: c.restarts.due.map(|t| t.0),
+        ours: c.restarts.ours,
+    }
+}
+
+fn container_of(row: ContainerRow) -> Result<Container, String> {
+    Ok(Container {
+        id: id(&row.id)?,
+        token: row.token.as_deref().map(token_of).transpose()?,
+        owner: Uid(row.spec.owner),
+        owner_name: row.spec.owner_name,
+        name: row.spec.name,
+        kind: kind_of(&row.spec.kind),
+        want: row.spec.want.map(want_of),
+        restart: restart_of(&row.spec.restart),
+        auto_remove: row.spec.auto_remove,
+        created: Time(row.created),
+        standing: match row.standing {
+            StandingRow::Created => Standing::Created,
+            StandingRow::Starting => Standing::Starting,
+            StandingRow::Running { since } => Standing::Running { since: Time(since) },
+            StandingRow::Stopped { at, exit, by_user } => Standing::Stopped { at: Time(at), exit, by_user },
+            StandingRow::Removed => Standing::Removed,
+        },
+        running_total: Duration::from_millis(row.running_total_ms),
+        last_units: unit_ids(&row.last_units)?,
+        stop_asked: row.stop_asked,
+        restarts: Restarts {
+            tries: row.tries,
+            delay: Duration::from_millis(row.delay_ms),
+            due: row.due.map(Time),
+            ours: row.ours,
+        },
+    })
+}
+
+fn holding_row(h: &Holding) -> HoldingRow {
+    HoldingRow {
+        container: h.container.to_string(),
+        owner: h.owner.0,
+        epoch: h.epoch.0,
+        units: h.units.iter().map(ToString::to_string).collect(),
+        phase: match h.phase {
+            Phase::Reserved => PhaseRow::Reserved,
+            Phase::Bound => PhaseRow::Bound,
+            Phase::Running => PhaseRow::Running,
+            Phase::Ending => PhaseRow::Ending,
+        },
+        since: h.since.0,
+        changed: h.changed.0,
+        issuer: issuer_row(&h.issuer),
+        hold_after_stop_ms: millis(h.hold_after_stop),
+    }
+}
+
+fn holding_of(row: HoldingRow) -> Result<Holding, String> {
+    Ok(Holding {
+        container: id(&row.container)?,
+        owner: Uid(row.owner),
+        epoch: Epoch(row.epoch),
+        units: unit_ids(&row.units)?,
+        phase: match row.phase {
+            PhaseRow::Reserved => Phase::Reserved,
+            PhaseRow::Bound => Phase::Bound,
+            PhaseRow::Running => Phase::Running,
+            PhaseRow::Ending => Phase::Ending,
+        },
+        since: Time(row.since),
+        changed: Time(row.changed),
+        issuer: row.issuer.map_or(Issuer::Local, Issuer::External),
+        hold_after_stop: Duration::from_millis(row.hold_after_stop_ms),
+    })
+}
+
+fn issuer_row(issuer: &Issuer) -> Option<String> {
+    match issuer {
+        Issuer::Local => None,
+        Issuer::External(name) => Some(name.clone()),
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn kind_row(kind: Kind) -> KindRow {
+    match kind {
+        Kind::Ds01 => KindRow::Ds01,
+        Kind::DevContainer => KindRow::DevContainer,
+        Kind::Compose => KindRow::Compose,
+        Kind::Docker => KindRow::Docker,
+        Kind::Infrastructure => KindRow::Infrastructure,
+    }
+}
+
+fn kind_of(row: &KindRow) -> Kind {
+    match row {
+        KindRow::Ds01 => Kind::Ds01,
+        KindRow::DevContainer => Kind::DevContainer,
+        KindRow::Compose => Kind::Compose,
+        KindRow::Docker => Kind::Docker,
+        KindRow::Infrastructure => Kind::Infrastructure,
+    }
 }
 
 fn id(text: &str) -> Result<ContainerId, String> {
@@ -316,42 +548,6 @@ fn health_of(row: HealthRow) -> Health {
     }
 }
 
-fn spec_row(spec: &Spec) -> SpecRow {
-    SpecRow {
-        owner: spec.owner.0,
-        owner_name: spec.owner_name.clone(),
-        name: spec.name.clone(),
-        kind: match spec.kind {
-            Kind::Ds01 => KindRow::Ds01,
-            Kind::DevContainer => KindRow::DevContainer,
-            Kind::Compose => KindRow::Compose,
-            Kind::Docker => KindRow::Docker,
-            Kind::Infrastructure => KindRow::Infrastructure,
-        },
-        want: spec.want.as_ref().map(want_row),
-        restart: restart_row(spec.restart),
-        auto_remove: spec.auto_remove,
-    }
-}
-
-fn spec_of(row: SpecRow) -> Spec {
-    Spec {
-        owner: Uid(row.owner),
-        owner_name: row.owner_name,
-        name: row.name,
-        kind: match row.kind {
-            KindRow::Ds01 => Kind::Ds01,
-            KindRow::DevContainer => Kind::DevContainer,
-            KindRow::Compose => Kind::Compose,
-            KindRow::Docker => Kind::Docker,
-            KindRow::Infrastructure => Kind::Infrastructure,
-        },
-        want: row.want.map(want_of),
-        restart: restart_of(&row.restart),
-        auto_remove: row.auto_remove,
-    }
-}
-
 fn want_row(want: &Want) -> WantRow {
     WantRow {
         ask: match &want.ask {
@@ -419,11 +615,8 @@ fn grant_row(grant: &Grant) -> GrantRow {
         epoch: grant.epoch().0,
         units: grant.units().iter().map(ToString::to_string).collect(),
         weight_milli: grant.weight().as_milli(),
-        issuer: match grant.issuer() {
-            Issuer::Local => None,
-            Issuer::External(name) => Some(name.clone()),
-        },
-        hold_after_stop_ms: u64::try_from(grant.hold_after_stop().as_millis()).unwrap_or(u64::MAX),
+        issuer: issuer_row(grant.issuer()),
+        hold_after_stop_ms: millis(grant.hold_after_stop()),
         at: grant.at().0,
     }
 }

@@ -7,6 +7,10 @@
 //! 2. [`Stage::mount`] clones what was pinned, takes set-user-id programs and devices out of it, translates its owners
 //!    ([`IdMap`]) and attaches it under a path that only root can reach. That path is what the Engine is given.
 //!
+//! What this cannot do: a process with `CAP_CHOWN` may make a file its own whose owner has no counterpart in the
+//! container. Directories of other people are therefore staged writable only for containers without that capability;
+//! in the caller's own directories, other people's files are as safe as he, and his containers, leave them.
+//!
 //! This module must never look at a path as root on a user's behalf, never change the credentials of a thread that
 //! others use, and never fall back to a bind in which container root is host root: a file system that cannot
 //! translate owners is an error ([`StageError::CannotIdmap`]), and the caller of this module decides what then.

@@ -44,6 +44,8 @@ pub struct Pinned {
     path: PathBuf,
     read_only: bool,
     created: bool,
+    foreign: bool,
+    without_chown: bool,
     file_system: &'static str,
 }
 
@@ -70,6 +72,28 @@ impl Pinned {
     #[must_use]
     pub fn created(&self) -> bool {
         self.created
+    }
+
+    /// Whether it belongs to somebody else than the caller.
+    ///
+    /// The kernel lets a process with `CAP_CHOWN` give an owner to a file whose owner has no counterpart in the
+    /// container, so container root could make other people's files the caller's. What is foreign is therefore
+    /// staged writable only for a container without that capability ([`Pinned::for_container_without_chown`]).
+    #[must_use]
+    pub fn is_foreign(&self) -> bool {
+        self.foreign
+    }
+
+    /// The same, for a container of which the daemon makes sure that no process of it ever has `CAP_CHOWN`
+    /// (`CapDrop`, and no privileged exec).
+    #[must_use]
+    pub fn for_container_without_chown(self) -> Self {
+        Self { without_chown: true, ..self }
+    }
+
+    /// Whether staging it writable would hand other people's files over.
+    pub(super) fn gives_away(&self) -> bool {
+        self.foreign && !self.without_chown
     }
 
     /// The name of its file system.
@@ -112,7 +136,16 @@ fn pin_door(path: PathBuf, socket: &Path) -> Result<Pinned, BindRefusal> {
         return Err(BindRefusal::NoDoor(path));
     }
     let fd = OwnedFd::from(found);
-    Ok(Pinned { fd, kind: Kind::Door, path, read_only: false, created: false, file_system: "socket" })
+    Ok(Pinned {
+        fd,
+        kind: Kind::Door,
+        path,
+        read_only: false,
+        created: false,
+        foreign: false,
+        without_chown: false,
+        file_system: "socket",
+    })
 }
 
 /// One source to be opened. All its methods run on the thread that has the caller's rights.
@@ -265,7 +298,16 @@ impl Request {
         if denied(&real, &self.rules) || denied(&self.path, &self.rules) {
             return Err(BindRefusal::Denied(self.path));
         }
-        Ok(Pinned { fd, kind, path: self.path, read_only: share, created, file_system: system.name })
+        Ok(Pinned {
+            fd,
+            kind,
+            path: self.path,
+            read_only: share,
+            created,
+            foreign: found.uid() != self.credentials.uid,
+            without_chown: false,
+            file_system: system.name,
+        })
     }
 
     fn outside(&self) -> BindRefusal {

@@ -36,6 +36,12 @@ pub enum StageError {
         /// The name of the file system.
         file_system: &'static str,
     },
+    /// It is somebody else's and would be writable for a container that has `CAP_CHOWN`: see [`Pinned::is_foreign`].
+    #[error(
+        "{} belongs to somebody else; bind it read-only, or run the container without the capability CHOWN",
+        .0.display()
+    )]
+    Foreign(PathBuf),
     /// Something is staged in this slot already.
     #[error("{} is in use", .0.display())]
     Occupied(PathBuf),
@@ -108,6 +114,7 @@ impl Stage {
     ///
     /// # Errors
     /// [`StageError::CannotIdmap`] where owners cannot be translated (nothing is mounted then);
+    /// [`StageError::Foreign`] where it would be writable and is not the caller's;
     /// [`StageError::Occupied`] where something is there; the rest where the system fails.
     pub fn mount(
         &self,
@@ -118,7 +125,11 @@ impl Stage {
         read_only: bool,
     ) -> Result<PathBuf, StageError> {
         let path = self.path(token, slot);
-        let mount = self.prepared(pinned, map, read_only || pinned.read_only())?;
+        let read_only = read_only || pinned.read_only();
+        if pinned.gives_away() && !read_only && !map.is_same() {
+            return Err(StageError::Foreign(pinned.path().to_owned()));
+        }
+        let mount = self.prepared(pinned, map, read_only)?;
         let place = make_place(&path, pinned.kind())?;
         let attached = sys::attach_mount(mount.as_fd(), place.as_fd());
         drop(place);

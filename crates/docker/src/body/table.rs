@@ -5,7 +5,7 @@
 use super::desk::Desk;
 use super::refusal::Refusal;
 use super::shape::Shape;
-use crate::json::{Json, Object, fold};
+use crate::json::{Json, Object, folds_alike};
 
 /// How one field is judged.
 pub(crate) type Judgement =
@@ -54,7 +54,7 @@ pub(crate) const fn row(name: &'static str, since: u8, rule: Rule, why: &'static
 
 /// Whether Go would take the key for this field.
 pub(crate) fn same_field(key: &str, name: &str) -> bool {
-    key == name || fold(key) == fold(name)
+    folds_alike(key, name)
 }
 
 /// Refuses two keys that Go would take for the same field.

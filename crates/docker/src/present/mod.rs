@@ -10,7 +10,6 @@ mod images;
 mod networks;
 mod original;
 mod system;
-mod write;
 
 pub use containers::{container_inspect, container_list, engine_message, with_warnings};
 pub use event::{Concern, Event};
@@ -18,7 +17,6 @@ pub use images::{image_inspect, image_list};
 pub use networks::{network_inspect, network_list, volume_list};
 pub use original::{HIDDEN_LABELS, Original, ROUND_TRIP};
 pub use system::{ContainerCounts, DfView, InfoView, info, ping_api_version, system_df, version};
-pub use write::write;
 
 use serde_json::{Map, Value};
 
@@ -26,6 +24,13 @@ use serde_json::{Map, Value};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the Engine's reply for {0} has not the shape of its API")]
 pub struct Unreadable(pub &'static str);
+
+/// The bytes of a reply as the Engine writes one: compact, keys in the order in which they came, one line end.
+pub fn write(reply: &Value) -> Vec<u8> {
+    let mut line = reply.to_string().into_bytes();
+    line.push(b'\n');
+    line
+}
 
 fn object<'a>(reply: &'a mut Value, what: &'static str) -> Result<&'a mut Map<String, Value>, Unreadable> {
     reply.as_object_mut().ok_or(Unreadable(what))

@@ -6,9 +6,9 @@ use super::QueryRefusal;
 const INSTRUCTIONS: [&str; 10] =
     ["CMD", "ENTRYPOINT", "ENV", "EXPOSE", "HEALTHCHECK", "LABEL", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR"];
 
-/// Accepts one instruction per value; labels of the system are refused.
+/// Accepts one instruction per line; labels of the system are refused.
 pub(super) fn judge<'a>(changes: impl Iterator<Item = &'a str>) -> Result<(), QueryRefusal> {
-    for change in changes.map(str::trim).filter(|change| !change.is_empty()) {
+    for change in changes.flat_map(str::lines).map(str::trim).filter(|change| !change.is_empty()) {
         let word: String = change.chars().take_while(|c| !c.is_whitespace()).take(40).collect();
         let instruction = word.to_ascii_uppercase();
         if INSTRUCTIONS.binary_search(&instruction.as_str()).is_err() {
@@ -17,7 +17,7 @@ pub(super) fn judge<'a>(changes: impl Iterator<Item = &'a str>) -> Result<(), Qu
                 INSTRUCTIONS.join(", ")
             )));
         }
-        // A line end or a backslash at the end would join or split instructions behind our back.
+        // A backslash at the end would join this line to the next behind our back.
         if change.chars().any(|c| c.is_control() && c != '\t') || change.ends_with(['\\', '`']) {
             return Err(QueryRefusal::new(
                 "Write each change on one line of its own: `-c 'ENV A=b' -c 'USER me'`.",

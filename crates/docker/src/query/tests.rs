@@ -135,7 +135,9 @@ fn ps_shows_columns_and_nothing_else() {
 #[test]
 fn changes_are_plain_instructions() {
     let judge = |change: &str| changes::judge([change].into_iter());
-    for fine in ["", "ENV A=b", "cmd [\"sh\"]", "USER me", "LABEL a=\"b c\"", "EXPOSE 80", "WORKDIR /w"] {
+    for fine in
+        ["", "ENV A=b", "cmd [\"sh\"]", "USER me", "LABEL a=\"b c\"", "EXPOSE 80\nCMD sh\n", "WORKDIR /w"]
+    {
         assert!(judge(fine).is_ok(), "{fine}");
     }
     for wrong in [
@@ -143,7 +145,8 @@ fn changes_are_plain_instructions() {
         "FROM x",
         "ONBUILD RUN id",
         "COPY . /",
-        "ENV A=b\nUSER root",
+        "ENV A=b\nRUN id",
+        "ENV A=b\rRUN id",
         "ENV A=b \\",
         "# escape=`",
         "<<EOF",

@@ -82,7 +82,7 @@ impl State {
             Event::Queued(waiter) => {
                 self.next_ticket = self.next_ticket.max(Ticket(waiter.ticket.0.saturating_add(1)));
                 if self.waiter_of(&waiter.container).is_none() {
-                    self.line.push(waiter.clone());
+                    self.line.push(waiter.as_ref().clone());
                 }
             }
             Event::Left { ticket, .. } => self.line.retain(|waiter| waiter.ticket != *ticket),
@@ -325,7 +325,6 @@ impl State {
                 holding.units.retain(|held| held != unit);
             }
         }
-        self.line.retain(|waiter| waiter.container != *id);
         let holding = Holding {
             container: id.clone(),
             owner,

@@ -282,6 +282,12 @@ impl JudgedCreate {
         self.found.restart
     }
 
+    /// Whether the container has a terminal.
+    #[must_use]
+    pub fn tty(&self) -> bool {
+        self.config.get("Tty") == Some(&Json::Bool(true))
+    }
+
     /// Whether the container is removed when it ends.
     #[must_use]
     pub fn auto_remove(&self) -> bool {

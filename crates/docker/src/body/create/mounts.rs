@@ -151,7 +151,7 @@ fn read_mode(desk: &Desk<'_>, path: &str, mode: &str) -> Result<Mode, Refusal> {
             "nocopy" => read.no_copy = true,
             "private" | "rprivate" => {}
             "shared" | "rshared" | "slave" | "rslave" if desk.rules.admin => {
-                word.clone_into(&mut read.propagation)
+                word.clone_into(&mut read.propagation);
             }
             "shared" | "rshared" | "slave" | "rslave" => return Err(propagation_refused(path, word)),
             other => return Err(Refusal::bad(format!("\"{path}\": invalid mode: {other}"))),

@@ -7,6 +7,7 @@ use super::super::endpoint::judge_endpoint;
 use super::super::refusal::Refusal;
 use super::super::table::Rule::Check;
 use super::super::table::{Table, judge_object, row};
+use super::spaces::DEFAULT_NETWORKS;
 use crate::json::Json;
 
 type Judged = Result<Option<Json>, Refusal>;
@@ -33,6 +34,11 @@ fn endpoints(desk: &mut Desk<'_>, path: &str, value: Option<&Json>) -> Judged {
         Some(Json::Object(map)) => map,
         Some(other) => return Err(Refusal::wrong_kind(path, "an object", other.kind())),
     };
+    if DEFAULT_NETWORKS.iter().all(|name| map.get(name).is_some()) {
+        return Err(Refusal::bad(format!(
+            "\"{path}\": default and bridge are the same network; name it once"
+        )));
+    }
     for (name, settings) in map.iter() {
         let path = format!("{path}[{name:?}]");
         let judged = judge_endpoint(desk, &path, settings)?;

@@ -39,7 +39,9 @@ pub(crate) fn container_name(path: &str, name: &str) -> Result<String, Refusal> 
     let name = name.strip_prefix('/').unwrap_or(name);
     match ObjectRef::new(name) {
         Some(name) => Ok(name.to_string()),
-        None => Err(Refusal::bad(format!("\"{path}\" names no container: {name:?} is neither a name nor an id"))),
+        None => {
+            Err(Refusal::bad(format!("\"{path}\" names no container: {name:?} is neither a name nor an id")))
+        }
     }
 }
 
@@ -66,7 +68,7 @@ fn mode(
 }
 
 pub(crate) fn pid_mode(desk: &mut Desk<'_>, path: &str, value: Option<&Json>) -> Judged {
-    mode(desk, path, value, &["private"], Some(ContainerRole::Pid))
+    mode(desk, path, value, &[], Some(ContainerRole::Pid))
 }
 
 pub(crate) fn ipc_mode(desk: &mut Desk<'_>, path: &str, value: Option<&Json>) -> Judged {

@@ -29,7 +29,7 @@ pub(crate) fn tmpfs_options(desk: &mut Desk<'_>, path: &str, options: &str) -> R
         match option.split_once('=').unwrap_or((option, "")) {
             ("nosuid" | "nodev" | "defaults", "") => {}
             ("suid" | "dev", "") => {
-                desk.warn(format!("Option {option} of a tmpfs was dropped: it stays off here."))
+                desk.warn(format!("Option {option} of a tmpfs was dropped: it stays off here."));
             }
             (
                 "ro" | "rw" | "exec" | "noexec" | "sync" | "async" | "dirsync" | "atime" | "noatime"

@@ -1,5 +1,6 @@
 //! Stories of bodies and what is sent on; the tables against the API; the corpus of attacks.
 
+mod clients;
 mod corpus;
 mod create;
 mod limits;
@@ -61,5 +62,7 @@ fn create_with(rules: &Rules, body: &Value) -> Result<(Value, Vec<String>), Refu
 fn host(field: &str, value: Value) -> Result<Value, String> {
     let mut body = json!({"Image": "base", "HostConfig": {}});
     body["HostConfig"][field] = value;
-    create_with(&unlimited(), &body).map(|(body, _)| body["HostConfig"][field].clone()).map_err(|r| r.to_string())
+    create_with(&unlimited(), &body)
+        .map(|(body, _)| body["HostConfig"][field].clone())
+        .map_err(|r| r.to_string())
 }

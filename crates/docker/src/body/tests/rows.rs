@@ -59,7 +59,10 @@ fn within(all: &Fields, prefix: &str) -> Fields {
 }
 
 fn objects() -> Vec<(Fields, Cover)> {
-    let host: Fields = within(&definition("HostConfig"), "").into_iter().chain(within(&definition("Resources"), "")).collect();
+    let host: Fields = within(&definition("HostConfig"), "")
+        .into_iter()
+        .chain(within(&definition("Resources"), ""))
+        .collect();
     let resources = definition("Resources");
     let mount = definition("Mount");
     let mut update = within(&resources, "");
@@ -90,13 +93,13 @@ fn objects() -> Vec<(Fields, Cover)> {
         (body("POST /exec/{id}/start"), Cover::Rows("exec start", EXEC_START)),
         (update, Cover::Rows("update", UPDATE)),
         (definition("ContainerConfig"), Cover::Rows("commit", COMMIT)),
-        (body("POST /volumes/create"), Cover::Rows("volume", VOLUME)),
+        (definition("VolumeCreateRequest"), Cover::Rows("volume", VOLUME)),
         (body("POST /networks/create"), Cover::Rows("network", NETWORK)),
         (definition("IPAM"), Cover::Rows("IPAM", IPAM)),
         (definition("IPAMConfig"), Cover::Parts(IPAM_CONFIG)),
         (definition("ConfigReference"), Cover::Parts(CONFIG_FROM)),
-        (body("POST /networks/{id}/connect"), Cover::Rows("connect", CONNECT)),
-        (body("POST /networks/{id}/disconnect"), Cover::Rows("disconnect", DISCONNECT)),
+        (definition("NetworkConnectRequest"), Cover::Rows("connect", CONNECT)),
+        (definition("NetworkDisconnectRequest"), Cover::Rows("disconnect", DISCONNECT)),
         (definition("ClusterVolumeSpec"), Cover::Whole),
     ]
 }
@@ -129,7 +132,12 @@ fn every_field_of_the_api_has_a_row_and_every_row_is_a_field() {
                         && !fields.values().all(|since| *since >= 52)
                     {
                         let told = *since;
-                        assert_eq!(u64::from(row.since), told, "{table}.{} is in the API since 1.{told}", row.name);
+                        assert_eq!(
+                            u64::from(row.since),
+                            told,
+                            "{table}.{} is in the API since 1.{told}",
+                            row.name
+                        );
                     }
                 }
             }

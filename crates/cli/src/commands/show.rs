@@ -1,0 +1,38 @@
+//! Commands that ask one question and show the answer: `gpu-status`, `check-limits`, `ds01 whoami|queue|why`.
+
+use ds01_api::{Limits, Machine, Queue, WhoAmI, Why, paths};
+
+use crate::client::Door;
+use crate::failure::Failure;
+use crate::render;
+use crate::ui::Ui;
+
+pub(super) async fn gpu_status(door: &Door, ui: Ui) -> Result<u8, Failure> {
+    let machine: Machine = door.get(paths::MACHINE).await?;
+    ui.answer(&machine, |machine| render::machine(machine, ui.columns()));
+    Ok(0)
+}
+
+pub(super) async fn check_limits(door: &Door, ui: Ui) -> Result<u8, Failure> {
+    let limits: Limits = door.get(paths::LIMITS).await?;
+    ui.answer(&limits, |limits| render::limits(limits, ui.columns()));
+    Ok(0)
+}
+
+pub(super) async fn whoami(door: &Door, ui: Ui) -> Result<u8, Failure> {
+    let who: WhoAmI = door.get(paths::WHOAMI).await?;
+    ui.answer(&who, render::whoami);
+    Ok(0)
+}
+
+pub(super) async fn queue(door: &Door, ui: Ui) -> Result<u8, Failure> {
+    let queue: Queue = door.get(paths::QUEUE).await?;
+    ui.answer(&queue, |queue| render::queue(queue, ui.columns()));
+    Ok(0)
+}
+
+pub(super) async fn why(door: &Door, name: &str, ui: Ui) -> Result<u8, Failure> {
+    let why: Why = door.get(&paths::with_name(paths::WHY, name)).await?;
+    ui.answer(&why, render::why);
+    Ok(0)
+}

@@ -1,0 +1,313 @@
+//! Every command against a fake `ds01d`: what it asks for, what it prints, how it ends.
+
+mod support;
+
+use std::io::{Read as _, Write as _};
+use std::process::Stdio;
+use std::sync::mpsc;
+
+use expect_test::expect;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+use support::*;
+
+/// Deploy and retire work; a start answers with `start`.
+fn lab(start: impl Fn() -> Reply + Send + Sync + 'static) -> Fake {
+    Fake::new(move |request| match request.line.as_str() {
+        "POST /ds01/v1/deploy" => Reply::ok(deployed()),
+        "POST /ds01/v1/retire" => Reply::ok(retired()),
+        line if line.starts_with(&format!("POST /ds01/v1/containers/{}/start", id())) => start(),
+        _ => Reply::Json(404, error("container.not-found")),
+    })
+}
+
+#[test]
+fn deploy_in_the_background() {
+    let fake = lab(|| Reply::stream(vec![started()]));
+    expect![""].assert_eq(&fake.run("container-deploy my-project").text());
+    let body = fake.body_of("POST /ds01/v1/deploy").unwrap();
+    expect![""].assert_eq(&body.to_string());
+}
+
+#[test]
+fn every_flag_arrives() {
+    let fake = lab(|| Reply::stream(vec![started()]));
+    let mut command = fake.command(
+        "ds01 container deploy my-project --background --image busybox --gpus 2 --workspace=~/other \
+         --data /srv/a/ --data b --wait 1h30m --force",
+    );
+    let run = run(command.current_dir("/usr"));
+    assert_eq!(run.code, Some(0), "{run:?}");
+    expect![""].assert_eq(&fake.body_of("POST /ds01/v1/deploy").unwrap().to_string());
+    assert!(fake.lines().contains(&format!("POST /ds01/v1/containers/{}/start?wait=5400", id())));
+}
+
+#[test]
+fn deploy_as_json() {
+    let fake = lab(|| Reply::stream(vec![waiting(1), started()]));
+    let run = fake.run("container deploy my-project --json");
+    assert_eq!(run.code, Some(0));
+    let answer: Value = serde_json::from_str(&run.out).unwrap();
+    assert_eq!((&answer["state"], &answer["units"][0]["address"]), (&json!("running"), &json!("1:1")));
+    let told: Value = serde_json::from_str(&run.err).unwrap();
+    assert_eq!(told["event"], "waiting");
+}
+
+#[test]
+fn waiting_in_a_pipe_is_told_once_a_change() {
+    let fake = lab(|| Reply::stream(vec![waiting(2), waiting(2), waiting(1), started()]));
+    let run = fake.run("container deploy my-project");
+    expect![""].assert_eq(&run.err);
+    assert_eq!(run.code, Some(0));
+}
+
+#[test]
+fn a_refused_deploy_leaves_nothing() {
+    let refusal = json!({
+        "event": "refused", "code": "gpu.timeout", "message": "GPU allocation failed after 3 minutes.\n\nSuggestions:\n  1. …",
+        "hint": "gpu-status", "exit": 3,
+    });
+    let fake = lab(move || Reply::stream(vec![refusal.clone()]));
+    expect![""].assert_eq(&fake.run("container deploy my-project").text());
+    let retire = fake.body_of("POST /ds01/v1/retire").unwrap();
+    assert_eq!(retire, json!({ "name": id(), "force": true }));
+    let run = fake.run("container deploy my-project --json");
+    assert_eq!((run.out.as_str(), run.code), ("", Some(3)));
+    assert_eq!(serde_json::from_str::<Value>(&run.err).unwrap()["code"], "gpu.timeout");
+}
+
+#[test]
+fn a_start_whose_end_nobody_knows_is_left_alone() {
+    let fake = lab(|| Reply::stream(vec![waiting(1)]));
+    let run = fake.run("container deploy my-project");
+    assert_eq!(run.code, Some(1));
+    assert!(run.err.contains("container list --all"), "{}", run.err);
+    assert_eq!(fake.body_of("POST /ds01/v1/retire"), None);
+}
+
+#[test]
+fn ctrl_c_gives_up_the_wait() {
+    let (gone, hung) = mpsc::channel();
+    let gone = std::sync::Mutex::new(gone);
+    let fake = lab(move || {
+        let gone = gone.lock().unwrap().clone();
+        Reply::Connection(Box::new(move |mut connection| {
+            begin_stream(&mut connection);
+            say(&mut connection, &waiting(1));
+            gone.send(hung_up(&mut connection)).unwrap();
+        }))
+    });
+    let mut child =
+        fake.command("container deploy my-project").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut err = child.stderr.take().unwrap();
+    let mut told = [0; 7];
+    err.read_exact(&mut told).unwrap();
+    assert_eq!(&told, b"waiting");
+    kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGINT).unwrap();
+    let mut rest = String::new();
+    err.read_to_string(&mut rest).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(rest.contains("you gave up: my-project waits no longer"), "{rest}");
+    assert!(hung.recv_timeout(PATIENCE).unwrap());
+    assert!(fake.body_of("POST /ds01/v1/retire").is_some());
+}
+
+#[test]
+fn a_dry_run_starts_nothing() {
+    let mut answer = deployed();
+    answer["dry_run"] = true.into();
+    answer["outlook"] = "both units are held: it would wait".into();
+    answer["warnings"] = json!(["memory lowered to 64 GiB"]);
+    let fake = Fake::new(move |_| Reply::ok(answer.clone()));
+    expect![""].assert_eq(&fake.run("container deploy my-project --dry-run").text());
+    assert_eq!(fake.lines(), ["POST /ds01/v1/deploy"]);
+}
+
+#[test]
+fn bad_values_are_refused_before_anything_is_asked() {
+    let fake = Fake::new(|_| Reply::ok(Value::Null));
+    let lines = ["MyProject", "a._.b", "../x", "p --data /a/x --data /b/x", "p --gpus -1", "p --wait never"];
+    let all: Vec<String> = lines
+        .into_iter()
+        .map(|line| fake.run(&format!("container deploy {line}")))
+        .map(|run| format!("{} {}", run.code.unwrap(), run.err.lines().take(2).collect::<Vec<_>>().join(" | ")))
+        .collect();
+    expect![""].assert_eq(&all.join("\n"));
+    assert_eq!(fake.lines(), Vec::<String>::new());
+}
+
+#[test]
+fn errors_end_as_their_codes_say() {
+    for (status, code, exit) in [
+        (503, "gpu.timeout", 3),
+        (403, "gpu.quota", 3),
+        (404, "image.not-found", 4),
+        (404, "container.not-found", 4),
+        (403, "request.not-permitted", 5),
+        (400, "request.invalid", 2),
+        (409, "container.conflict", 1),
+        (503, "engine.unavailable", 1),
+        (500, "something.new", 1),
+        (401, "something.new", 5),
+    ] {
+        let fake = Fake::new(move |_| Reply::Json(status, error(code)));
+        let run = fake.run("container deploy my-project");
+        assert_eq!(run.code, Some(exit), "{code}");
+        assert_eq!(run.err, format!("error: it is {code}\nhint: do something else\n"));
+        let run = fake.run("check-limits --json");
+        assert_eq!((run.code, run.out.as_str()), (Some(exit), ""), "{code}");
+        assert_eq!(serde_json::from_str::<Value>(&run.err).unwrap()["exit"], exit);
+    }
+}
+
+#[test]
+fn without_a_door() {
+    let dir = fresh_dir();
+    let missing = dir.join("none.sock");
+    let dead = dir.join("dead.sock");
+    drop(std::os::unix::net::UnixListener::bind(&dead).unwrap());
+    let plain = Fake::new(|_| Reply::Json(404, json!({ "message": "page not found" })));
+    let odd = Fake::new(|_| {
+        Reply::Connection(Box::new(|mut connection| connection.write_all(b"SSH-2.0-OpenSSH_9.2\r\n").unwrap()))
+    });
+    let hosts = [
+        format!("unix://{}", missing.display()),
+        format!("unix://{}", dead.display()),
+        plain.host(),
+        odd.host(),
+        "tcp://127.0.0.1:2375".to_owned(),
+    ];
+    let all: Vec<String> = hosts
+        .iter()
+        .map(|host| run(command("container list").env("DOCKER_HOST", host)).text())
+        .map(|text| text.replace(dir.to_str().unwrap(), "DIR"))
+        .map(|text| text.replace(plain.host().strip_prefix("unix://").unwrap(), "PLAIN"))
+        .collect();
+    std::fs::remove_dir_all(dir).unwrap();
+    expect![""].assert_eq(&all.join("\n"));
+}
+
+#[test]
+fn list_in_all_spellings() {
+    let fake = Fake::new(|request| {
+        let all = request.line.ends_with("?all=1");
+        let stopped = all.then(|| container("old", "stopped"));
+        let list: Vec<Value> = std::iter::once(container("my-project", "running")).chain(stopped).collect();
+        Reply::ok(json!({ "containers": list, "hidden": u32::from(!all) }))
+    });
+    let first = fake.run("container list").text();
+    expect![""].assert_eq(&first);
+    for spelling in ["container ls", "container-list", "container-ls", "ds01 container list", "ds01 container-list"] {
+        assert_eq!(fake.run(spelling).text(), first, "{spelling}");
+    }
+    assert_eq!(fake.run("container list --all").out.lines().count(), 3);
+    let json: Value = serde_json::from_str(&fake.run("container ls --json").out).unwrap();
+    assert_eq!(json["containers"][0]["name"], "my-project._.alice");
+}
+
+#[test]
+fn nothing_of_an_answer_speaks_to_the_terminal() {
+    let mut evil = container("my-project", "running");
+    evil["image"] = "x\u{1b}]0;owned\u{7}".into();
+    let fake = Fake::new(move |_| Reply::ok(json!({ "containers": [evil.clone()] })));
+    let run = fake.run("container list");
+    assert!(run.out.contains("x�]0;owned�") && !run.out.contains('\u{1b}'), "{}", run.out);
+}
+
+#[test]
+fn stop_goes_on_after_a_failure() {
+    let fake = Fake::new(|request| match request.line.as_str() {
+        "GET /ds01/v1/containers/one" => Reply::ok(container("one", "running")),
+        "GET /ds01/v1/containers/two" => Reply::ok(container("two", "stopped")),
+        line if line == format!("POST /containers/{}/stop", id()) => Reply::Json(204, Value::Null),
+        _ => Reply::Json(404, error("container.not-found")),
+    });
+    expect![""].assert_eq(&fake.run("container-stop none one two").text());
+    let run = fake.run("container stop one two --json");
+    let json: Value = serde_json::from_str(&run.out).unwrap();
+    assert_eq!((run.code, &json["stopped"][0]["stopped"], &json["stopped"][1]["stopped"]), (Some(0), &json!(true), &json!(false)));
+}
+
+#[test]
+fn retire_tells_what_is_safe() {
+    let fake = lab(|| Reply::ok(Value::Null));
+    expect![""].assert_eq(&fake.run("container retire my-project --force").text());
+    assert_eq!(fake.body_of("POST /ds01/v1/retire"), Some(json!({ "name": "my-project", "force": true })));
+    let json: Value = serde_json::from_str(&fake.run("container-retire my-project --json").out).unwrap();
+    assert_eq!(json["retired"][0]["released"][0]["address"], "1:1");
+}
+
+#[test]
+fn what_is_only_shown() {
+    let fake = Fake::new(|request| {
+        Reply::ok(match request.line.as_str() {
+            "GET /ds01/v1/machine" => json!({
+                "host": "dgx1", "simulated": true, "free_units": 1, "total_units": 1, "waiting": 0,
+                "cards": [{ "index": 0, "uuid": "GPU-0", "model": "A100", "memory_mib": 81_920, "mig": false, "units": [
+                    { "id": "GPU-0", "address": "0", "model": "A100", "memory_mib": 81_920, "weight_milli": 1000, "health": "available" },
+                ] }],
+            }),
+            "GET /ds01/v1/limits" => json!({ "user": "alice", "group": "student", "admin": false, "limits": [
+                { "key": "max_gpu_equivalents", "label": "GPUs at once", "unit": "gpu_milli", "limit": 1000, "used": 286,
+                  "source": { "kind": "group", "name": "student" } },
+            ] }),
+            "GET /ds01/v1/queue" => json!({ "waiting": [], "free_units": 1 }),
+            "GET /ds01/v1/whoami" => json!({ "uid": 1001, "name": "alice", "docker_name": "alice", "group": "student",
+                "unix_groups": [], "admin": false, "via": { "kind": "host" } }),
+            "GET /ds01/v1/why/my-project" => json!({ "name": "my-project._.alice", "verdict": "my-project runs" }),
+            other => panic!("{other}"),
+        })
+    });
+    let mut all = String::new();
+    for (plain, others) in [
+        ("gpu-status", ["ds01 gpu-status", "gpu status"]),
+        ("check-limits", ["check limits", "ds01 check limits"]),
+        ("ds01 queue", ["ds01 queue", "ds01 queue"]),
+        ("ds01 whoami", ["ds01 whoami", "ds01 whoami"]),
+        ("ds01 why my-project", ["ds01 why my-project", "ds01 why my-project"]),
+    ] {
+        let first = fake.run(plain).text();
+        for other in others {
+            assert_eq!(fake.run(other).text(), first, "{other}");
+        }
+        let json = fake.run(&format!("{plain} --json"));
+        assert!(serde_json::from_str::<Value>(&json.out).unwrap().is_object(), "{plain}");
+        all += &format!("$ {plain}\n{first}");
+    }
+    expect![""].assert_eq(&all);
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let fake = Fake::new(|_| Reply::ok(json!({ "containers": vec![container("my-project", "running"); 5000] })));
+    let mut child = fake.command("container list").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
+}
+
+#[test]
+fn links_are_made_once_and_foreign_files_stay() {
+    let dir = fresh_dir();
+    let line = format!("ds01 install-links {}", dir.display());
+    let install = || run(&mut command(&line)).text().replace(dir.to_str().unwrap(), "DIR");
+    std::fs::write(dir.join("container"), "#!/bin/sh\n").unwrap();
+    std::os::unix::fs::symlink("/old/bin/ds01", dir.join("gpu-status")).unwrap();
+    expect![""].assert_eq(&install());
+    assert_eq!(std::fs::read(dir.join("container")).unwrap(), b"#!/bin/sh\n");
+    std::fs::remove_file(dir.join("container")).unwrap();
+    expect![""].assert_eq(&install());
+    expect![""].assert_eq(&install());
+    assert_eq!(std::fs::read_link(dir.join("gpu-status")).unwrap(), program());
+    let help = std::process::Command::new(dir.join("container-deploy")).arg("--help").output().unwrap();
+    assert!(String::from_utf8(help.stdout).unwrap().contains("Usage: container deploy"));
+
+    let beside = dir.join("bin");
+    std::fs::create_dir(&beside).unwrap();
+    std::fs::copy(program(), beside.join("ds01")).unwrap();
+    assert!(std::process::Command::new(beside.join("ds01")).arg("install-links").status().unwrap().success());
+    assert_eq!(std::fs::read_link(beside.join("container-run")).unwrap().to_str(), Some("ds01"));
+    expect![""].assert_eq(&run(&mut command("ds01 install-links /nonexistent/bin")).text());
+    std::fs::remove_dir_all(dir).unwrap();
+}

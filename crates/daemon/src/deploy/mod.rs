@@ -1,0 +1,3 @@
+//! `container deploy`: what a project's container is made of. The gateway makes it; this says what to make.
+
+pub mod account;

@@ -1,0 +1,313 @@
+//! `POST deploy`: a project's container, in which the user is himself and `/workspace` is his project.
+
+use std::path::PathBuf;
+
+use ds01_api::names::{self, Project};
+use ds01_api::{ContainerState, DeployRequest, Deployed, codes};
+use ds01_docker::body;
+use hyper::{Response, StatusCode};
+use serde_json::{Value, json};
+
+use super::view::state_of;
+use super::{Ask, Fault, denied};
+use crate::deploy::account::{self, Account, AccountFiles};
+use crate::engine::EngineError;
+use crate::gateway::containers::{forget, to_the_end};
+use crate::gateway::create::{DeployFacts, MakeRefusal, Making, make};
+use crate::gateway::http::{self, Body, Refusal};
+use crate::gateway::own::Own;
+use crate::gateway::{images, person_of, rules_of};
+
+/// What keeps a container alive that nobody works in: it ends at once when it is told to.
+const IDLE_COMMAND: [&str; 3] =
+    ["/bin/sh", "-c", "trap 'exit 0' TERM INT; while :; do sleep 3600 & wait $!; done"];
+
+/// What a deploy comes to.
+struct Wish {
+    project: Project,
+    name: String,
+    image: String,
+    gpus: u32,
+    workspace: PathBuf,
+}
+
+pub(super) async fn deploy(mut ask: Ask) -> Result<Response<Body>, Fault> {
+    let request: DeployRequest = ask.body().await?;
+    let wish = wish(&ask, &request)?;
+    let existing = ask.container_if_any(&wish.name).await?;
+    let mut replaced = false;
+    if let Some(own) = existing {
+        if !request.force {
+            return reuse(&ask, &request, &wish, &own).await;
+        }
+        replaced = true;
+        if !request.dry_run {
+            remove(&ask, &own).await?;
+        }
+    }
+    let workspace_created = !wish.workspace.exists();
+    let facts = image(&ask, &wish).await?;
+    let mut deployed = Deployed {
+        id: String::new(),
+        name: wish.name.clone(),
+        project: wish.project.to_string(),
+        image: wish.image.clone(),
+        gpus: wish.gpus,
+        workspace: wish.workspace.display().to_string(),
+        workspace_created,
+        data: request.data.clone(),
+        state: ContainerState::Created,
+        reused: false,
+        replaced,
+        dry_run: request.dry_run,
+        outlook: None,
+        warnings: Vec::new(),
+    };
+    if request.dry_run {
+        deployed.outlook = Some(outlook(&ask, wish.gpus).await?);
+        return Ok(http::json(StatusCode::OK, &deployed));
+    }
+    let making = making(&ask, &request, &wish)?;
+    let (door, caller) = (ask.door.clone(), ask.caller.clone());
+    let made = make(&door, making).await.map_err(|refusal| match refusal {
+        MakeRefusal::Denied(denial) => Fault { status: StatusCode::CONFLICT, error: denied(&denial) },
+        MakeRefusal::Other(refusal) => workspace_fault(refusal),
+    })?;
+    let id = made.id.clone();
+    let image_id = facts.id;
+    to_the_end(async move {
+        let moved_in = move_in(&door, &made.id, &image_id, &caller).await;
+        if let Err(error) = &moved_in {
+            tracing::warn!(error = %crate::Chain(error), container = %made.id, "the account could not be put in place");
+        }
+        moved_in.map_err(Refusal::from)
+    })
+    .await?;
+    deployed.id = id.to_string();
+    deployed.warnings = made.warnings;
+    Ok(http::json(StatusCode::CREATED, &deployed))
+}
+
+fn workspace_fault(refusal: Refusal) -> Fault {
+    let fault = Fault::from(refusal);
+    match fault.status {
+        StatusCode::FORBIDDEN => {
+            Fault::new(fault.status, codes::WORKSPACE_DENIED, fault.error.message)
+        }
+        _ => fault,
+    }
+}
+
+fn wish(ask: &Ask, request: &DeployRequest) -> Result<Wish, Fault> {
+    let project = Project::new(&request.project).map_err(|e| {
+        Fault::new(StatusCode::BAD_REQUEST, codes::NAME_INVALID, e.to_string())
+    })?;
+    if request.cpu_only && request.gpus.is_some_and(|n| n > 0) {
+        return Err(Fault::new(StatusCode::BAD_REQUEST, codes::REQUEST_INVALID, "--cpu-only and --gpus contradict"));
+    }
+    let user = &ask.caller.name;
+    let workspace = match &request.workspace {
+        Some(path) => PathBuf::from(path),
+        None => ask.caller.home.join("workspace").join(project.as_str()),
+    };
+    Ok(Wish {
+        name: names::container(&project, user),
+        image: request.image.clone().unwrap_or_else(|| names::image(&project, user)),
+        gpus: request.gpu_count(),
+        workspace,
+        project,
+    })
+}
+
+impl Ask {
+    /// The caller's container of this very name, if there is one.
+    async fn container_if_any(&self, name: &str) -> Result<Option<Own>, Fault> {
+        match crate::gateway::own::find_own(&self.door, &self.caller, name).await {
+            Ok(own) => Ok(Some(own)),
+            Err(refusal) if refusal.status == StatusCode::NOT_FOUND => Ok(None),
+            Err(refusal) => Err(refusal.into()),
+        }
+    }
+}
+
+async fn image(ask: &Ask, wish: &Wish) -> Result<crate::engine::ImageFacts, Fault> {
+    match images::visible(&ask.door, &ask.caller, &wish.image).await {
+        Ok(facts) => Ok(facts),
+        Err(refusal) if refusal.status == StatusCode::NOT_FOUND => {
+            let near = images::missing_hint(&ask.door, &ask.caller, &wish.image).await;
+            let near = if near.is_empty() { String::new() } else { format!(" (there are: {near})") };
+            Err(Fault::new(
+                StatusCode::NOT_FOUND,
+                codes::IMAGE_NOT_FOUND,
+                format!("there is no image {} on this machine", wish.image),
+            )
+            .hint(format!(
+                "build it: docker build -t {} ~/workspace/{}; or name another: container deploy {} --image IMAGE{near}",
+                wish.image, wish.project, wish.project
+            )))
+        }
+        Err(refusal) => Err(refusal.into()),
+    }
+}
+
+/// A container that is there already is the answer, if it is what was asked for.
+async fn reuse(ask: &Ask, request: &DeployRequest, wish: &Wish, own: &Own) -> Result<Response<Body>, Fault> {
+    let remembered = ask.door.records.one(&ask.door, own.token()).await?;
+    let record = &remembered.record;
+    let had = own.container.as_ref().and_then(|c| c.want.as_ref()).map_or(0, |w| w.units());
+    let gpus_asked = request.cpu_only || request.gpus.is_some();
+    let differs = (request.image.is_some() && record.image != wish.image)
+        || (gpus_asked && had != usize::try_from(wish.gpus).unwrap_or(usize::MAX))
+        || (request.workspace.is_some() && record.workspace.as_ref() != Some(&wish.workspace));
+    if differs {
+        return Err(Fault::new(
+            StatusCode::CONFLICT,
+            codes::CONTAINER_CONFLICT,
+            format!("{} exists already and was made with other settings", wish.project),
+        )
+        .hint(format!(
+            "container retire {0} and deploy again, or container deploy {0} --force; /workspace stays as it is",
+            wish.project
+        )));
+    }
+    let look = ask.door.engine.look(&own.id).await?;
+    let deployed = Deployed {
+        id: own.id.to_string(),
+        name: wish.name.clone(),
+        project: wish.project.to_string(),
+        image: record.image.clone(),
+        gpus: u32::try_from(had).unwrap_or(u32::MAX),
+        workspace: record.workspace.as_ref().unwrap_or(&wish.workspace).display().to_string(),
+        workspace_created: false,
+        data: Vec::new(),
+        state: state_of(look.state),
+        reused: true,
+        replaced: false,
+        dry_run: request.dry_run,
+        outlook: None,
+        warnings: Vec::new(),
+    };
+    Ok(http::json(StatusCode::OK, &deployed))
+}
+
+async fn remove(ask: &Ask, own: &Own) -> Result<(), Fault> {
+    let door = ask.door.clone();
+    door.coordinator.cancel_wait(&own.id).await?;
+    let own = own.clone();
+    Ok(to_the_end(async move {
+        match door.engine.stop(&own.id, std::time::Duration::from_secs(3)).await {
+            Err(error) if !error.is_not_found() => return Err(error.into()),
+            _ => {}
+        }
+        door.engine.remove(&own.id).await?;
+        forget(&door, &own).await;
+        Ok(())
+    })
+    .await?)
+}
+
+/// What a start would meet now, in a sentence.
+async fn outlook(ask: &Ask, gpus: u32) -> Result<String, Fault> {
+    if gpus == 0 {
+        return Ok("it needs no GPU: it would start at once".to_owned());
+    }
+    let (free, waiting) = ask
+        .door
+        .coordinator
+        .read(|state, _, _| {
+            let free = state.units().filter(|v| v.is_free()).count();
+            (free, state.waiters().count())
+        })
+        .await?;
+    Ok(if waiting == 0 && free >= usize::try_from(gpus).unwrap_or(usize::MAX) {
+        format!("{free} of the GPU units are free: it would start at once")
+    } else {
+        format!("{free} of the GPU units are free and {waiting} wait: it would wait in line")
+    })
+}
+
+/// The create body of a project's container, judged like any other.
+fn making(ask: &Ask, request: &DeployRequest, wish: &Wish) -> Result<Making, Fault> {
+    let caller = &ask.caller;
+    let mut binds = vec![format!("{}:/workspace", wish.workspace.display())];
+    for data in &request.data {
+        binds.push(format!("{}:{}:ro", data.source, data.target));
+    }
+    let requests = if wish.gpus > 0 {
+        json!([{ "Driver": "", "Count": wish.gpus, "Capabilities": [["gpu"]] }])
+    } else {
+        Value::Null
+    };
+    let body = json!({
+        "Image": wish.image,
+        "Hostname": wish.project.as_str(),
+        "User": format!("{}:{}", caller.uid, caller.gid),
+        "WorkingDir": "/workspace",
+        "Entrypoint": IDLE_COMMAND,
+        "Cmd": [],
+        "Env": [
+            format!("HOME=/home/{}", caller.name),
+            format!("USER={}", caller.name),
+            format!("LOGNAME={}", caller.name),
+            // Plain parameter expansion: every shell reads it the same.
+            format!("PS1={}@{}:$PWD$ ", caller.name, wish.project),
+        ],
+        "HostConfig": {
+            "Binds": binds,
+            "Init": true,
+            "DeviceRequests": requests,
+        },
+    });
+    let rules = rules_of(&ask.door, caller);
+    let judged = body::judge_create(body.to_string().as_bytes(), &rules).map_err(Refusal::from)?;
+    Ok(Making {
+        caller: caller.clone(),
+        person: person_of(caller),
+        rules,
+        name: Some(wish.name.clone()),
+        judged,
+        target: "/v1.40/containers/create".to_owned(),
+        deploy: Some(DeployFacts { project: wish.project.to_string(), workspace: wish.workspace.clone() }),
+    })
+}
+
+/// Makes the user himself inside: name, number, home.
+async fn move_in(
+    door: &crate::gateway::Door,
+    id: &ds01_domain::ContainerId,
+    image: &str,
+    caller: &crate::identity::Caller,
+) -> Result<(), EngineError> {
+    let files = match door.account_files.get(image) {
+        Some(files) => files,
+        None => {
+            let files = read_account_files(door, id).await?;
+            door.account_files.put(image.to_owned(), files.clone());
+            files
+        }
+    };
+    let account = Account {
+        name: caller.name.clone(),
+        uid: caller.uid,
+        gid: caller.gid,
+        home: format!("/home/{}", caller.name),
+        shell: files.shell.clone(),
+    };
+    let tar = account::archive(&account, &files.files)
+        .map_err(|_| EngineError::Rubbish { what: "the account archive".to_owned() })?;
+    door.engine.unpack_at_root(id, tar.into()).await
+}
+
+async fn read_account_files(
+    door: &crate::gateway::Door,
+    id: &ds01_domain::ContainerId,
+) -> Result<crate::gateway::ImageAccounts, EngineError> {
+    let read = async |path: &str| match door.engine.archive_of(id, path).await {
+        Ok(archive) => Ok(account::first_file(&archive).unwrap_or_default()),
+        Err(error) if error.is_not_found() => Ok(Vec::new()),
+        Err(error) => Err(error),
+    };
+    let files = AccountFiles { passwd: read("/etc/passwd").await?, group: read("/etc/group").await? };
+    let shell = if door.engine.has_path(id, "/bin/bash").await? { "/bin/bash" } else { "/bin/sh" };
+    Ok(crate::gateway::ImageAccounts { files, shell: shell.to_owned() })
+}

@@ -1,0 +1,155 @@
+//! Names from a directory service that is quick, slow, down or lying.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use super::super::names::Patience;
+use super::super::{Account, Directory, Known, Names, SystemDirectory};
+
+/// What the service does when it is asked the next time.
+#[derive(Debug)]
+enum Next {
+    Knows,
+    KnowsNobody,
+    Fails,
+    /// Hangs until the sender is dropped, then knows.
+    Hangs(Receiver<()>),
+}
+
+#[derive(Debug)]
+struct Service {
+    next: Mutex<Vec<Next>>,
+    asked: AtomicU32,
+}
+
+impl Directory for Service {
+    fn account(&self, uid: u32) -> io::Result<Option<Account>> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        let next = self.next.lock().unwrap().pop().expect("asked more often than the test expects");
+        match next {
+            Next::Knows => {}
+            Next::KnowsNobody => return Ok(None),
+            Next::Fails => return Err(io::Error::other("the server is down")),
+            Next::Hangs(until) => drop(until.recv()),
+        }
+        let asked = self.asked.load(Ordering::SeqCst);
+        let name = format!("user{uid}v{asked}");
+        Ok(Some(Account {
+            name,
+            gid: uid,
+            home: PathBuf::from("/home"),
+            groups: vec![],
+            unix_groups: vec![],
+        }))
+    }
+
+    fn subordinate_of(&self, uid: u32) -> Option<String> {
+        (uid >= 100_000).then(|| "alice".to_owned())
+    }
+}
+
+fn hang() -> (Sender<()>, Next) {
+    let (release, until) = channel();
+    (release, Next::Hangs(until))
+}
+
+/// A cache in which nothing stays fresh, before a service that does these things in this order.
+fn names(next: Vec<Next>, fresh: Duration) -> (Arc<Service>, Names) {
+    let next = Mutex::new(next.into_iter().rev().collect());
+    let service = Arc::new(Service { next, asked: AtomicU32::new(0) });
+    let patience = Patience {
+        answer_wait: Duration::from_millis(80),
+        fresh,
+        fresh_nothing: fresh,
+        ..Patience::default()
+    };
+    (Arc::clone(&service), Names::with_patience(service, patience))
+}
+
+fn name(known: &Known) -> &str {
+    known.account().map_or("nobody", |account| &account.name)
+}
+
+#[tokio::test]
+async fn a_fresh_answer_is_asked_for_once() {
+    let (service, names) = names(vec![Next::Knows], Duration::from_mins(1));
+    for _ in 0..3 {
+        assert_eq!(name(&names.lookup(7).await), "user7v1");
+    }
+    assert_eq!(service.asked.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn many_at_once_ask_once() {
+    let (release, hanging) = hang();
+    let (service, names) = names(vec![hanging], Duration::from_mins(1));
+    let names = Arc::new(names);
+    let waiting: Vec<_> = (0..20)
+        .map(|_| {
+            let names = Arc::clone(&names);
+            tokio::spawn(async move { names.lookup(7).await })
+        })
+        .collect();
+    tokio::task::yield_now().await;
+    drop(release);
+    for task in waiting {
+        assert_eq!(name(&task.await.unwrap()), "user7v1");
+    }
+    assert_eq!(service.asked.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn when_it_hangs_the_first_waits_a_little_and_the_rest_not_at_all() {
+    let (release, hanging) = hang();
+    let (service, names) = names(vec![Next::Knows, hanging], Duration::ZERO);
+    assert_eq!(name(&names.lookup(7).await), "user7v1");
+    let start = Instant::now();
+    assert_eq!(name(&names.lookup(7).await), "user7v1", "what it knew before");
+    assert!(start.elapsed() >= Duration::from_millis(80));
+    let start = Instant::now();
+    for _ in 0..100 {
+        assert_eq!(name(&names.lookup(7).await), "user7v1");
+    }
+    assert!(start.elapsed() < Duration::from_millis(80), "nobody waits a second time");
+    assert_eq!(service.asked.load(Ordering::SeqCst), 2);
+    drop(release);
+}
+
+#[tokio::test]
+async fn who_was_never_known_is_a_number_while_it_hangs() {
+    let (_release, hanging) = hang();
+    let (_service, names) = names(vec![hanging], Duration::ZERO);
+    assert_eq!(names.lookup(7).await, Known::Nothing);
+}
+
+#[tokio::test]
+async fn an_error_or_a_sudden_nobody_does_not_make_a_user_unknown() {
+    let (_service, names) =
+        names(vec![Next::Knows, Next::Fails, Next::KnowsNobody, Next::Knows], Duration::ZERO);
+    for expected in ["user7v1", "user7v1", "user7v1", "user7v4"] {
+        assert_eq!(name(&names.lookup(7).await), expected);
+    }
+}
+
+#[tokio::test]
+async fn a_subordinate_id_is_its_owner_s_unless_it_is_a_person() {
+    let (_release, hanging) = hang();
+    let (_service, names) = names(vec![Next::KnowsNobody, hanging, Next::Knows], Duration::ZERO);
+    assert_eq!(names.lookup(100_000).await.subordinate_of(), Some("alice"));
+    assert_eq!(names.lookup(100_001).await.subordinate_of(), Some("alice"), "while it hangs as well");
+    assert_eq!(name(&names.lookup(100_002).await), "user100002v3");
+}
+
+#[tokio::test]
+async fn the_machine_knows_root() {
+    let names = Names::new(Arc::new(SystemDirectory));
+    let root = names.lookup(0).await;
+    let account = root.account().expect("there is a root");
+    assert_eq!((account.name.as_str(), account.gid), ("root", 0));
+    assert!(account.unix_groups.contains(&"root".to_owned()) && account.groups.contains(&0));
+    assert_eq!(names.lookup(4_294_000_000).await, Known::Nothing);
+}

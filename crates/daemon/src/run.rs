@@ -1,0 +1,160 @@
+//! The daemon's life: what is opened in which order, what stops when it is told to.
+//!
+//! The hinge opens after the ledger is replayed and before the Engine is asked anything: at boot the Engine waits for
+//! its containers, and they wait for us.
+
+use std::path::Path;
+use std::sync::{Arc, RwLock};
+
+use anyhow::Context;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+use crate::config::{self, Config};
+use crate::coordinator::{self, Coordinator};
+use crate::enforcer::{self, Enforcer};
+use crate::engine::Engine;
+use crate::gateway::terminals::Terminals;
+use crate::gateway::{Door, Records, serve};
+use crate::hinge;
+use crate::identity::{Identity, SystemDirectory};
+use crate::inventory::Inventory;
+use crate::ledger::Ledger;
+use crate::staging::Stage;
+
+/// The ledger's file in the state directory.
+pub const LEDGER_FILE: &str = "ledger.db";
+/// The receipts' directory in the run directory.
+pub const RECEIPTS: &str = "receipts";
+
+/// Reads the configuration, or takes the defaults where no file was named and none is there.
+///
+/// # Errors
+/// Every mistake in the file, in one text.
+pub fn configuration(path: Option<&Path>) -> anyhow::Result<Config> {
+    const DEFAULT: &str = "/etc/ds01/ds01.yaml";
+    match path {
+        Some(path) => config::load(path).map_err(|mistakes| anyhow::anyhow!("{mistakes}")),
+        None if Path::new(DEFAULT).exists() => {
+            config::load(Path::new(DEFAULT)).map_err(|mistakes| anyhow::anyhow!("{mistakes}"))
+        }
+        None => Ok(Config::default()),
+    }
+}
+
+/// Runs the daemon until SIGTERM or SIGINT. SIGHUP reads the configuration again, all or nothing.
+///
+/// # Errors
+/// What keeps it from starting; once it runs, nothing does.
+pub async fn run(path: Option<&Path>) -> anyhow::Result<()> {
+    let config = configuration(path)?;
+    for note in &config.notes {
+        tracing::warn!("{note}");
+    }
+    let paths = config.paths.clone();
+    std::fs::create_dir_all(&paths.run).with_context(|| format!("cannot make {}", paths.run.display()))?;
+    std::fs::create_dir_all(&paths.state).with_context(|| format!("cannot make {}", paths.state.display()))?;
+
+    let (ledger, state) = Ledger::open(&paths.state.join(LEDGER_FILE))?;
+    let clock = Clock::start_at_least(state.latest()).context("cannot read the clock")?;
+    let seed = paths.state.display().to_string();
+    let inventory = Arc::new(Inventory::open(&config.machine, &seed, &paths.run)?);
+    for warning in inventory.warnings() {
+        tracing::warn!("{warning}");
+    }
+    let receipts = paths.run.join(RECEIPTS);
+    ds01_runtime::receipt::prepare(&receipts).context("cannot make the receipts' directory")?;
+    let policy = Arc::new(config.policy.clone());
+    let (coordinator, errands, thread) =
+        coordinator::open(state, policy, ledger, clock, inventory.clone(), receipts.clone())?;
+
+    let (stop, stopping) = watch::channel(false);
+    let hinge = hinge::bind(&paths.hinge)?;
+    tokio::spawn(hinge::serve(hinge, answer(coordinator.clone()), wait_for(stopping.clone())));
+
+    let (looks, look_box) = enforcer::looks();
+    let door = Arc::new(Door {
+        engine: Engine::at(&paths.engine),
+        coordinator: coordinator.clone(),
+        identities: Identity::new(Arc::new(SystemDirectory)),
+        terminals: Terminals::default(),
+        stage: Arc::new(Stage::open(&paths.run)?),
+        records: Records::default(),
+        account_files: crate::gateway::AccountCache::default(),
+        config: RwLock::new(Arc::new(config)),
+        engine_api: RwLock::new(None),
+        looks,
+        has_gpus: !inventory.units().is_empty(),
+    });
+    let enforcer = Enforcer { door: door.clone(), inventory, receipts };
+    enforcer.look_at_units().await;
+    let enforcing = tokio::spawn(enforcer.run(look_box, errands, stopping.clone()));
+    let listener = serve::open(&paths.socket).with_context(|| format!("cannot open {}", paths.socket.display()))?;
+    tracing::info!(socket = %paths.socket.display(), engine = %paths.engine.display(), "the door is open");
+    let serving = tokio::spawn(serve::serve(door.clone(), listener, stopping));
+
+    until_told_to_stop(&door, &coordinator, path).await?;
+    // Ignored: every receiver is a task of ours that ends by itself then.
+    let _ = stop.send(true);
+    let _ = serving.await;
+    let _ = enforcing.await;
+    coordinator.close().await;
+    let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+    tracing::info!("stopped; running containers go on");
+    Ok(())
+}
+
+fn answer(
+    coordinator: Coordinator,
+) -> impl Fn(
+    ds01_runtime::protocol::Request,
+) -> std::pin::Pin<Box<dyn Future<Output = ds01_runtime::protocol::Response> + Send>>
++ Clone
++ Send
++ Sync
++ 'static {
+    move |request| {
+        let coordinator = coordinator.clone();
+        Box::pin(async move { coordinator.bind(request).await })
+    }
+}
+
+async fn wait_for(mut stopping: watch::Receiver<bool>) {
+    let _ = stopping.wait_for(|s| *s).await;
+}
+
+async fn until_told_to_stop(door: &Arc<Door>, coordinator: &Coordinator, path: Option<&Path>) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            _ = hangup.recv() => reload(door, coordinator, path).await,
+        }
+    }
+}
+
+/// Takes a new configuration as one value, or keeps the old one whole.
+async fn reload(door: &Arc<Door>, coordinator: &Coordinator, path: Option<&Path>) {
+    match configuration(path) {
+        Err(mistakes) => {
+            tracing::error!("the configuration was not changed:\n{mistakes}");
+        }
+        Ok(new) => {
+            let old = door.config();
+            if new.paths != old.paths || new.engine != old.engine || new.machine != old.machine {
+                tracing::error!(
+                    "the configuration was not changed: paths, engine and machine need a restart of ds01d \
+                     (running containers go on through it)"
+                );
+                return;
+            }
+            coordinator.new_policy(Arc::new(new.policy.clone())).await;
+            *door.config.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(new);
+            tracing::info!("the configuration was read again");
+        }
+    }
+}

@@ -1,0 +1,363 @@
+//! `decide`: may this be created, may this start? The answer is a grant, a place in the line, or a denial.
+//!
+//! It changes nothing. Whoever asked records what follows: `Event::Reserved` of a grant, [`Wait::into_event`] of a
+//! wait.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::choose::{Claim, resolve, running_names};
+use crate::container::Container;
+use crate::denial::{Denial, Holder, Timeout};
+use crate::event::Event;
+use crate::grant::{Grant, Phase};
+use crate::ids::{ContainerId, Ticket, Time};
+use crate::line::{Waiter, next_grant, order};
+use crate::policy::{Person, Policy};
+use crate::state::{State, UnitView};
+use crate::text;
+use crate::want::Want;
+
+/// What is asked.
+#[derive(Clone, Copy, Debug)]
+pub enum Request<'a> {
+    /// May this person create a container that wants this?
+    Create {
+        /// Whose container it will be.
+        person: &'a Person,
+        /// What it asks for.
+        want: Option<&'a Want>,
+        /// How many containers of his run or are being made.
+        running_containers: u32,
+    },
+    /// May this container start?
+    Start {
+        /// The container's owner, whoever asks: it is his quota.
+        person: &'a Person,
+        /// The container.
+        container: &'a ContainerId,
+        /// How long whoever asks can wait for the answer.
+        patience: Duration,
+    },
+}
+
+/// The answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Decision {
+    /// It may be created.
+    Admit(Admission),
+    /// It may start with these units, once the grant is recorded.
+    Grant(Grant),
+    /// It may start later.
+    Wait(Box<Wait>),
+    /// It asked for no GPU: nothing has to be decided.
+    NoGpu,
+    /// It holds its units already: it runs, or is being started.
+    AlreadyHolding,
+    /// It may not.
+    Denial(Denial),
+}
+
+/// Proof that a create was judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admission {
+    want: Option<Want>,
+}
+
+impl Admission {
+    /// The want to record: units by UUID, nothing for a want of no units.
+    #[must_use]
+    pub const fn want(&self) -> Option<&Want> {
+        self.want.as_ref()
+    }
+}
+
+/// A place in the line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wait {
+    /// Its number.
+    pub ticket: Ticket,
+    /// 1 is the head of the line.
+    pub position: usize,
+    /// How many wait.
+    pub of: usize,
+    /// Why it waits.
+    pub reason: WaitReason,
+    /// Who holds the units that would do.
+    pub holders: Vec<Holder>,
+    /// When it gives up.
+    pub deadline: Time,
+    waiter: Waiter,
+}
+
+impl Wait {
+    /// The container that waits.
+    #[must_use]
+    pub const fn container(&self) -> &ContainerId {
+        &self.waiter.container
+    }
+
+    /// The waiter, as the line knows it.
+    #[must_use]
+    pub const fn waiter(&self) -> &Waiter {
+        &self.waiter
+    }
+
+    /// The fact to record, for the wait to begin.
+    #[must_use]
+    pub fn into_event(self) -> Event {
+        Event::Queued(Box::new(self.waiter))
+    }
+}
+
+/// Why a start waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum WaitReason {
+    /// Its own last run is not cleared away.
+    LastRun,
+    /// What the owner stopped a moment ago is not cleared away, and counts until then.
+    QuotaClearing,
+    /// None that would do is free.
+    NoneFree,
+    /// Some are free, but too few.
+    TooFew {
+        /// Free.
+        free: usize,
+        /// Asked for.
+        asked: usize,
+    },
+    /// What is free is kept for somebody who was passed too often.
+    Kept,
+}
+
+impl fmt::Display for WaitReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LastRun => f.write_str("the last run of this container is being cleared away"),
+            Self::QuotaClearing => f.write_str("a container that you stopped is being cleared away"),
+            Self::NoneFree => f.write_str("no GPU that would do is free"),
+            Self::TooFew { free, asked } => {
+                write!(f, "{free} of the {asked} GPUs {} free", if *free == 1 { "is" } else { "are" })
+            }
+            Self::Kept => f.write_str("the next free GPU goes to somebody who has waited longer"),
+        }
+    }
+}
+
+/// Decides one request on the state as it is.
+pub fn decide(policy: &Policy, state: &State, request: &Request<'_>, now: Time) -> Decision {
+    match *request {
+        Request::Create { person, want, running_containers } => {
+            match admit(policy, state, person, want, running_containers) {
+                Ok(admission) => Decision::Admit(admission),
+                Err(denial) => Decision::Denial(denial),
+            }
+        }
+        Request::Start { person, container, patience } => start(policy, state, person, container, patience, now),
+    }
+}
+
+fn admit(
+    policy: &Policy,
+    state: &State,
+    person: &Person,
+    want: Option<&Want>,
+    running: u32,
+) -> Result<Admission, Denial> {
+    let limits = policy.resolve(person);
+    if let Some(max) = limits.max_containers_per_user.filter(|max| running >= *max) {
+        return Err(Denial::Containers { running, max });
+    }
+    let Some(want) = want.map(|want| resolve(state, want)).transpose()?.flatten() else {
+        return Ok(Admission { want: None });
+    };
+    let (owner, owner_name) = (person.uid, person.name.as_str());
+    Claim { state, container: None, owner, owner_name, want: &want, limits: &limits }.judge_ever()?;
+    Ok(Admission { want: Some(want) })
+}
+
+fn start(
+    policy: &Policy,
+    state: &State,
+    person: &Person,
+    id: &ContainerId,
+    patience: Duration,
+    now: Time,
+) -> Decision {
+    let Some(container) = state.container(id).filter(|container| container.exists()) else {
+        return Decision::Denial(Denial::UnknownContainer { container: id.clone() });
+    };
+    if state.holding(id).is_some_and(|holding| holding.phase != Phase::Ending) {
+        return Decision::AlreadyHolding;
+    }
+    let want = match container.want.as_ref().map(|want| resolve(state, want)).transpose() {
+        Ok(Some(Some(want))) => want,
+        Ok(_) => return Decision::NoGpu,
+        Err(denial) => return Decision::Denial(denial),
+    };
+    if state.waiter_of(id).is_some() {
+        return Decision::Denial(Denial::Waiting { name: container.name.clone() });
+    }
+    let waiter = arrival(policy, state, person, container, want, patience, now);
+    if let Err(denial) = waiter.claim(state).judge_now() {
+        return Decision::Denial(denial);
+    }
+    let ticket = waiter.ticket;
+    let brief = waiter.deadline <= now;
+    // Whoever comes takes his place in the line, and is served at once if it is his turn: nobody jumps it.
+    let mut line = state.clone();
+    line.apply(&Event::Queued(Box::new(waiter)));
+    if let Some(grant) = turn(policy, &line, ticket, now) {
+        return Decision::Grant(grant);
+    }
+    match wait(policy, &line, ticket, now) {
+        Some(wait) if brief => Decision::Denial(timeout(&line, &wait, now)),
+        Some(wait) => Decision::Wait(Box::new(wait)),
+        None => Decision::Denial(Denial::UnknownContainer { container: id.clone() }),
+    }
+}
+
+/// A container's owner as somebody who comes to the line.
+fn arrival(
+    policy: &Policy,
+    state: &State,
+    person: &Person,
+    container: &Container,
+    want: Want,
+    patience: Duration,
+    now: Time,
+) -> Waiter {
+    let limits = policy.resolve(person);
+    Waiter {
+        ticket: state.next_ticket(),
+        container: container.id.clone(),
+        owner: container.owner,
+        owner_name: container.owner_name.clone(),
+        want,
+        arrived: now,
+        deadline: now.after(limits.start_wait.min(patience)),
+        limits,
+        overtaken: 0,
+    }
+}
+
+/// The grant to this place in the line, after those that come before it.
+fn turn(policy: &Policy, line: &State, ticket: Ticket, now: Time) -> Option<Grant> {
+    let (grant, served) = next_grant(policy, line, now)?;
+    if served == ticket {
+        return Some(grant);
+    }
+    let mut line = line.clone();
+    line.apply(&Event::Reserved(grant));
+    turn(policy, &line, ticket, now)
+}
+
+/// Where a waiting start stands.
+fn wait(policy: &Policy, state: &State, ticket: Ticket, now: Time) -> Option<Wait> {
+    let line = order(policy, state, now);
+    let position = line.iter().position(|waiter| waiter.ticket == ticket)?;
+    let waiter = line[position];
+    Some(Wait {
+        ticket,
+        position: position + 1,
+        of: line.len(),
+        reason: reason(state, waiter, now),
+        holders: holders(state, waiter),
+        deadline: waiter.deadline,
+        waiter: waiter.clone(),
+    })
+}
+
+fn reason(state: &State, waiter: &Waiter, now: Time) -> WaitReason {
+    if state.holding(&waiter.container).is_some() {
+        return WaitReason::LastRun;
+    }
+    let claim = waiter.claim(state);
+    let sufficient = claim.sufficient();
+    if !sufficient.iter().any(|unit| claim.could_use(unit)) {
+        return WaitReason::QuotaClearing;
+    }
+    let free: Vec<UnitView<'_>> =
+        state.units().filter(UnitView::is_free).filter(|view| claim.could_use(view.unit)).collect();
+    match free.len() {
+        0 => WaitReason::NoneFree,
+        _ if claim.choose(&free, now).is_some() => WaitReason::Kept,
+        free => WaitReason::TooFew { free, asked: waiter.want.units() },
+    }
+}
+
+/// Who holds the units that would do, in the order in which people count units.
+fn holders(state: &State, waiter: &Waiter) -> Vec<Holder> {
+    let sufficient = waiter.claim(state).sufficient();
+    let mut holders: Vec<((u32, Option<u32>), Holder)> = state
+        .holdings()
+        .filter_map(|holding| {
+            let mut units: Vec<_> =
+                sufficient.iter().filter(|unit| holding.units.contains(&unit.id)).collect();
+            units.sort_by_key(|unit| unit.place());
+            let (index, ordinal, _) = units.first()?.place();
+            let container = state.container(&holding.container);
+            let holder = Holder {
+                owner: holding.owner,
+                owner_name: container.map_or_else(|| holding.owner.to_string(), |c| c.owner_name.clone()),
+                container_name: container
+                    .map_or_else(|| holding.container.short().to_owned(), |c| c.name.clone()),
+                units: units.iter().map(|unit| unit.label()).collect(),
+                since: holding.since,
+            };
+            Some(((index, ordinal), holder))
+        })
+        .collect();
+    holders.sort_by_key(|(place, _)| *place);
+    holders.into_iter().map(|(_, holder)| holder).collect()
+}
+
+fn timeout(state: &State, wait: &Wait, now: Time) -> Denial {
+    let waiter = &wait.waiter;
+    Denial::Timeout(Box::new(Timeout {
+        waited: wait.deadline.since(waiter.arrived),
+        own: running_names(state, waiter.owner, Some(&waiter.container)),
+        position: wait.position,
+        of: wait.of,
+        holders: wait.holders.clone(),
+        at: now,
+    }))
+}
+
+/// Why somebody in the line has to leave it now, if he has to.
+pub(crate) fn dismissal(policy: &Policy, state: &State, waiter: &Waiter, now: Time) -> Option<Denial> {
+    let name = || state.container(&waiter.container).map_or(String::new(), |container| container.name.clone());
+    if state.container(&waiter.container).is_none_or(|container| !container.exists()) {
+        return Some(Denial::cancelled(waiter.container.short()));
+    }
+    if state.holding(&waiter.container).is_some_and(|holding| holding.phase != Phase::Ending) {
+        return Some(Denial::Running { name: name() });
+    }
+    if let Err(denial) = waiter.claim(state).judge_now() {
+        return Some(denial);
+    }
+    if waiter.deadline > now {
+        return None;
+    }
+    wait(policy, state, waiter.ticket, now).map(|wait| timeout(state, &wait, now))
+}
+
+impl State {
+    /// Everybody who waits, the head of the line first.
+    #[must_use]
+    pub fn waits(&self, policy: &Policy, now: Time) -> Vec<Wait> {
+        order(policy, self, now)
+            .into_iter()
+            .filter_map(|waiter| wait(policy, self, waiter.ticket, now))
+            .collect()
+    }
+}
+
+impl Holder {
+    /// `carol/train (0:1) for 2 h`.
+    #[must_use]
+    pub fn sentence(&self, now: Time) -> String {
+        format!("{self} ({}) for {}", self.units.join(", "), text::short(now.since(self.since)))
+    }
+}
