@@ -20,7 +20,7 @@ locate() {
     ENGINE_SOCKET=$ENGINE/docker.sock
     DOOR_SOCKET=$DIR/docker.sock
     CONFIG=$DIR/etc/ds01.yaml
-    LEDGER=$DIR/state/ledger.sqlite3
+    LEDGER=$DIR/state/ledger.db
     NETNS=ds01-$ID
     CGROUP=/ds01-lab-$ID
 }

@@ -45,7 +45,7 @@ impl fmt::Display for Chain<'_> {
 /// 32 random hex digits from the kernel.
 fn random_hex() -> String {
     let mut bytes = [0_u8; 16];
-    // The kernel's own pool; reading it can fail on no running Linux.
+    // The kernel's own pool; reading it fails on no running Linux.
     File::open("/dev/urandom").and_then(|mut f| f.read_exact(&mut bytes)).expect("/dev/urandom is readable");
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

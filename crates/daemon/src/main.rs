@@ -1,6 +1,6 @@
 //! `ds01d`: the command line of the daemon. Only here does the process exit.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -66,12 +66,21 @@ fn print(report: &str, sound: bool) -> ExitCode {
 fn serve(path: Option<PathBuf>) -> anyhow::Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_from_env("DS01_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .init();
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run::run(path.as_deref()))
 }
 
 fn release(path: Option<PathBuf>) -> anyhow::Result<()> {
     let config = run::configuration(path.as_deref())?;
-    Inventory::release(&config.paths.run)?;
+    let released = Inventory::release(&config.paths.run)?;
+    anyhow::ensure!(
+        released.in_use.is_empty(),
+        "devices are still in use and stay: {}; stop the containers that have them, then repeat",
+        released.in_use.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    );
     Ok(())
 }

@@ -33,6 +33,14 @@ pub(crate) enum ClientError {
     /// The connection broke, or what came makes no sense.
     #[error("the answer from ds01d broke off ({0})")]
     Broken(String),
+    /// The answer to a mere question makes no sense.
+    #[error("what answers at {} makes no sense ({what})", socket.display())]
+    Garbled {
+        /// The socket.
+        socket: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
     /// The answer took too long.
     #[error("ds01d has not answered for {0} seconds")]
     Late(u64),
@@ -50,7 +58,7 @@ impl ClientError {
             Self::Connect { .. } => "door.unreachable",
             Self::PlainEngine(_) => "door.plain-engine",
             Self::Api { error, .. } => &error.code,
-            Self::Broken(_) => "door.broken",
+            Self::Broken(_) | Self::Garbled { .. } => "door.broken",
             Self::Late(_) => "door.late",
         }
     }
@@ -67,6 +75,7 @@ impl ClientError {
             Self::Broken(_) => {
                 "what you asked for may have happened: container list --all shows it".to_owned()
             }
+            Self::Garbled { .. } => "is it ds01d? If so, tell an admin: its log says more".to_owned(),
             Self::Late(_) => "try again; if it stays so, tell an admin: systemctl status ds01d".to_owned(),
         })
     }
@@ -79,7 +88,11 @@ impl ClientError {
                 Exit::NotPermitted
             }
             Self::Api { status, error } => error.exit(*status),
-            Self::Connect { .. } | Self::PlainEngine(_) | Self::Broken(_) | Self::Late(_) => Exit::Failed,
+            Self::Connect { .. }
+            | Self::PlainEngine(_)
+            | Self::Broken(_)
+            | Self::Garbled { .. }
+            | Self::Late(_) => Exit::Failed,
         }
     }
 

@@ -58,7 +58,11 @@ impl Door {
 
     /// Asks a question of the `/ds01/v1/` API.
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        self.exchange(Method::GET, path, Bytes::new(), ANSWER_MAX).await
+        self.exchange(Method::GET, path, Bytes::new(), ANSWER_MAX).await.map_err(|error| match error {
+            // A question changes nothing, so there is nothing to be unsure about.
+            ClientError::Broken(what) => ClientError::Garbled { socket: self.socket.clone(), what },
+            other => other,
+        })
     }
 
     /// Has something done through the `/ds01/v1/` API.

@@ -35,7 +35,10 @@ impl Vanished {
     /// When the descriptor cannot be duplicated or registered.
     pub fn watch(socket: &impl AsFd) -> io::Result<Self> {
         let fd = socket.as_fd().try_clone_to_owned()?;
-        Ok(Self { fd: AsyncFd::register_with_interest(fd, Interest::WRITABLE)? })
+        #[expect(unsafe_code, reason = "registering a descriptor has no safe form any more")]
+        // SAFETY: the descriptor is owned by the `AsyncFd` and closed only with it.
+        let fd = unsafe { AsyncFd::register_with_interest(fd, Interest::WRITABLE) }?;
+        Ok(Self { fd })
     }
 
     /// Waits until the peer is gone.

@@ -111,7 +111,7 @@ impl Slot {
                 self.seen_at = Some(now);
             }
             Ok(None) if self.seen_at.is_none_or(|seen| now.duration_since(seen) > patience.remembered) => {
-                self.known = None
+                self.known = None;
             }
             // An error may last as long as it likes: the last that was known is better than nothing.
             Ok(None) | Err(_) => {}

@@ -120,8 +120,11 @@ pub fn pin(
     if let Some(door) = rules.door.as_ref().filter(|door| door.names.contains(&cleaned)) {
         return pin_door(cleaned, &door.socket);
     }
-    let request =
-        Request { credentials: credentials.clone(), path: cleaned.clone(), missing, rules: rules.clone() };
+    let mut rules = rules.clone();
+    // What is opened is compared by its real path, so the denied directories need theirs (`/var/run` is `/run`).
+    let real: Vec<_> = rules.denied.iter().filter_map(|denied| denied.canonicalize().ok()).collect();
+    rules.denied.extend(real);
+    let request = Request { credentials: credentials.clone(), path: cleaned.clone(), missing, rules };
     as_caller(credentials, move || request.open())
         .unwrap_or_else(|fault| Err(BindRefusal::NoAnswer { path: cleaned, fault }))
 }

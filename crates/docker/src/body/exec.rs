@@ -2,6 +2,7 @@
 //!
 //! Must never: let an exec have more rights, or other GPUs, than its container.
 
+use super::create::PRIVILEGED;
 use super::desk::{Desk, Stage};
 use super::env;
 use super::fields::{texts, working_dir};
@@ -25,12 +26,7 @@ pub(crate) const EXEC: Table = &[
     row("Detach", 40, Pass(Bool), "sent by clients, said again at start"),
     row("Env", 40, Check(environment), "the binding's variable is the daemon's"),
     row("Cmd", 40, Pass(TextOrTexts), "runs inside the container"),
-    row(
-        "Privileged",
-        40,
-        Refuse(Bool, "would make the command root on the host; leave it out, or ask the admin"),
-        "root on the host",
-    ),
+    row("Privileged", 40, Refuse(Bool, PRIVILEGED), "root on the host"),
     row("User", 40, Pass(Text), "binds are mapped to the caller whoever it is"),
     row("WorkingDir", 40, Check(working_dir), "/proc/self/fd leads out of the container (CVE-2024-21626)"),
     row("Container", 40, Drop, "the path names the container"),

@@ -18,6 +18,7 @@ use crate::json::{Json, Object, parse};
 type Judged = Result<Option<Json>, Refusal>;
 
 const SWARM: &str = "is for swarm and not available here; leave it out";
+const IPV6: &str = "is not available here: the lab has no range for it; leave it out";
 const OWN_RANGE: &str =
     "chooses addresses, which can shadow machines of the lab; leave it out and Docker finds a free range";
 
@@ -45,12 +46,7 @@ pub(crate) const NETWORK: Table = &[
     row("ConfigFrom", 41, Refuse(Struct(CONFIG_FROM), SWARM), "swarm"),
     row("IPAM", 40, Check(ipam), "its own table"),
     row("EnableIPv4", 47, Pass(Bool), "which addresses the network has"),
-    row(
-        "EnableIPv6",
-        40,
-        Refuse(Bool, "is not available here: the lab has no range for it; leave it out"),
-        "addresses without translation",
-    ),
+    row("EnableIPv6", 40, Refuse(Bool, IPV6), "addresses without translation"),
     row("Options", 40, Allow(options), "bridge.name takes an interface of the host"),
     row("Labels", 40, Set(labels), "ds01.* are the daemon's"),
 ];

@@ -18,7 +18,7 @@ fn version_1_2_and_both() {
     let outside_ours = format!("0::/../../docker/{a}\n");
     let removed = format!("0::/docker/{a} (deleted)\n");
     for text in [&v1, &hybrid, &v2, &deeper, &outside_ours, &removed] {
-        assert_eq!(named(text), [a.clone()], "{text}");
+        assert_eq!(named(text), std::slice::from_ref(&a), "{text}");
     }
     assert_eq!(named(&nested), [a, b]);
 }

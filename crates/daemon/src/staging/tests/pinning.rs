@@ -91,7 +91,8 @@ fn what_the_caller_cannot_reach_he_cannot_bind() {
     assert_eq!(lab.pin(lab.top.join("data/bob/inner")).unwrap_err().code(), "bind.permission");
     // The directory itself can be bound, as its owner could be asked for; what is in it stays closed (see stages).
     assert!(lab.pin(lab.top.join("data/bob")).is_ok());
-    lab.rules.denied.push(lab.top.join("data/bob"));
+    symlink("data", lab.top.join("data-link")).unwrap();
+    lab.rules.denied.push(lab.top.join("data-link/bob"));
     assert_eq!(lab.pin(lab.top.join("data/bob")).unwrap_err().code(), "bind.denied");
     symlink("../../data/bob", lab.home("bob")).unwrap();
     assert_eq!(lab.pin(lab.home("bob")).unwrap_err().code(), "bind.denied");

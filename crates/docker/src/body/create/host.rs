@@ -16,6 +16,12 @@ use crate::json::{Json, Object};
 
 type Judged = Result<Option<Json>, Refusal>;
 
+pub(crate) const PRIVILEGED: &str = "would make it root on the host; leave it out, or ask the admin";
+const CAPABILITIES: &str = "was taken out of Docker; use CapAdd";
+const CGROUP: &str = "joins another container's control group and is not available here; leave it out";
+const LINKS: &str = "copies another container's environment and is not available here; \
+                     put both containers on one network and use the name instead";
+const DEVICE_RULES: &str = "opens raw devices and is not available here; for GPUs use --gpus";
 const RAW_DISK: &str = "names a device of the host and is not available here; leave it out";
 const REAL_TIME: &str = "takes real-time CPU from everybody and is not available here; leave it out";
 
@@ -27,27 +33,12 @@ pub(crate) const THROTTLE: &[Part] = &[part("Path", Text), part("Rate", Integer)
 /// `HostConfig` with `Resources`. Rows that depend on another row come after it.
 pub(crate) const HOST: Table = &[
     // What the container may be.
-    row(
-        "Privileged",
-        40,
-        Refuse(Bool, "would make the container root on the host; leave it out, or ask the admin"),
-        "root on the host",
-    ),
+    row("Privileged", 40, Refuse(Bool, PRIVILEGED), "root on the host"),
     row("CapAdd", 40, Allow(security::cap_add), "most capabilities are root on the host"),
     row("CapDrop", 40, Set(security::cap_drop), "MKNOD on a bind makes device nodes, NET_RAW forges packets"),
-    row(
-        "Capabilities",
-        40,
-        Never("was taken out of Docker; use CapAdd"),
-        "1.40 only; replaces the whole set",
-    ),
+    row("Capabilities", 40, Never(CAPABILITIES), "1.40 only; replaces the whole set"),
     row("SecurityOpt", 40, Allow(security::security_opt), "only tightening"),
-    row(
-        "MaskedPaths",
-        40,
-        Check(security::masked_paths),
-        "an empty list opens /proc/sys/kernel/core_pattern",
-    ),
+    row("MaskedPaths", 40, Check(security::masked_paths), "an empty list opens /proc/sys"),
     row("ReadonlyPaths", 40, Check(security::readonly_paths), "as MaskedPaths"),
     row("ReadonlyRootfs", 40, Pass(Bool), "tightening"),
     row("GroupAdd", 40, Allow(security::group_add), "host groups reach binds"),
@@ -60,22 +51,9 @@ pub(crate) const HOST: Table = &[
     row("UTSMode", 40, Check(spaces::uts_mode), "the host's name"),
     row("UsernsMode", 40, Check(spaces::userns_mode), "turns user mapping off"),
     row("CgroupnsMode", 41, Check(spaces::cgroupns_mode), "shows the host's control groups"),
-    row(
-        "Cgroup",
-        40,
-        Refuse(Text, "joins another container's control group and is not available here; leave it out"),
-        "escapes the limits",
-    ),
+    row("Cgroup", 40, Refuse(Text, CGROUP), "escapes the limits"),
     row("CgroupParent", 40, Set(cgroup_parent), "every container lies under its owner's total"),
-    row(
-        "Links",
-        40,
-        Refuse(
-            Texts,
-            "copies another container's environment and is not available here; put both containers on one network and use the name",
-        ),
-        "legacy links",
-    ),
+    row("Links", 40, Refuse(Texts, LINKS), "legacy; shows another's environment"),
     // What it sees of the host.
     row("VolumeDriver", 40, Check(mounts::volume_driver), "plugins mount anything"),
     row("Binds", 40, Check(mounts::binds), "staged by the daemon"),
@@ -83,12 +61,7 @@ pub(crate) const HOST: Table = &[
     row("VolumesFrom", 40, Check(mounts::volumes_from), "another container's mounts"),
     row("Tmpfs", 40, Clamp(mounts::tmpfs), "memory, and set-uid files"),
     row("Devices", 40, Check(devices::devices), "raw devices; GPUs are bound at start"),
-    row(
-        "DeviceCgroupRules",
-        40,
-        Refuse(Texts, "opens raw devices and is not available here; for GPUs use --gpus"),
-        "raw devices",
-    ),
+    row("DeviceCgroupRules", 40, Refuse(Texts, DEVICE_RULES), "raw devices"),
     row("DeviceRequests", 40, Set(devices::taken_out), "GPUs are bound at start"),
     row("Runtime", 40, Set(devices::runtime), "chosen by whether GPUs are asked for"),
     // What it may use up. Period before quota before NanoCpus, memory before swap.

@@ -33,7 +33,7 @@ pub(crate) mod table {
 }
 
 pub use answers::Unresolved;
-pub(crate) use host::{THROTTLE, WEIGHT, read_restart};
+pub(crate) use host::{PRIVILEGED, THROTTLE, WEIGHT, read_restart};
 pub(crate) use mounts::check_volume_name;
 pub(crate) use spaces::container_name;
 pub(crate) use tmpfs::tmpfs_options;

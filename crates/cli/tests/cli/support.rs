@@ -13,21 +13,21 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 /// After this a test that still waits has failed.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// One request as it came.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub(crate) struct Request {
     /// Method and target: `GET /ds01/v1/limits`.
-    pub line: String,
+    pub(crate) line: String,
     /// The body.
-    pub body: Value,
+    pub(crate) body: Value,
     /// Whether it asks to take the connection over.
-    pub upgrade: bool,
+    pub(crate) upgrade: bool,
 }
 
 /// What a test answers with.
-pub enum Reply {
+pub(crate) enum Reply {
     /// A status and a JSON body.
     Json(u16, Value),
     /// The connection, for whatever comes next; nothing has been written to it.
@@ -36,12 +36,12 @@ pub enum Reply {
 
 impl Reply {
     /// 200 with a body.
-    pub fn ok(body: Value) -> Self {
+    pub(crate) fn ok(body: Value) -> Self {
         Self::Json(200, body)
     }
 
     /// A start's stream that says these lines and ends.
-    pub fn stream(lines: Vec<Value>) -> Self {
+    pub(crate) fn stream(lines: Vec<Value>) -> Self {
         Self::Connection(Box::new(move |mut connection| {
             begin_stream(&mut connection);
             for line in &lines {
@@ -53,13 +53,13 @@ impl Reply {
 }
 
 /// The head of a stream of lines.
-pub fn begin_stream(connection: &mut UnixStream) {
+pub(crate) fn begin_stream(connection: &mut UnixStream) {
     let head = "HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n";
     connection.write_all(head.as_bytes()).unwrap();
 }
 
 /// One line of a stream.
-pub fn say(connection: &mut UnixStream, line: &Value) {
+pub(crate) fn say(connection: &mut UnixStream, line: &Value) {
     let text = format!("{line}\n");
     connection.write_all(format!("{:x}\r\n{text}\r\n", text.len()).as_bytes()).unwrap();
 }
@@ -67,14 +67,14 @@ pub fn say(connection: &mut UnixStream, line: &Value) {
 type Answer = dyn Fn(&Request) -> Reply + Send + Sync;
 
 /// The fake, with its socket in a directory of its own.
-pub struct Fake {
+pub(crate) struct Fake {
     dir: PathBuf,
     seen: Arc<Mutex<Vec<Request>>>,
 }
 
 impl Fake {
     /// Listens, and has `answer` answer each request on a thread of its own.
-    pub fn new(answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+    pub(crate) fn new(answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
         let dir = fresh_dir();
         let listener = UnixListener::bind(dir.join("door.sock")).unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -91,35 +91,35 @@ impl Fake {
     }
 
     /// `DOCKER_HOST` for this fake.
-    pub fn host(&self) -> String {
+    pub(crate) fn host(&self) -> String {
         format!("unix://{}", self.dir.join("door.sock").display())
     }
 
     /// A command that talks to this fake; the first word is the name that it is called by.
-    pub fn command(&self, line: &str) -> Command {
+    pub(crate) fn command(&self, line: &str) -> Command {
         let mut command = command(line);
         command.env("DOCKER_HOST", self.host());
         command
     }
 
     /// Runs it to its end.
-    pub fn run(&self, line: &str) -> Run {
+    pub(crate) fn run(&self, line: &str) -> Run {
         run(&mut self.command(line))
     }
 
     /// The request lines so far, sorted: requests on different connections have no order.
-    pub fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         self.seen.lock().unwrap().iter().map(|request| request.line.clone()).collect()
     }
 
     /// The body of the first request with this line.
-    pub fn body_of(&self, line: &str) -> Option<Value> {
+    pub(crate) fn body_of(&self, line: &str) -> Option<Value> {
         let seen = self.seen.lock().unwrap();
         seen.iter().find(|request| request.line == line).map(|request| request.body.clone())
     }
 
     /// Waits until a request line begins like this.
-    pub fn await_request(&self, line: &str) {
+    pub(crate) fn await_request(&self, line: &str) {
         await_that(line, || self.lines().iter().any(|seen| seen.starts_with(line)));
     }
 }
@@ -131,7 +131,7 @@ impl Drop for Fake {
 }
 
 /// Waits until something is so.
-pub fn await_that(what: &str, mut so: impl FnMut() -> bool) {
+pub(crate) fn await_that(what: &str, mut so: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !so() {
         assert!(begun.elapsed() < PATIENCE, "it never came: {what}");
@@ -140,7 +140,7 @@ pub fn await_that(what: &str, mut so: impl FnMut() -> bool) {
 }
 
 /// A directory that nobody else has.
-pub fn fresh_dir() -> PathBuf {
+pub(crate) fn fresh_dir() -> PathBuf {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     let dir = std::env::temp_dir().join(format!("ds01-cli-{}-{count}", std::process::id()));
@@ -149,7 +149,7 @@ pub fn fresh_dir() -> PathBuf {
 }
 
 /// The program under the name that `line` begins with, in an environment without surprises.
-pub fn command(line: &str) -> Command {
+pub(crate) fn command(line: &str) -> Command {
     use std::os::unix::process::CommandExt as _;
     let mut words = line.split_whitespace();
     let mut command = Command::new(env!("CARGO_BIN_EXE_ds01"));
@@ -161,19 +161,24 @@ pub fn command(line: &str) -> Command {
 
 /// What a command did.
 #[derive(Debug)]
-pub struct Run {
+pub(crate) struct Run {
     /// Its exit code.
-    pub code: Option<i32>,
+    pub(crate) code: Option<i32>,
     /// Standard output.
-    pub out: String,
+    pub(crate) out: String,
     /// Standard error.
-    pub err: String,
+    pub(crate) err: String,
 }
 
 impl Run {
     /// Code and both outputs in one text, for a snapshot.
-    pub fn text(&self) -> String {
-        format!("{}{}exit {}\n", self.out, self.err, self.code.map_or("signal".to_owned(), |code| code.to_string()))
+    pub(crate) fn text(&self) -> String {
+        format!(
+            "{}{}exit {}\n",
+            self.out,
+            self.err,
+            self.code.map_or("signal".to_owned(), |code| code.to_string())
+        )
     }
 }
 
@@ -185,7 +190,7 @@ impl From<Output> for Run {
 }
 
 /// Runs a command to its end.
-pub fn run(command: &mut Command) -> Run {
+pub(crate) fn run(command: &mut Command) -> Run {
     command.output().unwrap().into()
 }
 
@@ -228,12 +233,12 @@ fn serve(connection: UnixStream, record: &Mutex<Vec<Request>>, answer: &Answer) 
 }
 
 /// The id of the container in [`container`].
-pub fn id() -> String {
+pub(crate) fn id() -> String {
     "ab".repeat(32)
 }
 
 /// A container of alice's, in this state.
-pub fn container(project: &str, state: &str) -> Value {
+pub(crate) fn container(project: &str, state: &str) -> Value {
     let units = if state == "running" { json!([unit()]) } else { json!([]) };
     json!({
         "id": id(), "name": format!("{project}._.alice"), "project": project, "owner": "alice", "mine": true,
@@ -244,7 +249,7 @@ pub fn container(project: &str, state: &str) -> Value {
 }
 
 /// A slice.
-pub fn unit() -> Value {
+pub(crate) fn unit() -> Value {
     json!({
         "id": "MIG-1", "address": "1:1", "model": "NVIDIA A100-SXM4-80GB", "profile": "2g.20gb",
         "memory_mib": 20_480, "weight_milli": 286,
@@ -252,7 +257,7 @@ pub fn unit() -> Value {
 }
 
 /// The answer to a deploy of `my-project`.
-pub fn deployed() -> Value {
+pub(crate) fn deployed() -> Value {
     json!({
         "id": id(), "name": "my-project._.alice", "project": "my-project", "image": "ds01-alice/my-project:latest",
         "gpus": 1, "workspace": "/home/alice/workspace/my-project", "state": "created",
@@ -260,7 +265,7 @@ pub fn deployed() -> Value {
 }
 
 /// The answer to a retirement of `my-project`.
-pub fn retired() -> Value {
+pub(crate) fn retired() -> Value {
     json!({
         "name": "my-project._.alice", "project": "my-project", "stopped": true, "released": [unit()],
         "workspace": "/home/alice/workspace/my-project", "image": "ds01-alice/my-project:latest",
@@ -268,7 +273,7 @@ pub fn retired() -> Value {
 }
 
 /// A place in line.
-pub fn waiting(position: u32) -> Value {
+pub(crate) fn waiting(position: u32) -> Value {
     json!({
         "event": "waiting", "position": position, "of": 2, "reason": "both units are held",
         "holders": [{ "owner": "bob", "mine": false, "units": ["1:1"], "held_seconds": 600 }],
@@ -277,22 +282,22 @@ pub fn waiting(position: u32) -> Value {
 }
 
 /// The last line of a start that came through.
-pub fn started() -> Value {
+pub(crate) fn started() -> Value {
     json!({ "event": "started", "units": [unit()], "already": false })
 }
 
 /// An error of the daemon's.
-pub fn error(code: &str) -> Value {
+pub(crate) fn error(code: &str) -> Value {
     json!({ "code": code, "message": format!("it is {code}"), "hint": "do something else" })
 }
 
 /// Whether the other side has hung up, waited for.
-pub fn hung_up(connection: &mut UnixStream) -> bool {
+pub(crate) fn hung_up(connection: &mut UnixStream) -> bool {
     connection.set_read_timeout(Some(PATIENCE)).unwrap();
     matches!(connection.read(&mut [0; 1]), Ok(0))
 }
 
 /// Where the program under test lies.
-pub fn program() -> &'static Path {
+pub(crate) fn program() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_ds01"))
 }

@@ -1,16 +1,14 @@
 //! Every command against a fake `ds01d`: what it asks for, what it prints, how it ends.
 
-mod support;
-
 use std::io::{Read as _, Write as _};
 use std::process::Stdio;
 use std::sync::mpsc;
 
+use crate::support::*;
 use expect_test::expect;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
-use support::*;
 
 /// Deploy and retire work; a start answers with `start`.
 fn lab(start: impl Fn() -> Reply + Send + Sync + 'static) -> Fake {
@@ -25,9 +23,20 @@ fn lab(start: impl Fn() -> Reply + Send + Sync + 'static) -> Fake {
 #[test]
 fn deploy_in_the_background() {
     let fake = lab(|| Reply::stream(vec![started()]));
-    expect![""].assert_eq(&fake.run("container-deploy my-project").text());
+    expect![[r#"
+        my-project is running.
+          image      ds01-alice/my-project:latest
+          GPU        1:1 (A100-SXM4-80GB 2g.20gb, 20 GiB)
+          workspace  /home/alice/workspace/my-project → /workspace
+
+          container attach my-project   open a shell in it
+          container retire my-project   stop, remove, free the GPU
+        exit 0
+    "#]]
+    .assert_eq(&fake.run("container-deploy my-project").text());
     let body = fake.body_of("POST /ds01/v1/deploy").unwrap();
-    expect![""].assert_eq(&body.to_string());
+    expect![[r#"{"cpu_only":false,"dry_run":false,"force":false,"project":"my-project"}"#]]
+        .assert_eq(&body.to_string());
 }
 
 #[test]
@@ -39,7 +48,7 @@ fn every_flag_arrives() {
     );
     let run = run(command.current_dir("/usr"));
     assert_eq!(run.code, Some(0), "{run:?}");
-    expect![""].assert_eq(&fake.body_of("POST /ds01/v1/deploy").unwrap().to_string());
+    expect![[r#"{"cpu_only":false,"data":[{"source":"/srv/a/","target":"/data/a"},{"source":"/usr/b","target":"/data/b"}],"dry_run":false,"force":true,"gpus":2,"image":"busybox","project":"my-project","workspace":"/home/alice/other"}"#]].assert_eq(&fake.body_of("POST /ds01/v1/deploy").unwrap().to_string());
     assert!(fake.lines().contains(&format!("POST /ds01/v1/containers/{}/start?wait=5400", id())));
 }
 
@@ -58,7 +67,11 @@ fn deploy_as_json() {
 fn waiting_in_a_pipe_is_told_once_a_change() {
     let fake = lab(|| Reply::stream(vec![waiting(2), waiting(2), waiting(1), started()]));
     let run = fake.run("container deploy my-project");
-    expect![""].assert_eq(&run.err);
+    expect![[r#"
+        waiting for a GPU, 2 of 2: both units are held; bob 1:1 for 10 min
+        waiting for a GPU, 1 of 2: both units are held; bob 1:1 for 10 min
+    "#]]
+    .assert_eq(&run.err);
     assert_eq!(run.code, Some(0));
 }
 
@@ -69,7 +82,15 @@ fn a_refused_deploy_leaves_nothing() {
         "hint": "gpu-status", "exit": 3,
     });
     let fake = lab(move || Reply::stream(vec![refusal.clone()]));
-    expect![""].assert_eq(&fake.run("container deploy my-project").text());
+    expect![[r#"
+        error: GPU allocation failed after 3 minutes.
+
+        Suggestions:
+          1. …
+        hint: gpu-status
+        exit 3
+    "#]]
+    .assert_eq(&fake.run("container deploy my-project").text());
     let retire = fake.body_of("POST /ds01/v1/retire").unwrap();
     assert_eq!(retire, json!({ "name": id(), "force": true }));
     let run = fake.run("container deploy my-project --json");
@@ -98,8 +119,12 @@ fn ctrl_c_gives_up_the_wait() {
             gone.send(hung_up(&mut connection)).unwrap();
         }))
     });
-    let mut child =
-        fake.command("container deploy my-project").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = fake
+        .command("container deploy my-project")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut err = child.stderr.take().unwrap();
     let mut told = [0; 7];
     err.read_exact(&mut told).unwrap();
@@ -120,7 +145,17 @@ fn a_dry_run_starts_nothing() {
     answer["outlook"] = "both units are held: it would wait".into();
     answer["warnings"] = json!(["memory lowered to 64 GiB"]);
     let fake = Fake::new(move |_| Reply::ok(answer.clone()));
-    expect![""].assert_eq(&fake.run("container deploy my-project --dry-run").text());
+    expect![[r#"
+        my-project would be made and started.
+          image      ds01-alice/my-project:latest
+          GPU        1, chosen at the start
+          workspace  /home/alice/workspace/my-project → /workspace
+          now        both units are held: it would wait
+        Nothing was changed.
+        warning: memory lowered to 64 GiB
+        exit 0
+    "#]]
+    .assert_eq(&fake.run("container deploy my-project --dry-run").text());
     assert_eq!(fake.lines(), ["POST /ds01/v1/deploy"]);
 }
 
@@ -131,9 +166,17 @@ fn bad_values_are_refused_before_anything_is_asked() {
     let all: Vec<String> = lines
         .into_iter()
         .map(|line| fake.run(&format!("container deploy {line}")))
-        .map(|run| format!("{} {}", run.code.unwrap(), run.err.lines().take(2).collect::<Vec<_>>().join(" | ")))
+        .map(|run| {
+            format!("{} {}", run.code.unwrap(), run.err.lines().take(2).collect::<Vec<_>>().join(" | "))
+        })
         .collect();
-    expect![""].assert_eq(&all.join("\n"));
+    expect![[r#"
+        2 error: the project name "MyProject" has upper-case letters, which Docker refuses | hint: call it myproject
+        2 error: the project name "a._.b" has "-", "_" or "." at an end or side by side | hint: call it a-b
+        2 error: the project name "../x" has a '/' in it | hint: call it x
+        2 error: two --data directories are called x, and both cannot be /data/x | hint: mount the directory that holds them
+        2 error: unexpected argument '-1' found | 
+        2 error: invalid value 'never' for '--wait <DURATION>': write a duration such as 90s, 3m or 1h30m | "#]].assert_eq(&all.join("\n"));
     assert_eq!(fake.lines(), Vec::<String>::new());
 }
 
@@ -169,7 +212,9 @@ fn without_a_door() {
     drop(std::os::unix::net::UnixListener::bind(&dead).unwrap());
     let plain = Fake::new(|_| Reply::Json(404, json!({ "message": "page not found" })));
     let odd = Fake::new(|_| {
-        Reply::Connection(Box::new(|mut connection| connection.write_all(b"SSH-2.0-OpenSSH_9.2\r\n").unwrap()))
+        Reply::Connection(Box::new(|mut connection| {
+            connection.write_all(b"SSH-2.0-OpenSSH_9.2\r\n").unwrap();
+        }))
     });
     let hosts = [
         format!("unix://{}", missing.display()),
@@ -185,7 +230,27 @@ fn without_a_door() {
         .map(|text| text.replace(plain.host().strip_prefix("unix://").unwrap(), "PLAIN"))
         .collect();
     std::fs::remove_dir_all(dir).unwrap();
-    expect![""].assert_eq(&all.join("\n"));
+    expect![[r#"
+        error: ds01d does not answer at DIR/none.sock: No such file or directory (os error 2)
+        hint: there is no DIR/none.sock: ask an admin to start ds01d, or set DOCKER_HOST
+        exit 1
+
+        error: ds01d does not answer at DIR/dead.sock: Connection refused (os error 111)
+        hint: it is not running: ask an admin to start it (systemctl start ds01d)
+        exit 1
+
+        error: PLAIN belongs to a plain Docker Engine, not to ds01d
+        hint: set DOCKER_HOST to the socket of ds01d, or ask an admin to start ds01d
+        exit 1
+
+        error: the answer from ds01d broke off (invalid HTTP version parsed)
+        hint: what you asked for may have happened: container list --all shows it
+        exit 1
+
+        error: DOCKER_HOST is "tcp://127.0.0.1:2375", and ds01 speaks only through a unix socket of this machine
+        hint: unset DOCKER_HOST, or set it to unix:///run/ds01/docker.sock
+        exit 2
+    "#]].assert_eq(&all.join("\n"));
 }
 
 #[test]
@@ -197,8 +262,15 @@ fn list_in_all_spellings() {
         Reply::ok(json!({ "containers": list, "hidden": u32::from(!all) }))
     });
     let first = fake.run("container list").text();
-    expect![""].assert_eq(&first);
-    for spelling in ["container ls", "container-list", "container-ls", "ds01 container list", "ds01 container-list"] {
+    expect![[r#"
+        NAME                 PROJECT      STATUS               GPU           IMAGE                          CREATED
+        my-project._.alice   my-project   running 2 h 10 min   1:1 2g.20gb   ds01-alice/my-project:latest   2 h 11 min ago
+        and 1 stopped container: container list --all
+        exit 0
+    "#]].assert_eq(&first);
+    for spelling in
+        ["container ls", "container-list", "container-ls", "ds01 container list", "ds01 container-list"]
+    {
         assert_eq!(fake.run(spelling).text(), first, "{spelling}");
     }
     assert_eq!(fake.run("container list --all").out.lines().count(), 3);
@@ -223,16 +295,35 @@ fn stop_goes_on_after_a_failure() {
         line if line == format!("POST /containers/{}/stop", id()) => Reply::Json(204, Value::Null),
         _ => Reply::Json(404, error("container.not-found")),
     });
-    expect![""].assert_eq(&fake.run("container-stop none one two").text());
+    expect![[r#"
+        one is stopped; GPU 1:1 (A100-SXM4-80GB 2g.20gb, 20 GiB) is free for others.
+          container run one      start it again
+          container retire one   remove it, too
+        two was not running.
+        error: it is container.not-found
+        hint: do something else
+        exit 4
+    "#]]
+    .assert_eq(&fake.run("container-stop none one two").text());
     let run = fake.run("container stop one two --json");
     let json: Value = serde_json::from_str(&run.out).unwrap();
-    assert_eq!((run.code, &json["stopped"][0]["stopped"], &json["stopped"][1]["stopped"]), (Some(0), &json!(true), &json!(false)));
+    assert_eq!(
+        (run.code, &json["stopped"][0]["stopped"], &json["stopped"][1]["stopped"]),
+        (Some(0), &json!(true), &json!(false))
+    );
 }
 
 #[test]
 fn retire_tells_what_is_safe() {
     let fake = lab(|| Reply::ok(Value::Null));
-    expect![""].assert_eq(&fake.run("container retire my-project --force").text());
+    expect![[r#"
+        my-project is stopped and removed; GPU 1:1 (A100-SXM4-80GB 2g.20gb, 20 GiB) is free.
+          safe  /home/alice/workspace/my-project (your files)
+          safe  ds01-alice/my-project:latest (the image)
+          container deploy my-project   makes it again
+        exit 0
+    "#]]
+    .assert_eq(&fake.run("container retire my-project --force").text());
     assert_eq!(fake.body_of("POST /ds01/v1/retire"), Some(json!({ "name": "my-project", "force": true })));
     let json: Value = serde_json::from_str(&fake.run("container-retire my-project --json").out).unwrap();
     assert_eq!(json["retired"][0]["released"][0]["address"], "1:1");
@@ -253,9 +344,13 @@ fn what_is_only_shown() {
                   "source": { "kind": "group", "name": "student" } },
             ] }),
             "GET /ds01/v1/queue" => json!({ "waiting": [], "free_units": 1 }),
-            "GET /ds01/v1/whoami" => json!({ "uid": 1001, "name": "alice", "docker_name": "alice", "group": "student",
-                "unix_groups": [], "admin": false, "via": { "kind": "host" } }),
-            "GET /ds01/v1/why/my-project" => json!({ "name": "my-project._.alice", "verdict": "my-project runs" }),
+            "GET /ds01/v1/whoami" => {
+                json!({ "uid": 1001, "name": "alice", "docker_name": "alice", "group": "student",
+                "unix_groups": [], "admin": false, "via": { "kind": "host" } })
+            }
+            "GET /ds01/v1/why/my-project" => {
+                json!({ "name": "my-project._.alice", "verdict": "my-project runs" })
+            }
             other => panic!("{other}"),
         })
     });
@@ -275,13 +370,38 @@ fn what_is_only_shown() {
         assert!(serde_json::from_str::<Value>(&json.out).unwrap().is_object(), "{plain}");
         all += &format!("$ {plain}\n{first}");
     }
-    expect![""].assert_eq(&all);
+    expect![[r#"
+        $ gpu-status
+        dgx1: 1 of 1 GPU unit free (simulated)
+        UNIT   MODEL   SLICE   MEMORY   STATE   USER   CONTAINER   HELD   LEFT
+        0      A100    whole   80 GiB   free    -      -           -      -
+        exit 0
+        $ check-limits
+        alice, group student
+        LIMIT          USED    OF   SET BY
+        GPUs at once   0.286   1    group student
+        exit 0
+        $ ds01 queue
+        Nobody waits; 1 GPU unit is free.
+        exit 0
+        $ ds01 whoami
+        alice
+          user id  1001
+          group    student
+        exit 0
+        $ ds01 why my-project
+        my-project runs
+        exit 0
+    "#]]
+    .assert_eq(&all);
 }
 
 #[test]
 fn a_reader_that_goes_away_is_no_error() {
-    let fake = Fake::new(|_| Reply::ok(json!({ "containers": vec![container("my-project", "running"); 5000] })));
-    let mut child = fake.command("container list").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let fake =
+        Fake::new(|_| Reply::ok(json!({ "containers": vec![container("my-project", "running"); 5000] })));
+    let mut child =
+        fake.command("container list").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
@@ -294,11 +414,25 @@ fn links_are_made_once_and_foreign_files_stay() {
     let install = || run(&mut command(&line)).text().replace(dir.to_str().unwrap(), "DIR");
     std::fs::write(dir.join("container"), "#!/bin/sh\n").unwrap();
     std::os::unix::fs::symlink("/old/bin/ds01", dir.join("gpu-status")).unwrap();
-    expect![""].assert_eq(&install());
+    expect![[r#"
+        DIR: 11 made, 0 there already.
+        error: DIR belongs to another program and was left alone: container
+        hint: move it away, or give another directory: ds01 install-links DIR
+        exit 1
+    "#]]
+    .assert_eq(&install());
     assert_eq!(std::fs::read(dir.join("container")).unwrap(), b"#!/bin/sh\n");
     std::fs::remove_file(dir.join("container")).unwrap();
-    expect![""].assert_eq(&install());
-    expect![""].assert_eq(&install());
+    expect![[r#"
+        DIR: 1 made, 11 there already.
+        exit 0
+    "#]]
+    .assert_eq(&install());
+    expect![[r#"
+        DIR: 0 made, 12 there already.
+        exit 0
+    "#]]
+    .assert_eq(&install());
     assert_eq!(std::fs::read_link(dir.join("gpu-status")).unwrap(), program());
     let help = std::process::Command::new(dir.join("container-deploy")).arg("--help").output().unwrap();
     assert!(String::from_utf8(help.stdout).unwrap().contains("Usage: container deploy"));
@@ -308,6 +442,11 @@ fn links_are_made_once_and_foreign_files_stay() {
     std::fs::copy(program(), beside.join("ds01")).unwrap();
     assert!(std::process::Command::new(beside.join("ds01")).arg("install-links").status().unwrap().success());
     assert_eq!(std::fs::read_link(beside.join("container-run")).unwrap().to_str(), Some("ds01"));
-    expect![""].assert_eq(&run(&mut command("ds01 install-links /nonexistent/bin")).text());
+    expect![[r#"
+        error: cannot make /nonexistent/bin/container: No such file or directory (os error 2)
+        hint: make the directory first
+        exit 4
+    "#]]
+    .assert_eq(&run(&mut command("ds01 install-links /nonexistent/bin")).text());
     std::fs::remove_dir_all(dir).unwrap();
 }

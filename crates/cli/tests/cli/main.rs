@@ -1,0 +1,7 @@
+//! `ds01` as its users meet it: the real program, run under its real names, against a fake `ds01d`.
+
+#![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking, as the tests do")]
+
+mod commands;
+mod shell;
+mod support;
