@@ -62,7 +62,7 @@ defaults:
   shm_size: 1g
   pids_limit: 2048
 YAML
-        door_groups "$users"
+        door_groups "$users" "$machine"
     } >"$CONFIG"
     chmod 0644 "$CONFIG"
 }
@@ -78,6 +78,9 @@ YAML
 }
 
 door_groups() {
+    # A quota beyond the machine is refused as a mistake, and we do not know a machine that we are given.
+    local cards=2
+    [[ -z $2 ]] || cards=null
     cat <<YAML
 groups:
   student:
@@ -88,8 +91,8 @@ groups:
     priority: 10
   researcher:
     members: [$(members_of "$1" researcher)]
-    max_gpu_equivalents: 2
-    max_gpu_slots_per_container: 2
+    max_gpu_equivalents: $cards
+    max_gpu_slots_per_container: $cards
     max_containers_per_user: 16
     allow_full_gpu: true
     priority: 50

@@ -95,10 +95,10 @@ impl<'a> Claim<'a> {
     /// Whether this unit could be part of what he gets, were enough others free.
     pub(crate) fn could_use(&self, unit: &Unit) -> bool {
         let sufficient = self.sufficient();
-        if !sufficient.contains(&unit) {
+        let others = self.others(|_| true);
+        if !sufficient.contains(&unit) || others.contains(&unit) {
             return false;
         }
-        let others = self.others(|_| true);
         let rest = sufficient.into_iter().filter(|other| *other != unit && !others.contains(other));
         let units: Vec<&Unit> = std::iter::once(unit).chain(rest).take(self.want.units()).collect();
         units.len() == self.want.units() && self.within_quota(&units)

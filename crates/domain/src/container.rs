@@ -5,7 +5,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::ids::{ContainerId, Time, Token, Uid, UnitId, millis};
+use crate::ids::{ContainerId, Time, Token, Uid, UnitId};
 use crate::want::Want;
 
 /// Who made a container, which decides how long it may run.
@@ -175,9 +175,12 @@ pub struct Restarts {
 impl Restarts {
     /// A try was made. Another follows unless this one leads to a run: a denied start must not end a policy.
     pub(crate) fn tried(&mut self, attempt: u32, at: Time, policy: RestartPolicy) {
+        let led_nowhere = std::mem::replace(&mut self.ours, true);
         self.tries = attempt;
-        self.ours = true;
-        self.schedule(at, policy);
+        if led_nowhere {
+            self.lengthen();
+        }
+        self.due = self.allows(policy).then(|| at.after(longer(self.delay)));
     }
 
     /// A run ended by itself.
@@ -187,18 +190,28 @@ impl Restarts {
         }
         match policy {
             RestartPolicy::OnFailure { .. } if exit == Some(0) => self.due = None,
-            _ => self.schedule(at, policy),
+            _ => {
+                self.lengthen();
+                self.due = self.allows(policy).then(|| at.after(self.delay));
+            }
         }
     }
 
-    /// Sets the next try after the next longer wait, if the policy allows one more.
-    fn schedule(&mut self, at: Time, policy: RestartPolicy) {
-        let more = match policy {
+    fn lengthen(&mut self) {
+        self.delay = longer(self.delay);
+    }
+
+    /// Whether the policy allows one more try.
+    fn allows(&self, policy: RestartPolicy) -> bool {
+        match policy {
             RestartPolicy::No => false,
             RestartPolicy::Always | RestartPolicy::UnlessStopped => true,
             RestartPolicy::OnFailure { max } => max == 0 || self.tries < max,
-        };
-        self.delay = (self.delay * 2).clamp(RESTART_DELAY_FIRST, RESTART_DELAY_MAX);
-        self.due = more.then(|| Time(at.0.saturating_add(millis(self.delay))));
+        }
     }
+}
+
+/// The wait after one of this length.
+fn longer(delay: Duration) -> Duration {
+    (delay * 2).clamp(RESTART_DELAY_FIRST, RESTART_DELAY_MAX)
 }

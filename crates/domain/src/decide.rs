@@ -15,7 +15,6 @@ use crate::ids::{ContainerId, Ticket, Time};
 use crate::line::{Waiter, next_grant, order};
 use crate::policy::{Person, Policy};
 use crate::state::{State, UnitView};
-use crate::text;
 use crate::want::Want;
 
 /// What is asked.
@@ -232,6 +231,7 @@ fn arrival(
     Waiter {
         ticket: state.next_ticket(),
         container: container.id.clone(),
+        name: container.name.clone(),
         owner: container.owner,
         owner_name: container.owner_name.clone(),
         want,
@@ -275,7 +275,8 @@ fn reason(state: &State, waiter: &Waiter, now: Time) -> WaitReason {
     }
     let claim = waiter.claim(state);
     let sufficient = claim.sufficient();
-    if !sufficient.iter().any(|unit| claim.could_use(unit)) {
+    let clearing = state.holdings().any(|h| h.owner == waiter.owner && h.phase == Phase::Ending);
+    if clearing && !sufficient.iter().any(|unit| claim.could_use(unit)) {
         return WaitReason::QuotaClearing;
     }
     let free: Vec<UnitView<'_>> =
@@ -327,12 +328,11 @@ fn timeout(state: &State, wait: &Wait, now: Time) -> Denial {
 
 /// Why somebody in the line has to leave it now, if he has to.
 pub(crate) fn dismissal(policy: &Policy, state: &State, waiter: &Waiter, now: Time) -> Option<Denial> {
-    let name = || state.container(&waiter.container).map_or(String::new(), |container| container.name.clone());
     if state.container(&waiter.container).is_none_or(|container| !container.exists()) {
-        return Some(Denial::cancelled(waiter.container.short()));
+        return Some(Denial::cancelled(&waiter.name));
     }
     if state.holding(&waiter.container).is_some_and(|holding| holding.phase != Phase::Ending) {
-        return Some(Denial::Running { name: name() });
+        return Some(Denial::Running { name: waiter.name.clone() });
     }
     if let Err(denial) = waiter.claim(state).judge_now() {
         return Some(denial);
@@ -351,13 +351,5 @@ impl State {
             .into_iter()
             .filter_map(|waiter| wait(policy, self, waiter.ticket, now))
             .collect()
-    }
-}
-
-impl Holder {
-    /// `carol/train (0:1) for 2 h`.
-    #[must_use]
-    pub fn sentence(&self, now: Time) -> String {
-        format!("{self} ({}) for {}", self.units.join(", "), text::short(now.since(self.since)))
     }
 }

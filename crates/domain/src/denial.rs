@@ -128,6 +128,14 @@ pub struct Holder {
     pub since: Time,
 }
 
+impl Holder {
+    /// `carol/train (GPU 0:1 for 2 h)`.
+    #[must_use]
+    pub fn sentence(&self, now: Time) -> String {
+        format!("{self} (GPU {} for {})", self.units.join(", "), text::short(now.since(self.since)))
+    }
+}
+
 impl Denial {
     /// The stable word for machines.
     #[must_use]
@@ -191,15 +199,18 @@ impl fmt::Display for Denial {
                 write!(f, "gpu limit per container: {asked} asked for, {max} allowed")
             }
             Self::Never { machine, .. } if machine.is_empty() => f.write_str("this machine has no gpu"),
+            Self::Never { want, fitting: 0, machine } => {
+                write!(f, "this machine cannot give {want}: it has {machine}")
+            }
             Self::Never { want, fitting, machine } => {
-                write!(f, "this machine can never give {want}: {fitting} would do of {machine}")
+                write!(f, "this machine cannot give {want}: {fitting} would do, and it has {machine}")
             }
             Self::FullGpu { want, without: None } => {
-                write!(f, "only a full GPU would do for {want}, and full GPUs are not allowed for you")
+                write!(f, "{want} would have to be a full GPU, which you may not take")
             }
             Self::FullGpu { want, without: Some(slices) } => write!(
                 f,
-                "only {slices} slice{} would do for {want}, and full GPUs are not allowed for you",
+                "{want} would take full GPUs, which you may not take: {slices} slice{} would do",
                 text::s(*slices)
             ),
             Self::Quota(quota) => quota.fmt(f),
@@ -219,7 +230,7 @@ impl fmt::Display for Quota {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { owner_name, want, asked, held, max, containers } = self;
         if *held == Weight::ZERO {
-            return write!(f, "gpu quota exceeded: {want} weighs at least {asked}, {owner_name} may hold {max}");
+            return write!(f, "gpu quota exceeded: {want} would count as {asked}, and {owner_name} may hold {max}");
         }
         write!(f, "gpu quota reached: {owner_name} holds {held} of {max} ({})", containers.join(", "))?;
         if held < max {
@@ -262,15 +273,12 @@ impl fmt::Display for Timeout {
     }
 }
 
-/// `carol/train (0:1 for 2 h), dave/x (1 for 5 min) and 3 more`.
+/// `carol/train (GPU 0:1 for 2 h), dave/x (GPU 1 for 5 min) and 3 more`.
 fn holders(holders: &[Holder], now: Time) -> String {
     let mut named: Vec<String> = holders
         .iter()
         .take(HOLDERS_NAMED_MAX)
-        .map(|holder| {
-            let since = text::short(now.since(holder.since));
-            format!("{holder} ({} for {since})", holder.units.join(", "))
-        })
+        .map(|holder| holder.sentence(now))
         .collect();
     if let Some(more @ 1..) = holders.len().checked_sub(HOLDERS_NAMED_MAX) {
         named.push(format!("{more} more"));

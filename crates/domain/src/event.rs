@@ -183,8 +183,8 @@ pub enum Event {
 pub enum Carried {
     /// Where the counting of epochs and the clock stand.
     Counters {
-        /// The epoch of the next grant.
-        next_epoch: Epoch,
+        /// The latest epoch of any grant.
+        last_epoch: Epoch,
         /// The latest time of any event.
         latest: Time,
     },

@@ -21,6 +21,8 @@ pub struct Waiter {
     pub ticket: Ticket,
     /// The container that is to start. It is in the line once.
     pub container: ContainerId,
+    /// Its name.
+    pub name: String,
     /// Its owner.
     pub owner: Uid,
     /// His login name.

@@ -243,8 +243,8 @@ fn without_a_door() {
         hint: set DOCKER_HOST to the socket of ds01d, or ask an admin to start ds01d
         exit 1
 
-        error: the answer from ds01d broke off (invalid HTTP version parsed)
-        hint: what you asked for may have happened: container list --all shows it
+        error: what answers at /tmp/ds01-cli-7461-28/door.sock makes no sense (invalid HTTP version parsed)
+        hint: is it ds01d? If so, tell an admin: its log says more
         exit 1
 
         error: DOCKER_HOST is "tcp://127.0.0.1:2375", and ds01 speaks only through a unix socket of this machine

@@ -55,6 +55,7 @@ fn rules(config: &Config, admin: bool) -> BindRules {
 
 fn refused(error: StageError) -> Refusal {
     match error {
+        StageError::Foreign(_) => Refusal::forbidden(error.to_string()),
         StageError::CannotIdmap { path, file_system } => Refusal::bad(format!(
             "{} lies on {file_system}, where DS01 cannot make files of the container yours; use a directory on a local \
              disk, or ask an admin",
@@ -67,7 +68,8 @@ fn refused(error: StageError) -> Refusal {
     }
 }
 
-/// Stages binds for a create; on failure nothing of it stays mounted. Answers the sources as they were cleaned.
+/// Stages binds for a create; on failure nothing of it stays mounted. Answers what was staged, with the sources as they
+/// were cleaned; another's directory is read-only whatever was asked, because root inside could take its files over.
 pub(crate) async fn stage(
     door: &Door,
     token: &Token,
@@ -89,12 +91,9 @@ pub(crate) async fn stage(
         let mut recorded = Vec::new();
         for bind in wanted {
             match stage_one(&stage, &token, &credentials, &rules, &map, &bind) {
-                Ok(source) => recorded.push(RecordedBind {
-                    slot: bind.slot,
-                    source,
-                    read_only: bind.read_only,
-                    effective,
-                }),
+                Ok((source, read_only)) => {
+                    recorded.push(RecordedBind { slot: bind.slot, source, read_only, effective });
+                }
                 Err(refusal) => {
                     drop(stage.unmount(&token));
                     return Err(refusal);
@@ -114,12 +113,16 @@ fn stage_one(
     rules: &BindRules,
     map: &IdMap,
     bind: &Wanted,
-) -> Result<PathBuf, Refusal> {
+) -> Result<(PathBuf, bool), Refusal> {
     let missing = if bind.create { Missing::Create } else { Missing::Refuse };
     let pinned =
-        staging::pin(credentials, &bind.source, missing, rules).map_err(|e| Refusal::bad(e.to_string()))?;
-    stage.mount(token, bind.slot, &pinned, map, bind.read_only).map_err(refused)?;
-    Ok(pinned.path().to_path_buf())
+        staging::pin(credentials, &bind.source, missing, rules).map_err(|e| {
+            let status = hyper::StatusCode::from_u16(e.status()).unwrap_or(hyper::StatusCode::BAD_REQUEST);
+            Refusal::new(status, e.to_string())
+        })?;
+    let read_only = bind.read_only || pinned.read_only() || (pinned.is_foreign() && credentials.uid != 0);
+    stage.mount(token, bind.slot, &pinned, map, read_only).map_err(refused)?;
+    Ok((pinned.path().to_path_buf(), read_only))
 }
 
 /// Takes everything of a create off the stage.

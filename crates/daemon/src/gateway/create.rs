@@ -175,6 +175,7 @@ pub(crate) async fn make(door: &Arc<Door>, mut making: Making) -> Result<Made, M
         }
         other => other?,
     };
+    judge_image_directory(&image)?;
     for other in making.judged.images().to_vec() {
         images::visible(door, &making.caller, &other).await?;
     }
@@ -194,6 +195,21 @@ pub(crate) async fn make(door: &Arc<Door>, mut making: Making) -> Result<Made, M
             Err(Refusal::fault("DS01 met a fault of its own; tell an admin what you did").into())
         }
     }
+}
+
+/// An image's own working directory is as dangerous as one that is asked for: a path under `/proc` reaches the host.
+fn judge_image_directory(image: &ImageFacts) -> Result<(), Refusal> {
+    let path = std::path::Path::new(&image.working_dir);
+    let inside = path.components().all(|c| !matches!(c, std::path::Component::ParentDir));
+    let sound = image.working_dir.is_empty()
+        || (path.is_absolute() && inside && !path.starts_with("/proc") && !path.starts_with("/sys"));
+    if sound {
+        return Ok(());
+    }
+    Err(Refusal::bad(format!(
+        "the image's working directory {} is not allowed; build an image with another WORKDIR",
+        image.working_dir
+    )))
 }
 
 /// The part that runs to its end: permit, stage, forward, remember.
@@ -236,10 +252,9 @@ async fn planned(
         Err(denial) => return Err(MakeRefusal::Denied(denial)),
     };
     making.judged.set_gpu(gpu.then_some(making.rules.gpu_runtime.as_str()));
-    let warnings = making.judged.warnings().to_vec();
     match forward(door, &mut making, &token, effective.unwrap_or((0, 0)), record).await {
         Ok((id, status, reply, record)) => {
-            let made = Made { id, status, reply, warnings };
+            let made = Made { id, status, reply, warnings: making.judged.warnings().to_vec() };
             if effective.is_none() && !record.binds.is_empty() {
                 restage_for(door, &making, &token, &made.id, &user, record).await?;
             }
@@ -287,12 +302,21 @@ async fn forward(
             return Err(refusal);
         }
     };
+    for bind in making.judged.binds().to_vec() {
+        let staged = record.binds.iter().find(|b| b.slot == slot_number(bind.slot));
+        if !bind.read_only && staged.is_some_and(|b| b.read_only) {
+            making.judged.warn(&format!("{} is not your own: it is read-only in the container", bind.source));
+        }
+    }
     for slot in making.judged.binds().iter().map(|b| b.slot).collect::<Vec<_>>() {
         making.judged.set_bind(slot, &door.stage.path(token, slot_number(slot)).display().to_string());
     }
     record.original = serde_json::to_value(making.judged.original()).unwrap_or_default();
     let answer = match making.judged.clone().into_body() {
         Ok(body) => send(door, making, body).await,
+        Err(body::Unresolved::NetworkTwice(name)) => {
+            Err(Refusal::bad(format!("the network {name} is named twice; name it once")))
+        }
         Err(unresolved) => {
             tracing::error!(error = %unresolved, "a create body was sent on unresolved");
             Err(Refusal::fault("DS01 met a fault of its own; tell an admin what you did"))

@@ -140,12 +140,16 @@ impl Peer {
     #[must_use]
     pub fn place(&self, facts: &[ContainerFacts]) -> Place {
         let Some(seen) = &self.seen else { return Place::Unknown };
-        let mut whereabouts =
-            Whereabouts { pid_namespaces: seen.pid_namespaces.clone(), cgroups: Vec::new() };
+        let mut whereabouts = Whereabouts {
+            pid_namespaces: seen.pid_namespaces.clone(),
+            cgroups: Vec::new(),
+            in_container: false,
+        };
         let mut proofs = Vec::new();
         if !seen.candidates.is_empty() {
             let mounts = cgroup_mounts();
             whereabouts.cgroups = with_all_above(&seen.memberships, &mounts);
+            whereabouts.in_container = in_container(&seen.memberships, &seen.candidates, &mounts);
             // In the order of the candidates, whatever order the facts come in.
             for candidate in &seen.candidates {
                 let known = facts.iter().filter(|fact| fact.id == *candidate);
@@ -249,6 +253,18 @@ fn proof(fact: &ContainerFacts, ours: &Ours, mounts: &[Mounted]) -> io::Result<P
         id: fact.id.clone(),
         cgroups,
         pid_namespace: Some(namespace).filter(|found| *found != ours.pid),
+    })
+}
+
+/// Whether root put the process into some container's cgroup, or that cannot be ruled out.
+///
+/// A user may give such a name to a cgroup that was delegated to him, but then it belongs to him.
+fn in_container(memberships: &[Membership], candidates: &[ContainerId], mounts: &[Mounted]) -> bool {
+    memberships.iter().any(|membership| {
+        candidates.iter().filter_map(|id| up_to_name(&membership.path, id)).any(|path| {
+            let directory = directory(mounts, &membership.hierarchy, path);
+            directory.and_then(|directory| fs::metadata(directory).ok()).is_none_or(|found| found.uid() == 0)
+        })
     })
 }
 

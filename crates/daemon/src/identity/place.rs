@@ -49,6 +49,8 @@ pub(super) struct Whereabouts {
     pub(super) pid_namespaces: Vec<PidNamespace>,
     /// The directories of its cgroups in all hierarchies that matter, with all above them.
     pub(super) cgroups: Vec<Inode>,
+    /// One of them bears a container's name and is root's, or cannot be seen.
+    pub(super) in_container: bool,
 }
 
 /// The daemon's own namespaces.
@@ -89,7 +91,8 @@ pub(super) fn verdict(ours: &Ours, peer: &Whereabouts, containers: &[Proof]) -> 
         return Place::Unknown;
     }
     if inner.is_empty() {
-        return Place::Host;
+        // A container may share our pid namespace; one that is not known must not pass for the host.
+        return if peer.in_container { Place::Unknown } else { Place::Host };
     }
     // Who makes a pid namespace without root's help needs a user namespace of his own for it, and there he cannot be
     // anybody else. A namespace that belongs to our user namespace was made by root: a container that is not known.

@@ -37,7 +37,7 @@ enum Row {
         at: u64,
     },
     RestartTried { container: String, attempt: u32, at: u64 },
-    Counters { next_epoch: u64, latest: u64 },
+    Counters { last_epoch: u64, latest: u64 },
     Container(Box<ContainerRow>),
     Holding(HoldingRow),
     Preference { unit: String, owner: u32, container: String, until: u64 },
@@ -321,8 +321,8 @@ fn event_of(row: Row) -> Result<Event, String> {
         Row::RestartTried { container, attempt, at } => {
             Event::RestartTried { container: id(&container)?, attempt, at: Time(at) }
         }
-        Row::Counters { next_epoch, latest } => {
-            Event::Carried(Carried::Counters { next_epoch: Epoch(next_epoch), latest: Time(latest) })
+        Row::Counters { last_epoch, latest } => {
+            Event::Carried(Carried::Counters { last_epoch: Epoch(last_epoch), latest: Time(latest) })
         }
         Row::Container(row) => Event::Carried(Carried::Container(Box::new(container_of(*row)?))),
         Row::Holding(row) => Event::Carried(Carried::Holding(holding_of(row)?)),
@@ -336,7 +336,7 @@ fn event_of(row: Row) -> Result<Event, String> {
 
 fn carried_row(carried: &Carried) -> Row {
     match carried {
-        Carried::Counters { next_epoch, latest } => Row::Counters { next_epoch: next_epoch.0, latest: latest.0 },
+        Carried::Counters { last_epoch, latest } => Row::Counters { last_epoch: last_epoch.0, latest: latest.0 },
         Carried::Container(container) => Row::Container(Box::new(container_row(container))),
         Carried::Holding(holding) => Row::Holding(holding_row(holding)),
         Carried::Preference { unit, preference } => Row::Preference {

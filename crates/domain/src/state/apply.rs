@@ -163,7 +163,7 @@ impl State {
 
     fn reserved(&mut self, grant: &Grant) {
         self.passed(grant.at());
-        self.next_epoch = self.next_epoch.max(grant.epoch().next());
+        self.last_epoch = self.last_epoch.max(grant.epoch());
         let id = grant.container();
         let taken = grant.units().iter().any(|unit| self.holders.contains_key(unit));
         // Two grants of one unit can only be a damaged history: the first stands, and a look will tell.
@@ -304,7 +304,7 @@ impl State {
 
     fn adopted(&mut self, id: &ContainerId, epoch: Epoch, units: &[UnitId], at: Time) {
         self.passed(at);
-        self.next_epoch = self.next_epoch.max(epoch.next());
+        self.last_epoch = self.last_epoch.max(epoch);
         let Some(container) = self.containers.get_mut(id) else { return };
         let owner = container.owner;
         container.last_units = units.to_vec();
@@ -341,8 +341,8 @@ impl State {
 
     fn carried(&mut self, part: &Carried) {
         match part {
-            Carried::Counters { next_epoch, latest } => {
-                self.next_epoch = self.next_epoch.max(*next_epoch);
+            Carried::Counters { last_epoch, latest } => {
+                self.last_epoch = self.last_epoch.max(*last_epoch);
                 self.passed(*latest);
             }
             Carried::Container(container) => {

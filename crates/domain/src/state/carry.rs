@@ -9,7 +9,7 @@ impl State {
     #[must_use]
     pub fn to_events(&self) -> Vec<Event> {
         let mut events =
-            vec![Event::Carried(Carried::Counters { next_epoch: self.next_epoch, latest: self.latest })];
+            vec![Event::Carried(Carried::Counters { last_epoch: self.last_epoch, latest: self.latest })];
         for record in self.units.values() {
             events.push(Event::UnitSeen(record.unit.clone()));
             let unit = record.unit.id.clone();

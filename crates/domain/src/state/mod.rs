@@ -33,7 +33,8 @@ pub struct State {
     /// Who has a unit. The holder's `Holding` names the unit, and nobody else's does.
     holders: BTreeMap<UnitId, ContainerId>,
     usage: Usage,
-    next_epoch: Epoch,
+    /// The latest epoch of any grant; none has the epoch zero.
+    last_epoch: Epoch,
     latest: Time,
     /// In order of arrival. Not durable, nor is `next_ticket`.
     line: Vec<Waiter>,
@@ -189,8 +190,8 @@ impl State {
 
     /// The epoch of the next grant.
     #[must_use]
-    pub const fn next_epoch(&self) -> Epoch {
-        self.next_epoch
+    pub fn next_epoch(&self) -> Epoch {
+        self.last_epoch.next()
     }
 
     /// The latest time of any event: the clock must not be behind it.

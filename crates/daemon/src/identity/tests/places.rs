@@ -15,6 +15,7 @@ fn within(namespaces: &[(u64, u64)], cgroups: &[u64]) -> Whereabouts {
     Whereabouts {
         pid_namespaces: namespaces.iter().map(namespace).collect(),
         cgroups: cgroups.iter().copied().map(inode).collect(),
+        in_container: false,
     }
 }
 
@@ -61,6 +62,9 @@ fn what_root_made_and_nobody_knows_is_unknown() {
         "a sandbox in it"
     );
     assert_eq!(verdict(&OURS, &within(&[], &[]), &[]), Place::Unknown);
+    let host_pids = Whereabouts { in_container: true, ..within(&[(1, 2)], &[50]) };
+    assert_eq!(verdict(&OURS, &host_pids, &[]), Place::Unknown, "--pid=host does not make it the host");
+    assert_eq!(verdict(&OURS, &host_pids, &[proof('a', 50, None)]), Place::Container(container('a')));
     assert_eq!(verdict(&OURS, &within(&[(30, 2)], &[]), &[]), Place::Unknown, "not inside ours");
 }
 
