@@ -206,11 +206,11 @@ impl fmt::Display for Denial {
                 write!(f, "this machine cannot give {want}: {fitting} would do, and it has {machine}")
             }
             Self::FullGpu { want, without: None } => {
-                write!(f, "{want} would have to be a full GPU, which you may not take")
+                write!(f, "only a full GPU would do for {want}, and you may not take one")
             }
             Self::FullGpu { want, without: Some(slices) } => write!(
                 f,
-                "{want} would take full GPUs, which you may not take: {slices} slice{} would do",
+                "{want} would take full GPUs, which you may not take: only {slices} slice{} would do",
                 text::s(*slices)
             ),
             Self::Quota(quota) => quota.fmt(f),

@@ -13,8 +13,14 @@ pub(crate) fn waiting_line(place: &Waiting, passed_seconds: u64, columns: u16) -
     let room = usize::from(columns).saturating_sub(1);
     let left = place.left_seconds.saturating_sub(passed_seconds);
     let mut line = format!("{} · {} left", headline(place), countdown(left));
-    for forms in [vec![place.reason.clone()], holders_by_length(place), vec!["Ctrl-C gives up".to_owned()]] {
-        if let Some(part) = forms.iter().find(|part| line.width() + 3 + part.width() <= room) {
+    let reason = place.reason.clone();
+    let holders = holders_by_length(place);
+    let both = holders.iter().map(|holders| format!("{reason} · {holders}"));
+    // Who holds the GPUs says more than the reason does; the reason says more than nothing.
+    let middle = both.chain(holders.iter().cloned()).chain([reason.clone()]);
+    for mut forms in [middle.collect::<Vec<_>>(), vec!["Ctrl-C gives up".to_owned()]] {
+        forms.retain(|part| line.width() + 3 + part.width() <= room);
+        if let Some(part) = forms.first() {
             line.push_str(" · ");
             line.push_str(part);
         }
@@ -26,9 +32,10 @@ pub(crate) fn waiting_line(place: &Waiting, passed_seconds: u64, columns: u16) -
 fn holders_by_length(place: &Waiting) -> Vec<String> {
     let short: Vec<String> =
         place.holders.iter().map(|holder| format!("{}{}", holder.owner, units(holder))).collect();
-    let some =
-        (1..short.len()).rev().map(|n| format!("{} and {} more", short[..n].join(", "), short.len() - n));
-    let all = (!short.is_empty()).then(|| short.join(", "));
+    let some = (1..short.len())
+        .rev()
+        .map(|n| format!("held by {} and {} more", short[..n].join(", "), short.len() - n));
+    let all = (!short.is_empty()).then(|| format!("held by {}", short.join(", ")));
     holders(place).into_iter().chain(all).chain(some).collect()
 }
 
@@ -47,7 +54,7 @@ fn headline(place: &Waiting) -> String {
 
 fn holders(place: &Waiting) -> Option<String> {
     let who: Vec<String> = place.holders.iter().map(holder).collect();
-    (!who.is_empty()).then(|| who.join(", "))
+    (!who.is_empty()).then(|| format!("held by {}", who.join(", ")))
 }
 
 fn holder(holder: &Holder) -> String {
@@ -89,12 +96,12 @@ mod tests {
             assert!(line.width() < columns, "{line}");
         }
         expect![[r#"
-            waiting for a GPU, 2 of 3 · 2 min 41 s left · both units are held · alice/train 0 for 2 h 10 min, bob 1:0 for 2 h 10 min · Ctrl-C gives up
-            waiting for a GPU, 2 of 3 · 2 min 41 s left · both units are held · alice 0, bob 1:0
-            waiting for a GPU, 2 of 3 · 2 min 41 s left · both units are held
+            waiting for a GPU, 2 of 3 · 2 min 41 s left · both units are held · held by alice/train 0 for 2 h 10 min, bob 1:0 for 2 h 10 min · Ctrl-C gives up
+            waiting for a GPU, 2 of 3 · 2 min 41 s left · both units are held · held by alice 0, bob 1:0
+            waiting for a GPU, 2 of 3 · 2 min 41 s left · held by alice 0, bob 1:0
             waiting for a GPU, 2 of 3 · 2 min 41 s left
             waiting for a GPU,…"#]].assert_eq(&lines.join("\n"));
-        expect!["waiting for a GPU, 2 of 3: both units are held; alice/train 0 for 2 h 10 min, bob 1:0 for 2 h 10 min"].assert_eq(&waiting_report(&place));
+        expect!["waiting for a GPU, 2 of 3: both units are held; held by alice/train 0 for 2 h 10 min, bob 1:0 for 2 h 10 min"].assert_eq(&waiting_report(&place));
         expect!["waiting for a GPU, next in line · 0 s left · both units are held · Ctrl-C gives up"]
             .assert_eq(&waiting_line(&Waiting { position: 1, of: 1, holders: vec![], ..place }, 500, 120));
     }

@@ -3,5 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking, as the tests do")]
 
 mod commands;
+mod deploy;
 mod shell;
 mod support;

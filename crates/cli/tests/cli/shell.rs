@@ -146,7 +146,7 @@ fn run_starts_what_has_stopped() {
     let fake = lab("stopped", |mut connection| connection.write_all(SWITCHING).unwrap());
     let run = fake.run("container run my-project");
     expect![[r#"
-        waiting for a GPU, 1 of 2: both units are held; bob 1:1 for 10 min
+        waiting for a GPU, 1 of 2: both units are held; held by bob 1:1 for 10 min
         exit 7
     "#]]
     .assert_eq(&run.text());
@@ -291,7 +291,7 @@ fn deploy_and_open() {
     let (code, screen) = session.end();
     assert_eq!(code, Some(7));
     expect![[r#"
-        <CR><ESC>[2Kwaiting for a GPU, 1 of 2 · 2 min 50 s left · both units are held · bob 1:1<CR><ESC>[2Kmy-project · GPU 1:1 (A100-SXM4-80GB 2g.20gb, 20 GiB) · /home/alice/workspace/my-project → /workspace · exit leaves<CR>
+        <CR><ESC>[2Kwaiting for a GPU, 1 of 2 · 2 min 50 s left · held by bob 1:1 for 10 min<CR><ESC>[2Kmy-project · GPU 1:1 (A100-SXM4-80GB 2g.20gb, 20 GiB) · /home/alice/workspace/my-project → /workspace · exit leaves<CR>
         alice@my-project:/workspace$ exit<CR>
         my-project keeps running and keeps its GPU; container retire my-project frees it<CR>
     "#]].assert_eq(&screen.replace('\r', "<CR>").replace('\u{1b}', "<ESC>"));

@@ -47,7 +47,7 @@ fn rules(config: &Config, admin: bool) -> BindRules {
         denied: vec![
             config.paths.run.clone(),
             config.paths.state.clone(),
-            config.paths.engine.parent().unwrap_or(Path::new("/nonexistent")).to_path_buf(),
+            config.paths.engine.clone(),
         ],
         door: Some(staging::Door { names, socket: config.paths.socket.clone() }),
     }
@@ -161,22 +161,18 @@ pub(crate) async fn ensure_staged(door: &Arc<Door>, token: &Token, record: &Reco
 
 /// The numeric user that a container's processes run as: `--user`, else the image's, a name looked up inside.
 ///
-/// `None` where a name has to be looked up in a container that does not exist yet.
+/// `None` where a name, or the group of a lone number, has to be looked up in a container that does not exist yet.
 pub(crate) fn numeric(user: &str) -> Option<(u32, u32)> {
-    if user.is_empty() {
-        return Some((0, 0));
+    let number = |text: &str| if text == "root" { Some(0) } else { text.parse().ok() };
+    match user.split_once(':') {
+        Some((uid, gid)) => Some((number(uid)?, number(gid)?)),
+        None if user.is_empty() || number(user) == Some(0) => Some((0, 0)),
+        None => None,
     }
-    let (uid, gid) = user.split_once(':').map_or((user, None), |(u, g)| (u, Some(g)));
-    let uid = if uid == "root" { 0 } else { uid.parse().ok()? };
-    let gid = match gid {
-        Some("root") => 0,
-        Some(gid) => gid.parse().ok()?,
-        None => uid,
-    };
-    Some((uid, gid))
 }
 
-/// Looks a user name up in a container's own account file.
+/// Looks a user up in a container's own account file, by name or number, as the Engine will; a number that is not
+/// there has group 0.
 pub(crate) async fn looked_up(door: &Door, id: &ContainerId, user: &str) -> Result<(u32, u32), Refusal> {
     let wanted = user.split(':').next().unwrap_or(user);
     let archive = door.engine.archive_of(id, "/etc/passwd").await?;
@@ -188,9 +184,10 @@ pub(crate) async fn looked_up(door: &Door, id: &ContainerId, user: &str) -> Resu
             let name = fields.next()?;
             let uid: u32 = fields.nth(1)?.parse().ok()?;
             let gid: u32 = fields.next()?.parse().ok()?;
-            (name == wanted).then_some((uid, gid))
+            (name == wanted || uid.to_string() == wanted).then_some((uid, gid))
         })
         .next()
+        .or_else(|| wanted.parse().ok().map(|uid| (uid, 0)))
         .ok_or_else(|| Refusal::bad(format!("unable to find user {wanted}: no matching entries in passwd file")))
 }
 
@@ -207,7 +204,7 @@ mod tests {
     fn users_by_number() {
         assert_eq!(numeric(""), Some((0, 0)));
         assert_eq!(numeric("root"), Some((0, 0)));
-        assert_eq!(numeric("1000"), Some((1000, 1000)));
+        assert_eq!(numeric("1000"), None);
         assert_eq!(numeric("1000:100"), Some((1000, 100)));
         assert_eq!(numeric("vscode"), None);
     }

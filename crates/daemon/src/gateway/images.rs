@@ -44,7 +44,7 @@ impl Sight {
         }
         match self.owners.get(tag) {
             Some(uid) => *uid == self.uid,
-            None => !tag.starts_with("ds01-") || tag.starts_with(&self.namespace),
+            None => !in_a_namespace(tag) || tag.starts_with(&self.namespace),
         }
     }
 
@@ -56,9 +56,14 @@ impl Sight {
         match self.owners.get(tag) {
             Some(uid) => *uid == self.uid,
             None if tag.starts_with(&self.namespace) => true,
-            None => !exists && !tag.starts_with("ds01-"),
+            None => !exists && !in_a_namespace(tag),
         }
     }
+}
+
+/// Whether a tag stands in some user's namespace: `ds01-<user>/…`.
+fn in_a_namespace(tag: &str) -> bool {
+    tag.starts_with("ds01-") && tag.contains('/')
 }
 
 /// The tag that a reference means, `repository:tag`; a digest or an id means none.

@@ -118,13 +118,13 @@ fn what_can_never_be_is_denied_at_create() {
                 -> denied gpu.quota: gpu quota exceeded: 1 full GPU would count as 1, and eve may hold 0.5
                    hint: ask for less, or ask an admin for more
             bob creates a full
-                -> denied gpu.full-gpu: 1 full GPU would have to be a full GPU, which you may not take
+                -> denied gpu.full-gpu: only a full GPU would do for 1 full GPU, and you may not take one
                    hint: ask for a slice, or ask an admin to allow full GPUs
             bob creates a 1 min=60g
-                -> denied gpu.full-gpu: 1 GPU with at least 60 GiB would have to be a full GPU, which you may not take
+                -> denied gpu.full-gpu: only a full GPU would do for 1 GPU with at least 60 GiB, and you may not take one
                    hint: ask for a slice, or ask an admin to allow full GPUs
             bob creates a 1 model=A100
-                -> denied gpu.full-gpu: 1 GPU of model A100 would have to be a full GPU, which you may not take
+                -> denied gpu.full-gpu: only a full GPU would do for 1 GPU of model A100, and you may not take one
                    hint: ask for a slice, or ask an admin to allow full GPUs
             alice creates b #0           -> created
             alice creates c #1

@@ -1,0 +1,198 @@
+//! `container deploy` and its undoing against a fake `ds01d`: what arrives, what is told, what is left.
+
+use std::io::Read as _;
+use std::process::Stdio;
+use std::sync::mpsc;
+
+use expect_test::expect;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+
+use crate::support::*;
+
+/// Deploy and retire work; a start answers with `start`.
+fn lab(start: impl Fn() -> Reply + Send + Sync + 'static) -> Fake {
+    Fake::new(move |request| match request.line.as_str() {
+        "POST /ds01/v1/deploy" => Reply::ok(deployed()),
+        "POST /ds01/v1/retire" => Reply::ok(retired()),
+        line if line.starts_with(&format!("POST /ds01/v1/containers/{}/start", id())) => start(),
+        _ => Reply::Json(404, error("container.not-found")),
+    })
+}
+
+#[test]
+fn deploy_in_the_background() {
+    let fake = lab(|| Reply::stream(vec![started()]));
+    expect![[r#"
+        my-project is running.
+          image      ds01-alice/my-project:latest
+          GPU        1:1 (A100-SXM4-80GB 2g.20gb, 20 GiB)
+          workspace  /home/alice/workspace/my-project → /workspace
+
+          container attach my-project   open a shell in it
+          container retire my-project   stop, remove, free the GPU
+        exit 0
+    "#]]
+    .assert_eq(&fake.run("container-deploy my-project").text());
+    let body = fake.body_of("POST /ds01/v1/deploy").unwrap();
+    expect![[r#"{"cpu_only":false,"dry_run":false,"force":false,"project":"my-project"}"#]]
+        .assert_eq(&body.to_string());
+}
+
+#[test]
+fn every_flag_arrives() {
+    let fake = lab(|| Reply::stream(vec![started()]));
+    let mut command = fake.command(
+        "ds01 container deploy my-project --background --image busybox --gpus 2 --workspace=~/other \
+         --data /srv/a/ --data b --wait 1h30m --force",
+    );
+    let run = run(command.current_dir("/usr"));
+    assert_eq!(run.code, Some(0), "{run:?}");
+    expect![[r#"{"cpu_only":false,"data":[{"source":"/srv/a/","target":"/data/a"},{"source":"/usr/b","target":"/data/b"}],"dry_run":false,"force":true,"gpus":2,"image":"busybox","project":"my-project","workspace":"/home/alice/other"}"#]].assert_eq(&fake.body_of("POST /ds01/v1/deploy").unwrap().to_string());
+    assert!(fake.lines().contains(&format!("POST /ds01/v1/containers/{}/start?wait=5400", id())));
+}
+
+#[test]
+fn deploy_as_json() {
+    let fake = lab(|| Reply::stream(vec![waiting(1), started()]));
+    let run = fake.run("container deploy my-project --json");
+    assert_eq!(run.code, Some(0));
+    let answer: Value = serde_json::from_str(&run.out).unwrap();
+    assert_eq!((&answer["state"], &answer["units"][0]["address"]), (&json!("running"), &json!("1:1")));
+    let told: Value = serde_json::from_str(&run.err).unwrap();
+    assert_eq!(told["event"], "waiting");
+}
+
+#[test]
+fn waiting_in_a_pipe_is_told_once_a_change() {
+    let fake = lab(|| Reply::stream(vec![waiting(2), waiting(2), waiting(1), started()]));
+    let run = fake.run("container deploy my-project");
+    expect![[r#"
+        waiting for a GPU, 2 of 2: both units are held; held by bob 1:1 for 10 min
+        waiting for a GPU, 1 of 2: both units are held; held by bob 1:1 for 10 min
+    "#]]
+    .assert_eq(&run.err);
+    assert_eq!(run.code, Some(0));
+}
+
+#[test]
+fn a_refused_deploy_leaves_nothing() {
+    let refusal = json!({
+        "event": "refused", "code": "gpu.timeout", "message": "GPU allocation failed after 3 minutes.\n\nSuggestions:\n  1. …",
+        "hint": "gpu-status", "exit": 3,
+    });
+    let fake = lab(move || Reply::stream(vec![refusal.clone()]));
+    expect![[r#"
+        error: GPU allocation failed after 3 minutes.
+
+        Suggestions:
+          1. …
+        hint: gpu-status
+        exit 3
+    "#]]
+    .assert_eq(&fake.run("container deploy my-project").text());
+    let retire = fake.body_of("POST /ds01/v1/retire").unwrap();
+    assert_eq!(retire, json!({ "name": id(), "force": true }));
+    let run = fake.run("container deploy my-project --json");
+    assert_eq!((run.out.as_str(), run.code), ("", Some(3)));
+    assert_eq!(serde_json::from_str::<Value>(&run.err).unwrap()["code"], "gpu.timeout");
+}
+
+#[test]
+fn a_start_whose_end_nobody_knows_is_left_alone() {
+    let fake = lab(|| Reply::stream(vec![waiting(1)]));
+    let run = fake.run("container deploy my-project");
+    assert_eq!(run.code, Some(1));
+    assert!(run.err.contains("container list --all"), "{}", run.err);
+    assert_eq!(fake.body_of("POST /ds01/v1/retire"), None);
+}
+
+#[test]
+fn ctrl_c_gives_up_the_wait() {
+    let (gone, hung) = mpsc::channel();
+    let gone = std::sync::Mutex::new(gone);
+    let fake = lab(move || {
+        let gone = gone.lock().unwrap().clone();
+        Reply::Connection(Box::new(move |mut connection| {
+            begin_stream(&mut connection);
+            say(&mut connection, &waiting(1));
+            gone.send(hung_up(&mut connection)).unwrap();
+        }))
+    });
+    let mut child = fake
+        .command("container deploy my-project")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut err = child.stderr.take().unwrap();
+    let mut told = [0; 7];
+    err.read_exact(&mut told).unwrap();
+    assert_eq!(&told, b"waiting");
+    kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGINT).unwrap();
+    let mut rest = String::new();
+    err.read_to_string(&mut rest).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(rest.contains("you gave up: my-project waits no longer"), "{rest}");
+    assert!(hung.recv_timeout(PATIENCE).unwrap());
+    assert!(fake.body_of("POST /ds01/v1/retire").is_some());
+}
+
+#[test]
+fn a_dry_run_starts_nothing() {
+    let mut answer = deployed();
+    answer["dry_run"] = true.into();
+    answer["outlook"] = "both units are held: it would wait".into();
+    answer["warnings"] = json!(["memory lowered to 64 GiB"]);
+    let fake = Fake::new(move |_| Reply::ok(answer.clone()));
+    expect![[r#"
+        my-project would be made and started.
+          image      ds01-alice/my-project:latest
+          GPU        1, chosen at the start
+          workspace  /home/alice/workspace/my-project → /workspace
+          now        both units are held: it would wait
+        Nothing was changed.
+        warning: memory lowered to 64 GiB
+        exit 0
+    "#]]
+    .assert_eq(&fake.run("container deploy my-project --dry-run").text());
+    assert_eq!(fake.lines(), ["POST /ds01/v1/deploy"]);
+}
+
+#[test]
+fn bad_values_are_refused_before_anything_is_asked() {
+    let fake = Fake::new(|_| Reply::ok(Value::Null));
+    let lines = ["MyProject", "a._.b", "../x", "p --data /a/x --data /b/x", "p --gpus -1", "p --wait never"];
+    let all: Vec<String> = lines
+        .into_iter()
+        .map(|line| fake.run(&format!("container deploy {line}")))
+        .map(|run| {
+            format!("{} {}", run.code.unwrap(), run.err.lines().take(2).collect::<Vec<_>>().join(" | "))
+        })
+        .collect();
+    expect![[r#"
+        2 error: the project name "MyProject" has upper-case letters, which Docker refuses | hint: call it myproject
+        2 error: the project name "a._.b" has "-", "_" or "." at an end or side by side | hint: call it a-b
+        2 error: the project name "../x" has a '/' in it | hint: call it x
+        2 error: two --data directories are called x, and both cannot be /data/x | hint: mount the directory that holds them
+        2 error: unexpected argument '-1' found | 
+        2 error: invalid value 'never' for '--wait <DURATION>': write a duration such as 90s, 3m or 1h30m | "#]].assert_eq(&all.join("\n"));
+    assert_eq!(fake.lines(), Vec::<String>::new());
+}
+
+#[test]
+fn retire_tells_what_is_safe() {
+    let fake = lab(|| Reply::ok(Value::Null));
+    expect![[r#"
+        my-project is stopped and removed; GPU 1:1 (A100-SXM4-80GB 2g.20gb, 20 GiB) is free.
+          safe  /home/alice/workspace/my-project (your files)
+          safe  ds01-alice/my-project:latest (the image)
+          container deploy my-project   makes it again
+        exit 0
+    "#]]
+    .assert_eq(&fake.run("container retire my-project --force").text());
+    assert_eq!(fake.body_of("POST /ds01/v1/retire"), Some(json!({ "name": "my-project", "force": true })));
+    let json: Value = serde_json::from_str(&fake.run("container-retire my-project --json").out).unwrap();
+    assert_eq!(json["retired"][0]["released"][0]["address"], "1:1");
+}

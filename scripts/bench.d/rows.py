@@ -1,0 +1,421 @@
+#!/usr/bin/python3
+"""The rows of the benchmark: what is done through the door, and what the bare Engine does for comparison.
+
+Each row is a function that answers with a `Row`. Rows run in the order of `ROWS`; those that need a crowd of running
+containers come last, so that it grows once.
+"""
+
+import argparse
+import collections
+import concurrent.futures
+import datetime
+import json
+import os
+import re
+import socket
+import statistics
+import subprocess
+import sys
+import time
+
+from measure import Failed, Lab, Row, pairs, report, series, wait_until
+
+IMAGE = "busybox"
+PINGS_PER_BATCH = 500
+STREAM_BYTES = 1 << 30
+STREAM_PAIRS_MAX = 11
+CROWD_PER_USER_MAX = 20
+STARTERS = 4  # docker clients at a time while the crowd grows
+
+
+class Bench:
+    def __init__(self, lab, count):
+        self.lab, self.count = lab, count
+        self.crowd = 0
+        self.done = {}
+
+    # -- rows ----------------------------------------------------------------------------------------------------
+
+    def ping(self):
+        """GET /_ping on a connection that stays open: what the door adds to one round trip"""
+        row = Row("ping", "added by the door", "µs", 100)
+        with Pinger(self.lab, bare=False) as door, Pinger(self.lab, bare=True) as bare:
+            for through, straight in pairs(self.count, door.batch, bare.batch):
+                row.door.append(through)
+                row.bare.append(straight)
+                row.judged.append(through - straight)
+        row.note = f"each value is the median of {PINGS_PER_BATCH} pings"
+        return row
+
+    def run(self):
+        """docker run --rm without a GPU"""
+        return self.ratio("run", 1.10, lambda bare: self.lab.timed(docker_run(), bare=bare))
+
+    def run_gpu(self):
+        """docker run --rm --gpus 1 through the door, docker run --rm on the bare Engine"""
+        return self.ratio("run-gpu", 1.15, self.gpu_run)
+
+    def run_gpu_100(self):
+        """the same beside 100 running containers"""
+        self.grow_crowd(100)
+        return self.ratio("run-gpu-100", 1.15, self.gpu_run)
+
+    def run_gpu_growth(self):
+        """how much the ratio of run-gpu grows with 100 running containers: both rows must have run"""
+        few, many = self.done.get("run-gpu"), self.done.get("run-gpu-100")
+        if not few or not many:
+            raise Failed("run-gpu-growth compares run-gpu and run-gpu-100: ask for these rows too")
+        row = Row("run-gpu-growth", "ratio with 100 containers to ratio without", "", 1.10)
+        row.judged = [many.median / few.median]
+        return row
+
+    def gpu_run(self, bare):
+        return self.lab.timed(docker_run() if bare else docker_run("--gpus", "1"), bare=bare)
+
+    def stream_in(self):
+        """1 GB into an exec's standard input"""
+        with Streamer(self) as at:
+            with open(at.file, "rb") as source:
+                def one(bare):
+                    source.seek(0)
+                    command = ["docker", "exec", "-i", at.names[bare], "sh", "-c", "cat >/dev/null"]
+                    return self.lab.timed(command, bare=bare, stdin=source)
+
+                return self.rate("stream-in", one)
+
+    def stream_out(self):
+        """1 GB out of an exec's standard output"""
+        with Streamer(self) as at:
+            def one(bare):
+                command = ["docker", "exec", at.names[bare], "head", "-c", str(STREAM_BYTES), "/dev/zero"]
+                return self.lab.timed(command, bare=bare, stdout=subprocess.DEVNULL)
+
+            return self.rate("stream-out", one)
+
+    def cp_out(self):
+        """docker cp of a 1 GB file out of a container"""
+        with Streamer(self) as at:
+            for bare in (False, True):
+                # A hole of that size: what the disk could give is not what is measured.
+                command = ["docker", "exec", at.names[bare], "truncate", "-s", str(STREAM_BYTES), "/hole"]
+                self.lab.run(command, bare=bare)
+
+            def one(bare):
+                command = ["docker", "cp", f"{at.names[bare]}:/hole", "-"]
+                return self.lab.timed(command, bare=bare, stdout=subprocess.DEVNULL)
+
+            return self.rate("cp-out", one)
+
+    def cp_in(self):
+        """docker cp of a 1 GB file into a container"""
+        with Streamer(self) as at:
+            def one(bare):
+                took = self.lab.timed(["docker", "cp", at.file, f"{at.names[bare]}:/copy"], bare=bare)
+                self.lab.run(["docker", "exec", at.names[bare], "rm", "/copy"], bare=bare)
+                # What this copy has left to be written must not slow the next one.
+                os.sync()
+                return took
+
+            return self.rate("cp-in", one)
+
+    def deploy(self):
+        """container deploy --background of a ready image, docker run -d on the bare Engine"""
+        image = ["container", "deploy", "bench-deploy", "--background", "--image", "busybox:latest"]
+
+        def one(bare):
+            if bare:
+                took = self.lab.timed(["docker", "run", "-d", "--name", "bench-bare", IMAGE, "sleep", "3600"], bare=True)
+                self.lab.run(["docker", "rm", "-f", "bench-bare"], bare=True)
+            else:
+                took = self.lab.timed(image)
+                self.lab.run(["container", "retire", "--force", "bench-deploy"])
+            return took
+
+        return self.ratio("deploy", 1.25, one)
+
+    def free_to_next(self):
+        """a unit is verified free, and the start that waited for it is forwarded"""
+        row = Row("free-to-next", "from `released` to `start forwarded`", "ms", 100)
+        self.restart_door(DS01_LOG="info,ds01_daemon::gateway::start=debug")
+        seen, freed = [], []
+        holders = self.lab.users[:3]
+        self.hold("bench-held", holders[1])
+        for number in range(self.count + 1):
+            name = self.hold(f"bench-holder-{number}", holders[0])
+            waiter = self.lab.start(
+                docker_detached(f"bench-waiter-{number}", "--gpus", "1"),
+                who=holders[2], stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+            wait_until("the third start waits", lambda: self.in_line() == 1)
+            mark = os.path.getsize(self.lab.log)
+            killed = datetime.datetime.now(datetime.timezone.utc)
+            # A death that nobody announced at the door.
+            self.lab.run(["docker", "kill", name], bare=True)
+            out, err = waiter.communicate(timeout=120)
+            if waiter.returncode:
+                raise Failed(f"the waiting start: {err.decode(errors='replace')}")
+            next_one = out.decode().strip()
+            released = self.logged(mark, "released", name)
+            forwarded = self.logged(mark, "start forwarded", next_one)
+            if number:
+                row.door.append((forwarded - released).total_seconds() * 1000)
+                freed.append((released - killed).total_seconds() * 1000)
+                seen.append(self.moment(next_one, "start") - self.moment(name, "die"))
+            for one in (name, next_one):
+                self.lab.run(["docker", "rm", "-f", one], bare=True)
+            wait_until("the units are free again", lambda: self.free_units() == 1)
+        self.lab.run(["docker", "rm", "-f", "bench-held"], bare=True)
+        self.restart_door()
+        row.judged = list(row.door)
+        row.note = (
+            f"the Engine's `die` of the one to its `start` of the other: median {statistics.median(seen):.0f} ms; "
+            f"docker kill typed to `released`: median {statistics.median(freed):.0f} ms")
+        return row
+
+    def list(self):
+        """container list beside 100 running containers, by a user who has ten of them"""
+        return self.command("list", ["container", "list"], self.lab.users[1])
+
+    def list_admin(self):
+        """container list by an administrator, who sees all 100"""
+        return self.command("list-admin", ["container", "list"], self.lab.root)
+
+    def check_limits(self):
+        """check-limits beside 100 running containers"""
+        return self.command("check-limits", ["check-limits"], self.lab.users[1])
+
+    def gpu_status(self):
+        """gpu-status beside 100 running containers"""
+        return self.command("gpu-status", ["gpu-status"], self.lab.users[1])
+
+    def rss(self):
+        """resident memory of ds01d with 200 running containers"""
+        self.grow_crowd(200)
+        for _ in range(10):
+            self.lab.run(["container", "list"], who=self.lab.root)
+            self.lab.run(["docker", "ps", "-a"], who=self.lab.root)
+        row = Row("rss", "VmRSS of ds01d", "MiB", 60)
+        with open(f"/proc/{self.lab.ds01d()}/status", encoding="ascii") as file:
+            status = file.read()
+        kib = {key: int(re.search(rf"^{key}:\s+(\d+) kB", status, re.M)[1]) for key in ("VmRSS", "VmHWM")}
+        row.door = row.judged = [kib["VmRSS"] / 1024]
+        row.note = f"the most it ever was in this run: {kib['VmHWM'] / 1024:.1f} MiB"
+        return row
+
+    # -- how they are measured -----------------------------------------------------------------------------------
+
+    def ratio(self, name, target, one):
+        """A row judged by door / bare, pair by pair."""
+        row = Row(name, "ratio", "ms", target)
+        for door, bare in pairs(self.count, lambda: one(False), lambda: one(True)):
+            row.door.append(door)
+            row.bare.append(bare)
+            row.judged.append(door / bare)
+        return row
+
+    def rate(self, name, one):
+        """A row judged by how much of the bare Engine's rate the door gives."""
+        row = Row(name, "rate", "MB/s", 0.9, at_least=True)
+        count = min(self.count, STREAM_PAIRS_MAX)
+        for door, bare in pairs(count, lambda: one(False), lambda: one(True)):
+            row.door.append(STREAM_BYTES / 1e3 / door)
+            row.bare.append(STREAM_BYTES / 1e3 / bare)
+            row.judged.append(bare / door)
+        return row
+
+    def command(self, name, command, who):
+        """A row judged by how long a whole process takes."""
+        self.grow_crowd(100)
+        row = Row(name, "whole process", "ms", 50)
+        row.door = series(self.count, lambda: self.lab.timed(command, who=who))
+        row.judged = list(row.door)
+        return row
+
+    # -- what they need ------------------------------------------------------------------------------------------
+
+    def grow_crowd(self, size):
+        """Starts `sleep` containers through the door until so many run, the same number for each user."""
+        users = self.lab.users[1:]
+        if size > CROWD_PER_USER_MAX * len(users):
+            raise Failed(f"{len(users)} users may not have {size} containers")
+        wanted = [(number, users[number % len(users)]) for number in range(self.crowd, size)]
+        if not wanted:
+            return
+        tell(f"starting {len(wanted)} containers")
+        with concurrent.futures.ThreadPoolExecutor(STARTERS) as pool:
+            started = [pool.submit(self.lab.run, docker_detached(f"bench-crowd-{n}"), who) for n, who in wanted]
+            for one in started:
+                one.result()
+        self.crowd = size
+        running = len(self.lab.run(["docker", "ps", "-q"], bare=True).split())
+        if running < size:
+            raise Failed(f"of {size} containers only {running} run")
+
+    def hold(self, name, who):
+        return self.lab.run(docker_detached(name, "--gpus", "1"), who=who)
+
+    def in_line(self):
+        return json.loads(self.lab.run(["ds01", "gpu-status", "--json"]))["waiting"]
+
+    def free_units(self):
+        return json.loads(self.lab.run(["ds01", "gpu-status", "--json"]))["free_units"]
+
+    def restart_door(self, **environment):
+        """The running daemon's log level is settled when it starts."""
+        script = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(__file__))), "lab")
+        subprocess.run([script, "restart-door", self.lab.directory], env={**os.environ, **environment}, check=True)
+
+    def logged(self, mark, what, container):
+        """When the daemon's log says this of a container, after a mark."""
+        pattern = re.compile(rf"^(\S+) .*: {re.escape(what)}\b.*container=\"?{container[:12]}", re.M)
+        found = []
+
+        def look():
+            with open(self.lab.log, encoding="utf-8") as file:
+                file.seek(mark)
+                found[:] = pattern.findall(re.sub(r"\x1b\[[0-9;]*m", "", file.read()))
+            return found
+
+        wait_until(f"the log says `{what}` of {container[:12]}", look)
+        return datetime.datetime.fromisoformat(found[0].replace("Z", "+00:00"))
+
+    def moment(self, container, action):
+        """When the Engine's events say this of a container, in milliseconds."""
+        now = f"{time.time():.9f}"
+        filters = ["--filter", f"container={container}", "--filter", f"event={action}"]
+        # Only what the Engine still keeps in memory: a few hundred events, and these are the last ones.
+        text = self.lab.run(["docker", "events", "--since", "10m", "--until", now, *filters, "--format", "{{.TimeNano}}"], bare=True)
+        return int(text.split()[-1]) / 1e6
+
+
+class Pinger:
+    """A process of the right user with one open connection, that pings when it is told to."""
+
+    def __init__(self, lab, bare):
+        command = [sys.executable, "-B", os.path.realpath(__file__), "--pinger", lab.engine if bare else lab.door]
+        self.process = lab.start(command, bare=bare, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def batch(self):
+        self.process.stdin.write(b"\n")
+        self.process.stdin.flush()
+        return float(self.process.stdout.readline())
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def pinger(path):
+    """For every line on standard input a batch of pings; prints the median in microseconds."""
+    request = b"GET /_ping HTTP/1.1\r\nHost: docker\r\n\r\n"
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(path)
+        for _ in sys.stdin.buffer:
+            took = []
+            for _ in range(PINGS_PER_BATCH):
+                began = time.perf_counter_ns()
+                connection.sendall(request)
+                reply = b""
+                while not reply.endswith(b"OK"):
+                    more = connection.recv(4096)
+                    if not more:
+                        raise Failed("the connection was closed")
+                    reply += more
+                took.append(time.perf_counter_ns() - began)
+            print(statistics.median(took) / 1000, flush=True)
+
+
+class Streamer:
+    """A running container on each side, and a file of the right size that takes no room."""
+
+    def __init__(self, bench):
+        self.lab = bench.lab
+        self.names = {False: "bench-stream-door", True: "bench-stream-bare"}
+        self.file = f"{self.lab.directory}/lab/bench-client/zeros"
+
+    def __enter__(self):
+        with open(self.file, "wb") as file:
+            file.truncate(STREAM_BYTES)
+        os.chmod(self.file, 0o644)
+        # The file must be reachable by the user whose client reads it.
+        os.chmod(os.path.dirname(os.path.dirname(self.file)), 0o711)
+        for bare, name in self.names.items():
+            self.lab.run(docker_detached(name), bare=bare)
+        return self
+
+    def __exit__(self, *_):
+        for bare, name in self.names.items():
+            self.lab.run(["docker", "rm", "-f", name], bare=bare)
+        os.remove(self.file)
+
+
+def docker_run(*options):
+    return ["docker", "run", "--rm", *options, IMAGE, "true"]
+
+
+def docker_detached(name, *options):
+    return ["docker", "run", "-d", "--name", name, *options, IMAGE, "sleep", "86400"]
+
+
+ROWS = collections.OrderedDict(
+    (row.__name__.replace("_", "-"), row)
+    for row in (
+        Bench.ping, Bench.run, Bench.run_gpu, Bench.stream_in, Bench.stream_out, Bench.cp_out, Bench.cp_in,
+        Bench.deploy, Bench.free_to_next, Bench.list, Bench.list_admin, Bench.check_limits, Bench.gpu_status,
+        Bench.run_gpu_100, Bench.run_gpu_growth, Bench.rss,
+    )
+)
+
+
+def chosen(names):
+    """The rows that some names or beginnings of names mean."""
+    if not names:
+        return list(ROWS)
+    found = []
+    for name in names:
+        exact = [row for row in ROWS if row == name] or [row for row in ROWS if row.startswith(name)]
+        if not exact:
+            sys.exit(f"bench: there is no row {name}; there are: {', '.join(ROWS)}")
+        found += [row for row in exact if row not in found]
+    return [row for row in ROWS if row in found]
+
+
+def tell(text):
+    print(f"bench: {text}", file=sys.stderr, flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--lab")
+    parser.add_argument("--pairs", type=int, default=21)
+    parser.add_argument("--json")
+    parser.add_argument("--names", action="store_true")
+    parser.add_argument("--pinger")
+    parser.add_argument("rows", nargs="*")
+    args = parser.parse_args()
+    if args.pinger:
+        return pinger(args.pinger)
+    if args.names:
+        for name, row in ROWS.items():
+            print(f"{name:15} {row.__doc__}")
+        return None
+    bench = Bench(Lab(args.lab), args.pairs)
+    rows, broken = [], False
+    for name in chosen(args.rows):
+        tell(name)
+        try:
+            row = ROWS[name](bench)
+        except Failed as error:
+            tell(f"{name} could not be measured: {error}")
+            broken = True
+            continue
+        bench.done[name] = row
+        rows.append(row)
+    report(rows, args.json)
+    return 1 if broken or any(row.verdict.startswith("MISS") for row in rows) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
