@@ -152,7 +152,8 @@ impl Enforcer {
     async fn look_at(&self, id: &ContainerId) -> bool {
         let Ok(began) = self.door.coordinator.now().await else { return false };
         let key = id.clone();
-        let Ok(known) = self.door.coordinator.read(move |state, _, _| state.container(&key).cloned()).await else {
+        let Ok(known) = self.door.coordinator.read(move |state, _, _| state.container(&key).cloned()).await
+        else {
             return false;
         };
         let Some(known) = known else { return false };
@@ -160,8 +161,7 @@ impl Enforcer {
         let gone = seen.run == Run::Gone;
         let ending = matches!(seen.run, Run::Exited(_) | Run::Gone) && seen.cgroup != Occupancy::Empty;
         let unsettled = seen.run == Run::Unknown;
-        let observed =
-            Observed {
+        let observed = Observed {
             began,
             containers: BTreeMap::from([(id.clone(), seen)]),
             units: self.units(),
@@ -266,7 +266,9 @@ impl Enforcer {
             .coordinator
             .read(|state, _, _| {
                 let containers = state.containers().filter(|c| c.exists()).filter_map(|c| c.token.clone());
-                containers.chain(state.creates().map(|c| c.token.clone())).collect::<std::collections::BTreeSet<_>>()
+                containers
+                    .chain(state.creates().map(|c| c.token.clone()))
+                    .collect::<std::collections::BTreeSet<_>>()
             })
             .await
         else {
@@ -319,7 +321,9 @@ impl Enforcer {
         let patience = self.door.config().policy.resolve(&person).start_wait;
         match start_container(&self.door, person, id, Cause::RestartPolicy, patience, |_| {}).await {
             Ok(_) => tracing::info!(container = %id, "restarted by its policy"),
-            Err(StartRefusal::Denied(denial)) => tracing::info!(container = %id, %denial, "a restart was denied"),
+            Err(StartRefusal::Denied(denial)) => {
+                tracing::info!(container = %id, %denial, "a restart was denied")
+            }
             Err(StartRefusal::Cancelled) => {}
             Err(StartRefusal::Other(refusal)) => {
                 tracing::warn!(container = %id, error = %refusal, "a restart failed");
@@ -386,8 +390,10 @@ async fn follow_events(door: Arc<Door>, nudges: mpsc::Sender<Nudge>) {
 
 async fn one_stream(door: &Door, nudges: &mpsc::Sender<Nudge>) -> Result<(), EngineError> {
     let path = "/v1.40/events?filters=%7B%22type%22%3A%5B%22container%22%5D%7D";
-    let response =
-        door.engine.send(crate::engine::build(Method::GET, path, bytes::Bytes::new(), "application/json")).await?;
+    let response = door
+        .engine
+        .send(crate::engine::build(Method::GET, path, bytes::Bytes::new(), "application/json"))
+        .await?;
     // What happened while nobody listened.
     let _ = nudges.send(Nudge::Everything).await;
     let mut body = response.into_body();

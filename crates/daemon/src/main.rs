@@ -1,7 +1,7 @@
 //! `ds01d`: the command line of the daemon. Only here does the process exit.
 
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -39,12 +39,12 @@ enum Command {
 fn main() -> ExitCode {
     let args = Args::parse();
     let result = match args.command {
-        Command::Run { config } => serve(config),
+        Command::Run { config } => serve(config.as_deref()),
         Command::Check { file } => {
             let (report, sound) = config::check_report(&file);
             return print(&report, sound);
         }
-        Command::ReleaseDevices { config } => release(config),
+        Command::ReleaseDevices { config } => release(config.as_deref()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -57,13 +57,14 @@ fn main() -> ExitCode {
 }
 
 fn print(report: &str, sound: bool) -> ExitCode {
-    let mut out: Box<dyn Write> = if sound { Box::new(std::io::stdout()) } else { Box::new(std::io::stderr()) };
+    let mut out: Box<dyn Write> =
+        if sound { Box::new(std::io::stdout()) } else { Box::new(std::io::stderr()) };
     // A closed pipe is the reader's choice.
     let _ = writeln!(out, "{}", report.trim_end());
     if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn serve(path: Option<PathBuf>) -> anyhow::Result<()> {
+fn serve(path: Option<&Path>) -> anyhow::Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_from_env("DS01_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     tracing_subscriber::fmt()
@@ -71,11 +72,11 @@ fn serve(path: Option<PathBuf>) -> anyhow::Result<()> {
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run::run(path.as_deref()))
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run::run(path))
 }
 
-fn release(path: Option<PathBuf>) -> anyhow::Result<()> {
-    let config = run::configuration(path.as_deref())?;
+fn release(path: Option<&Path>) -> anyhow::Result<()> {
+    let config = run::configuration(path)?;
     let released = Inventory::release(&config.paths.run)?;
     anyhow::ensure!(
         released.in_use.is_empty(),

@@ -54,7 +54,8 @@ pub async fn run(path: Option<&Path>) -> anyhow::Result<()> {
     }
     let paths = config.paths.clone();
     std::fs::create_dir_all(&paths.run).with_context(|| format!("cannot make {}", paths.run.display()))?;
-    std::fs::create_dir_all(&paths.state).with_context(|| format!("cannot make {}", paths.state.display()))?;
+    std::fs::create_dir_all(&paths.state)
+        .with_context(|| format!("cannot make {}", paths.state.display()))?;
 
     let (ledger, state) = Ledger::open(&paths.state.join(LEDGER_FILE))?;
     let clock = Clock::start_at_least(state.latest()).context("cannot read the clock")?;
@@ -90,7 +91,8 @@ pub async fn run(path: Option<&Path>) -> anyhow::Result<()> {
     let enforcer = Enforcer { door: door.clone(), inventory, receipts };
     enforcer.look_at_units().await;
     let enforcing = tokio::spawn(enforcer.run(look_box, errands, stopping.clone()));
-    let listener = serve::open(&paths.socket).with_context(|| format!("cannot open {}", paths.socket.display()))?;
+    let listener =
+        serve::open(&paths.socket).with_context(|| format!("cannot open {}", paths.socket.display()))?;
     tracing::info!(socket = %paths.socket.display(), engine = %paths.engine.display(), "the door is open");
     let serving = tokio::spawn(serve::serve(door.clone(), listener, stopping));
 
@@ -124,7 +126,11 @@ async fn wait_for(mut stopping: watch::Receiver<bool>) {
     let _ = stopping.wait_for(|s| *s).await;
 }
 
-async fn until_told_to_stop(door: &Arc<Door>, coordinator: &Coordinator, path: Option<&Path>) -> anyhow::Result<()> {
+async fn until_told_to_stop(
+    door: &Arc<Door>,
+    coordinator: &Coordinator,
+    path: Option<&Path>,
+) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;

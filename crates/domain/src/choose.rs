@@ -169,7 +169,9 @@ impl<'a> Claim<'a> {
     /// The units of the owner's other containers whose holdings are in such a phase.
     fn others(&self, which: impl Fn(Phase) -> bool) -> Vec<&'a Unit> {
         self.state
-            .units_of(self.owner, |holding| Some(&holding.container) != self.container && which(holding.phase))
+            .units_of(self.owner, |holding| {
+                Some(&holding.container) != self.container && which(holding.phase)
+            })
             .collect()
     }
 

@@ -153,7 +153,9 @@ pub fn decide(policy: &Policy, state: &State, request: &Request<'_>, now: Time) 
                 Err(denial) => Decision::Denial(denial),
             }
         }
-        Request::Start { person, container, patience } => start(policy, state, person, container, patience, now),
+        Request::Start { person, container, patience } => {
+            start(policy, state, person, container, patience, now)
+        }
     }
 }
 

@@ -230,7 +230,10 @@ impl fmt::Display for Quota {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { owner_name, want, asked, held, max, containers } = self;
         if *held == Weight::ZERO {
-            return write!(f, "gpu quota exceeded: {want} would count as {asked}, and {owner_name} may hold {max}");
+            return write!(
+                f,
+                "gpu quota exceeded: {want} would count as {asked}, and {owner_name} may hold {max}"
+            );
         }
         write!(f, "gpu quota reached: {owner_name} holds {held} of {max} ({})", containers.join(", "))?;
         if held < max {
@@ -253,7 +256,9 @@ impl fmt::Display for Timeout {
         }
         f.write_str("\nSuggestions:\n")?;
         match self.own.as_slice() {
-            [] => f.write_str("  1. Stop an idle container: container stop <name> (none of yours has a GPU)\n")?,
+            [] => {
+                f.write_str("  1. Stop an idle container: container stop <name> (none of yours has a GPU)\n")?
+            }
             [one] => writeln!(f, "  1. Stop an idle container: container stop {one}")?,
             [first, rest @ ..] => {
                 writeln!(f, "  1. Stop an idle container: container stop {first} (or {})", rest.join(", "))?;
@@ -275,11 +280,8 @@ impl fmt::Display for Timeout {
 
 /// `carol/train (GPU 0:1 for 2 h), dave/x (GPU 1 for 5 min) and 3 more`.
 fn holders(holders: &[Holder], now: Time) -> String {
-    let mut named: Vec<String> = holders
-        .iter()
-        .take(HOLDERS_NAMED_MAX)
-        .map(|holder| holder.sentence(now))
-        .collect();
+    let mut named: Vec<String> =
+        holders.iter().take(HOLDERS_NAMED_MAX).map(|holder| holder.sentence(now)).collect();
     if let Some(more @ 1..) = holders.len().checked_sub(HOLDERS_NAMED_MAX) {
         named.push(format!("{more} more"));
     }

@@ -94,8 +94,7 @@ pub(crate) fn next_grant(policy: &Policy, state: &State, now: Time) -> Option<(G
             free.iter().copied().filter(|view| !kept.contains(&view.unit.id)).collect();
         if let Some(mut choice) = claim.choose(&pool, now) {
             choice.overtook = overtaken(state, &line, waiter, &choice.units);
-            let grant =
-                Grant::local(waiter.container.clone(), waiter.owner, state.next_epoch(), choice, now);
+            let grant = Grant::local(waiter.container.clone(), waiter.owner, state.next_epoch(), choice, now);
             return Some((grant, waiter.ticket));
         }
         if waiter.is_passed_enough(policy) {

@@ -21,8 +21,8 @@ pub struct Observed {
     pub units_complete: bool,
     /// Units by UUID.
     pub units: BTreeMap<UnitId, UnitSeen>,
-    /// Containers whose start was sent and not answered at any moment since the look began. A start whose answer was
-    /// lost stays here until the Engine can be asked.
+    /// Containers whose start, or restart, was sent and not answered at any moment since the look began: that they
+    /// were seen not to run says nothing. A start whose answer was lost stays here until the Engine can be asked.
     pub in_flight: BTreeSet<ContainerId>,
     /// Creates that were sent and not answered at any moment since the look began.
     pub creating: BTreeSet<Token>,

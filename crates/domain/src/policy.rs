@@ -227,11 +227,8 @@ impl Policy {
         let hold = Cap::At(BUILT_IN_CONTAINER_HOLD);
         Limits {
             group,
-            max_gpu_equivalents: layers.quota(
-                "max_gpu_equivalents",
-                Cap::At(BUILT_IN_EQUIVALENTS),
-                |s| s.max_gpu_equivalents,
-            ),
+            max_gpu_equivalents: layers
+                .quota("max_gpu_equivalents", Cap::At(BUILT_IN_EQUIVALENTS), |s| s.max_gpu_equivalents),
             max_gpu_slots_per_container: layers.quota(
                 "max_gpu_slots_per_container",
                 Cap::At(BUILT_IN_SLOTS),

@@ -37,8 +37,14 @@ pub(super) async fn settle(
         Failure::new(Exit::Failed, codes::INTERNAL, format!("Ctrl-C cannot be watched: {error}"))
     })?;
     let mut events = events(door.clone(), id.to_owned(), wait);
-    let mut teller = Teller { ui, columns: terminal::error_columns(), place: None, since: Instant::now() };
-    let mut ticks = tokio::time::interval(TICK);
+    let mut teller = Teller {
+        ui,
+        columns: terminal::error_columns(),
+        place: None,
+        since: Instant::now(),
+        shown: String::new(),
+    };
+    let mut ticks = tokio::time::interval_at(Instant::now() + TICK, TICK);
     loop {
         let event = tokio::select! {
             // What was done first counts: a start that came through is not given up by a late Ctrl-C.
@@ -102,6 +108,8 @@ struct Teller {
     columns: Option<u16>,
     place: Option<Waiting>,
     since: Instant,
+    /// The line that stands on the terminal.
+    shown: String,
 }
 
 impl Teller {
@@ -122,11 +130,15 @@ impl Teller {
         self.tick();
     }
 
-    fn tick(&self) {
+    fn tick(&mut self) {
         if let (false, Some(place), Some(_)) = (self.ui.json, &self.place, self.columns) {
             // Asked anew each time: the window may have changed.
             let columns = terminal::error_columns().unwrap_or(80);
-            self.ui.passing(&render::waiting_line(place, self.since.elapsed().as_secs(), columns));
+            let line = render::waiting_line(place, self.since.elapsed().as_secs(), columns);
+            if line != self.shown {
+                self.ui.passing(&line);
+                self.shown = line;
+            }
         }
     }
 

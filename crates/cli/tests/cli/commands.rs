@@ -55,6 +55,7 @@ fn without_a_door() {
         .map(|host| run(command("container list").env("DOCKER_HOST", host)).text())
         .map(|text| text.replace(dir.to_str().unwrap(), "DIR"))
         .map(|text| text.replace(plain.host().strip_prefix("unix://").unwrap(), "PLAIN"))
+        .map(|text| text.replace(odd.host().strip_prefix("unix://").unwrap(), "ODD"))
         .collect();
     std::fs::remove_dir_all(dir).unwrap();
     expect![[r#"
@@ -70,7 +71,7 @@ fn without_a_door() {
         hint: set DOCKER_HOST to the socket of ds01d, or ask an admin to start ds01d
         exit 1
 
-        error: what answers at /tmp/ds01-cli-30390-18/door.sock makes no sense (invalid HTTP version parsed)
+        error: what answers at ODD makes no sense (invalid HTTP version parsed)
         hint: is it ds01d? If so, tell an admin: its log says more
         exit 1
 

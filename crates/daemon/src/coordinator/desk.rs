@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ds01_domain::{
-    Action, ContainerId, Decision, Event, LeftWhy, Observed, Policy, Request, State, Ticket, Time, Token, decide, plan,
+    Action, ContainerId, Decision, Event, LeftWhy, Observed, Policy, Request, State, Ticket, Time, Token,
+    decide, plan,
 };
 use ds01_runtime::receipt;
 use tokio::sync::mpsc;
@@ -264,14 +265,24 @@ fn tell(event: &Event) {
             let units: Vec<_> = grant.units().iter().map(ToString::to_string).collect();
             tracing::info!(container = grant.container().short(), epoch = %grant.epoch(), units = units.join(","), "reserved");
         }
-        Event::Bound { container, epoch, .. } => tracing::info!(container = container.short(), %epoch, "bound"),
-        Event::Ran { container, epoch, .. } => tracing::info!(container = container.short(), %epoch, "running"),
+        Event::Bound { container, epoch, .. } => {
+            tracing::info!(container = container.short(), %epoch, "bound")
+        }
+        Event::Ran { container, epoch, .. } => {
+            tracing::info!(container = container.short(), %epoch, "running")
+        }
         Event::Ended { container, epoch, exit, .. } => {
             tracing::info!(container = container.short(), %epoch, ?exit, "ended");
         }
-        Event::Released { container, epoch, .. } => tracing::info!(container = container.short(), %epoch, "released"),
-        Event::Adopted { container, epoch, .. } => tracing::warn!(container = container.short(), %epoch, "adopted"),
-        Event::Created { container, token, .. } => tracing::info!(container = container.short(), %token, "created"),
+        Event::Released { container, epoch, .. } => {
+            tracing::info!(container = container.short(), %epoch, "released")
+        }
+        Event::Adopted { container, epoch, .. } => {
+            tracing::warn!(container = container.short(), %epoch, "adopted")
+        }
+        Event::Created { container, token, .. } => {
+            tracing::info!(container = container.short(), %token, "created")
+        }
         Event::Removed { container, .. } => tracing::info!(container = container.short(), "removed"),
         Event::Health { unit, health, .. } => tracing::warn!(%unit, %health, "unit health"),
         _ => {}

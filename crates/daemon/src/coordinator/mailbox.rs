@@ -68,22 +68,49 @@ pub(super) type Question = Box<dyn FnOnce(&State, &Policy, Time) + Send>;
 pub(super) type LedgerQuestion = Box<dyn FnOnce(&mut Ledger) + Send>;
 
 pub(super) enum Message {
-    PlanCreate { planned: Box<Planned>, reply: oneshot::Sender<Result<Result<Permit, Box<Denial>>, Fault>> },
+    PlanCreate {
+        planned: Box<Planned>,
+        reply: oneshot::Sender<Result<Result<Permit, Box<Denial>>, Fault>>,
+    },
     CreateEnded(Token),
-    Record { events: Vec<Event>, reply: oneshot::Sender<Result<(), Fault>> },
+    Record {
+        events: Vec<Event>,
+        reply: oneshot::Sender<Result<(), Fault>>,
+    },
     Admit {
         person: Box<Person>,
         container: ContainerId,
         patience: Duration,
         reply: oneshot::Sender<Result<Admitted, Fault>>,
     },
-    StartEnded { container: ContainerId, epoch: Epoch, outcome: StartOutcome },
-    Leave { ticket: Ticket },
-    CancelWait { container: ContainerId, reply: oneshot::Sender<bool> },
-    KeepForRestart { container: ContainerId, reply: oneshot::Sender<Option<Reservation>> },
-    IsStarting { container: ContainerId, reply: oneshot::Sender<bool> },
-    Bind { request: protocol::Request, reply: oneshot::Sender<protocol::Response> },
-    Observed { observed: Box<Observed>, done: oneshot::Sender<()> },
+    StartEnded {
+        container: ContainerId,
+        epoch: Epoch,
+        outcome: StartOutcome,
+    },
+    Leave {
+        ticket: Ticket,
+    },
+    CancelWait {
+        container: ContainerId,
+        reply: oneshot::Sender<bool>,
+    },
+    KeepForRestart {
+        container: ContainerId,
+        reply: oneshot::Sender<Option<Reservation>>,
+    },
+    IsStarting {
+        container: ContainerId,
+        reply: oneshot::Sender<bool>,
+    },
+    Bind {
+        request: protocol::Request,
+        reply: oneshot::Sender<protocol::Response>,
+    },
+    Observed {
+        observed: Box<Observed>,
+        done: oneshot::Sender<()>,
+    },
     Read(Question),
     Owners(LedgerQuestion),
     NewPolicy(Arc<Policy>),

@@ -52,10 +52,12 @@ pub fn open(
     // Without a bound of its own, but bounded in fact: one errand for each container and look.
     let (errands, errand_box) = mpsc::unbounded_channel();
     let coordinator = Coordinator::new(sender);
-    let desk = desk::Desk::new(state, policy, ledger, clock, inventory, receipts, coordinator.downgrade(), errands);
+    let desk =
+        desk::Desk::new(state, policy, ledger, clock, inventory, receipts, coordinator.downgrade(), errands);
     // A thread of its own: a commit waits for the disk, and nothing else may wait with it.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-    let thread =
-        std::thread::Builder::new().name("coordinator".into()).spawn(move || runtime.block_on(desk.run(mailbox)))?;
+    let thread = std::thread::Builder::new()
+        .name("coordinator".into())
+        .spawn(move || runtime.block_on(desk.run(mailbox)))?;
     Ok((coordinator, errand_box, thread))
 }

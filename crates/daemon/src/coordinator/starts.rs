@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use ds01_domain::{
-    ContainerId, Decision, Denial, Epoch, Event, LeftWhy, Observed, Person, Phase, Request, Ticket, UnitId, decide,
+    ContainerId, Decision, Denial, Epoch, Event, LeftWhy, Observed, Person, Phase, Request, Ticket, UnitId,
+    decide,
 };
 use ds01_runtime::protocol;
 use tokio::sync::mpsc;
@@ -28,7 +29,12 @@ pub struct Reservation {
 }
 
 impl Reservation {
-    pub(super) fn new(container: ContainerId, epoch: Epoch, units: Vec<UnitId>, coordinator: Coordinator) -> Self {
+    pub(super) fn new(
+        container: ContainerId,
+        epoch: Epoch,
+        units: Vec<UnitId>,
+        coordinator: Coordinator,
+    ) -> Self {
         Self { container, epoch, units, coordinator, settled: false }
     }
 
@@ -224,7 +230,9 @@ impl Desk {
             );
         };
         if holding.phase == Phase::Ending {
-            return refused("the last run of this container is still being cleared away; start it again in a moment");
+            return refused(
+                "the last run of this container is still being cleared away; start it again in a moment",
+            );
         }
         let (epoch, units, phase) = (holding.epoch, holding.units.clone(), holding.phase);
         let Some(bound) = self.inventory.bound(epoch, &units) else {
@@ -235,7 +243,9 @@ impl Desk {
             && let Err(fault) = self.record(&[event])
         {
             tracing::error!(error = %crate::Chain(&fault), %container, "a binding was refused: it cannot be written");
-            return refused("DS01 cannot write its ledger (is the disk full?); no GPU is given out until it can");
+            return refused(
+                "DS01 cannot write its ledger (is the disk full?); no GPU is given out until it can",
+            );
         }
         protocol::Response::Bound(bound)
     }

@@ -103,12 +103,19 @@ mod tests {
     use super::*;
 
     fn alice() -> Account {
-        Account { name: "alice".into(), uid: 1000, gid: 1000, home: "/home/alice".into(), shell: "/bin/bash".into() }
+        Account {
+            name: "alice".into(),
+            uid: 1000,
+            gid: 1000,
+            home: "/home/alice".into(),
+            shell: "/bin/bash".into(),
+        }
     }
 
     #[test]
     fn the_caller_comes_first_and_only_once() {
-        let old = b"root:x:0:0::/root:/bin/sh\nubuntu:x:1000:1000::/home/ubuntu:/bin/sh\nalice:x:7:7::/:/bin/false";
+        let old =
+            b"root:x:0:0::/root:/bin/sh\nubuntu:x:1000:1000::/home/ubuntu:/bin/sh\nalice:x:7:7::/:/bin/false";
         let new = with_entry(old, "alice", "alice:x:1000:1000:alice:/home/alice:/bin/bash");
         assert_eq!(
             String::from_utf8(new).unwrap(),
@@ -126,7 +133,11 @@ mod tests {
             .unwrap()
             .map(|e| {
                 let e = e.unwrap();
-                (e.path().unwrap().display().to_string(), e.header().uid().unwrap(), e.header().mode().unwrap())
+                (
+                    e.path().unwrap().display().to_string(),
+                    e.header().uid().unwrap(),
+                    e.header().mode().unwrap(),
+                )
             })
             .collect();
         assert_eq!(

@@ -99,7 +99,11 @@ fn look_of(reply: Value) -> ContainerLook {
     let exit = reply.pointer("/State/ExitCode").and_then(Value::as_i64).unwrap_or(0);
     ContainerLook {
         state: run_state(text(&reply, "/State/Status"), exit),
-        pid: reply.pointer("/State/Pid").and_then(Value::as_i64).and_then(|p| i32::try_from(p).ok()).unwrap_or(0),
+        pid: reply
+            .pointer("/State/Pid")
+            .and_then(Value::as_i64)
+            .and_then(|p| i32::try_from(p).ok())
+            .unwrap_or(0),
         name: text(&reply, "/Name").trim_start_matches('/').to_owned(),
         tty: reply.pointer("/Config/Tty").and_then(Value::as_bool).unwrap_or(false),
         reply,
@@ -108,7 +112,11 @@ fn look_of(reply: Value) -> ContainerLook {
 
 /// The exit code in a list's `Exited (137) 3 seconds ago`; 0 where it says nothing.
 fn exit_in_status(status: &str) -> i64 {
-    status.split_once('(').and_then(|(_, rest)| rest.split_once(')')).and_then(|(n, _)| n.parse().ok()).unwrap_or(0)
+    status
+        .split_once('(')
+        .and_then(|(_, rest)| rest.split_once(')'))
+        .and_then(|(n, _)| n.parse().ok())
+        .unwrap_or(0)
 }
 
 fn listed(entry: &Value) -> Option<Listed> {
@@ -151,7 +159,8 @@ impl Engine {
     /// Every [`EngineError`].
     pub async fn list_all(&self) -> Result<Vec<Listed>, EngineError> {
         let reply = self.ask(Method::GET, &format!("{OWN_API}/containers/json?all=1"), None).await?;
-        let entries = reply.as_array().ok_or_else(|| EngineError::Rubbish { what: "the container list".into() })?;
+        let entries =
+            reply.as_array().ok_or_else(|| EngineError::Rubbish { what: "the container list".into() })?;
         Ok(entries.iter().filter_map(listed).collect())
     }
 
@@ -196,7 +205,8 @@ impl Engine {
     /// # Errors
     /// Every [`EngineError`]; [`EngineError::is_not_found`] when it is not on the machine.
     pub async fn image(&self, reference: &str) -> Result<ImageFacts, EngineError> {
-        let reply = self.ask(Method::GET, &format!("{OWN_API}/images/{}/json", encoded(reference)), None).await?;
+        let reply =
+            self.ask(Method::GET, &format!("{OWN_API}/images/{}/json", encoded(reference)), None).await?;
         Ok(ImageFacts {
             id: text(&reply, "/Id").to_owned(),
             user: text(&reply, "/Config/User").to_owned(),

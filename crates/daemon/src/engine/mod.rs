@@ -209,14 +209,13 @@ pub async fn send_on(
 /// Builds an upstream request with nothing in it but what is named here.
 #[must_use]
 pub fn build(method: Method, path: &str, body: Bytes, content_type: &str) -> Request<Body> {
-    let mut request = Request::new(boxed(Full::new(body.clone())));
+    let typed = !body.is_empty();
+    let mut request = Request::new(boxed(Full::new(body)));
     *request.method_mut() = method;
     *request.uri_mut() = path.parse().unwrap_or_else(|_| hyper::Uri::from_static("/_ping-unbuildable-path"));
     let headers = request.headers_mut();
     headers.insert(HOST, hyper::header::HeaderValue::from_static("docker"));
-    if !body.is_empty()
-        && let Ok(value) = content_type.parse()
-    {
+    if typed && let Ok(value) = content_type.parse() {
         headers.insert(CONTENT_TYPE, value);
     }
     request

@@ -7,13 +7,15 @@ use std::sync::Arc;
 
 use ds01_domain::{ContainerId, Token};
 
-use super::http::Refusal;
 use super::Door;
+use super::http::Refusal;
 use crate::config::{Config, Root};
 use crate::deploy::account;
 use crate::identity::Caller;
 use crate::ledger::{Record, RecordedBind};
-use crate::staging::{self, BindRules, Credentials, IdMap, Missing, SUBGID, SUBUID, Stage, StageError, SubIds};
+use crate::staging::{
+    self, BindRules, Credentials, IdMap, Missing, SUBGID, SUBUID, Stage, StageError, SubIds,
+};
 
 /// The paths under which clients expect the Engine's socket: here they mean the door.
 const CLIENT_SOCKETS: [&str; 2] = ["/var/run/docker.sock", "/run/docker.sock"];
@@ -44,11 +46,7 @@ fn rules(config: &Config, admin: bool) -> BindRules {
     BindRules {
         roots,
         shares: config.binds.shares.iter().map(|share| share.path.clone()).collect(),
-        denied: vec![
-            config.paths.run.clone(),
-            config.paths.state.clone(),
-            config.paths.engine.clone(),
-        ],
+        denied: vec![config.paths.run.clone(), config.paths.state.clone(), config.paths.engine.clone()],
         door: Some(staging::Door { names, socket: config.paths.socket.clone() }),
     }
 }
@@ -115,11 +113,10 @@ fn stage_one(
     bind: &Wanted,
 ) -> Result<(PathBuf, bool), Refusal> {
     let missing = if bind.create { Missing::Create } else { Missing::Refuse };
-    let pinned =
-        staging::pin(credentials, &bind.source, missing, rules).map_err(|e| {
-            let status = hyper::StatusCode::from_u16(e.status()).unwrap_or(hyper::StatusCode::BAD_REQUEST);
-            Refusal::new(status, e.to_string())
-        })?;
+    let pinned = staging::pin(credentials, &bind.source, missing, rules).map_err(|e| {
+        let status = hyper::StatusCode::from_u16(e.status()).unwrap_or(hyper::StatusCode::BAD_REQUEST);
+        Refusal::new(status, e.to_string())
+    })?;
     let read_only = bind.read_only || pinned.read_only() || (pinned.is_foreign() && credentials.uid != 0);
     stage.mount(token, bind.slot, &pinned, map, read_only).map_err(refused)?;
     Ok((pinned.path().to_path_buf(), read_only))
@@ -142,7 +139,9 @@ pub(crate) async fn ensure_staged(door: &Arc<Door>, token: &Token, record: &Reco
     let effective = first.effective;
     let owner = door.identities.names().lookup(record.uid).await;
     let account = owner.account().ok_or_else(|| {
-        Refusal::conflict("the owner of this container is not known to the system now; its files cannot be mounted")
+        Refusal::conflict(
+            "the owner of this container is not known to the system now; its files cannot be mounted",
+        )
     })?;
     let credentials = Credentials {
         uid: record.uid,
@@ -188,7 +187,9 @@ pub(crate) async fn looked_up(door: &Door, id: &ContainerId, user: &str) -> Resu
         })
         .next()
         .or_else(|| wanted.parse().ok().map(|uid| (uid, 0)))
-        .ok_or_else(|| Refusal::bad(format!("unable to find user {wanted}: no matching entries in passwd file")))
+        .ok_or_else(|| {
+            Refusal::bad(format!("unable to find user {wanted}: no matching entries in passwd file"))
+        })
 }
 
 /// With whose rights a caller's files are opened.

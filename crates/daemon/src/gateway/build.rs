@@ -50,7 +50,8 @@ fn own_build(call: &Call, id: &str) -> String {
 
 /// `POST /build/cancel`.
 pub(super) async fn cancel(mut call: Call) -> Result<Response<Body>, Refusal> {
-    let id = call.route.query.text("id").ok_or_else(|| Refusal::bad("the build to cancel is missing"))?.to_owned();
+    let id =
+        call.route.query.text("id").ok_or_else(|| Refusal::bad("the build to cancel is missing"))?.to_owned();
     let own = own_build(&call, &id);
     call.route.query.set("id", own);
     let target = call.route.upstream_target(call.upstream_version().await?, None);

@@ -3,15 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use ds01_domain::{Event, RestartPolicy, Uid};
 use ds01_docker::present;
+use ds01_domain::{Event, RestartPolicy, Uid};
 use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
 
+use super::Call;
 use super::forward;
 use super::http::{self, Body, Refusal};
 use super::own::{self, Own, Remembered};
-use super::Call;
 
 /// What follows an act that went through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,7 +157,9 @@ pub(super) async fn prune(call: Call) -> Result<Response<Body>, Refusal> {
     }
     let until = filters.remove("until");
     if !until.is_empty() {
-        return Err(Refusal::bad("prune with an `until` filter is not served by DS01; use a label filter, or none"));
+        return Err(Refusal::bad(
+            "prune with an `until` filter is not served by DS01; use a label filter, or none",
+        ));
     }
     list.query.set_filters(filters);
     let reply = call.door.engine.ask(hyper::Method::GET, &list.upstream_target(version, None), None).await?;
@@ -220,7 +222,10 @@ pub(super) async fn update(mut call: Call) -> Result<Response<Body>, Refusal> {
     let (status, reply) = forward::read_json(forward::with_json(&call, &target, sent).await?).await?;
     if gpu && let Some(policy) = asked {
         let restart = super::create::restart_of(policy);
-        call.door.coordinator.record(vec![Event::RestartChanged { container: own.id.clone(), restart }]).await?;
+        call.door
+            .coordinator
+            .record(vec![Event::RestartChanged { container: own.id.clone(), restart }])
+            .await?;
         remember_restart(&call, &own, restart).await?;
     }
     Ok(http::json(status, &present::with_warnings(reply, warnings)?))

@@ -324,11 +324,9 @@ async fn forward(
     };
     match answer {
         Ok((status, reply)) => {
-            let id = reply
-                .get("Id")
-                .and_then(Value::as_str)
-                .and_then(ContainerId::new)
-                .ok_or_else(|| Refusal::new(StatusCode::BAD_GATEWAY, "the Docker Engine gave no container id"))?;
+            let id = reply.get("Id").and_then(Value::as_str).and_then(ContainerId::new).ok_or_else(|| {
+                Refusal::new(StatusCode::BAD_GATEWAY, "the Docker Engine gave no container id")
+            })?;
             remember(door, token, &id, making.name.is_some(), &record).await?;
             Ok((id, status, reply, record))
         }
@@ -400,14 +398,17 @@ async fn restage_for(
         // The Engine will say the same at start, in its own words.
         Err(_) => return Ok(()),
     };
-    let wanted = record
-        .binds
-        .iter()
-        .map(|b| binds::Wanted { slot: b.slot, source: b.source.clone(), read_only: b.read_only, create: false });
+    let wanted = record.binds.iter().map(|b| binds::Wanted {
+        slot: b.slot,
+        source: b.source.clone(),
+        read_only: b.read_only,
+        create: false,
+    });
     let wanted: Vec<_> = wanted.collect();
     binds::unstage(door, token).await;
     let (credentials, name) = (binds::credentials(&making.caller), making.caller.name.clone());
-    record.binds = binds::stage(door, token, credentials, name, making.caller.admin, effective, wanted).await?;
+    record.binds =
+        binds::stage(door, token, credentials, name, making.caller.admin, effective, wanted).await?;
     let (key, kept) = (token.clone(), record.clone());
     door.coordinator
         .ledger(move |ledger| ledger.keep_record(&key, &kept))

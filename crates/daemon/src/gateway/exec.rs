@@ -4,10 +4,10 @@ use ds01_docker::body;
 use hyper::{Method, Response, StatusCode};
 use serde_json::Value;
 
+use super::Call;
 use super::forward;
 use super::http::{Body, Refusal};
 use super::own::{self, Own};
-use super::Call;
 
 /// `POST /containers/{id}/attach` and its websocket form.
 pub(super) async fn attach(call: Call) -> Result<Response<Body>, Refusal> {
@@ -49,7 +49,9 @@ async fn visible_devices(call: &Call, own: &Own) -> Result<String, Refusal> {
     let units = call
         .door
         .coordinator
-        .read(move |state, _, _| state.holding(&id).map(|h| h.units.iter().map(ToString::to_string).collect::<Vec<_>>()))
+        .read(move |state, _, _| {
+            state.holding(&id).map(|h| h.units.iter().map(ToString::to_string).collect::<Vec<_>>())
+        })
         .await?;
     Ok(units.filter(|u| !u.is_empty()).map_or_else(|| "void".to_owned(), |u| u.join(",")))
 }
@@ -57,7 +59,8 @@ async fn visible_devices(call: &Call, own: &Own) -> Result<String, Refusal> {
 /// Finds an exec's container and makes sure that it is the caller's; a stranger's exec does not exist.
 async fn own_exec(call: &Call) -> Result<String, Refusal> {
     let reference = call.route.exec().ok_or_else(|| Refusal::fault("the route names no exec"))?;
-    let absent = || Refusal::new(StatusCode::NOT_FOUND, format!("No such exec instance: {}", reference.as_str()));
+    let absent =
+        || Refusal::new(StatusCode::NOT_FOUND, format!("No such exec instance: {}", reference.as_str()));
     if !reference.is_full_id() {
         // Docker takes no prefixes here either.
         return Err(absent());
@@ -87,10 +90,9 @@ pub(super) async fn start(mut call: Call) -> Result<Response<Body>, Refusal> {
         let sent = judged.into_body();
         return Ok(forward::reply(forward::with_json(&call, &target, sent).await?));
     }
-    call.request.headers_mut().insert(
-        hyper::header::CONTENT_TYPE,
-        hyper::header::HeaderValue::from_static("application/json"),
-    );
+    call.request
+        .headers_mut()
+        .insert(hyper::header::CONTENT_TYPE, hyper::header::HeaderValue::from_static("application/json"));
     forward::hijack(call, &target, judged.into_body().into(), None).await
 }
 

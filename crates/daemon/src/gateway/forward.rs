@@ -17,7 +17,8 @@ use crate::engine::{EngineError, REPLY_BYTES_MAX, docker_message, send_on};
 pub(super) fn upstream_request(call: &Call, target: &str, body: Body) -> Result<Request<Body>, Refusal> {
     let uri: hyper::Uri = target.parse().map_err(|_| Refusal::bad("the request's path cannot be sent on"))?;
     let mut request = Request::new(body);
-    *request.method_mut() = Method::from_bytes(call.route.method().as_str().as_bytes()).unwrap_or(Method::GET);
+    *request.method_mut() =
+        Method::from_bytes(call.route.method().as_str().as_bytes()).unwrap_or(Method::GET);
     *request.uri_mut() = uri;
     *request.headers_mut() = http::request_headers(call.request.headers());
     request.headers_mut().insert(HOST, HeaderValue::from_static("docker"));
@@ -60,7 +61,11 @@ pub(super) async fn bare(call: &Call, target: &str) -> Result<Response<Incoming>
 }
 
 /// Forwards a call with a body that was judged and written anew.
-pub(super) async fn with_json(call: &Call, target: &str, body: Vec<u8>) -> Result<Response<Incoming>, Refusal> {
+pub(super) async fn with_json(
+    call: &Call,
+    target: &str,
+    body: Vec<u8>,
+) -> Result<Response<Incoming>, Refusal> {
     let mut request = upstream_request(call, target, boxed(Full::new(Bytes::from(body))))?;
     request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(send(&call.visit, request).await?)

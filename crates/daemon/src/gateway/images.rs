@@ -28,7 +28,8 @@ pub(crate) struct Sight {
 impl Sight {
     /// Reads the owners.
     pub(crate) async fn of(door: &Door, caller: &Caller) -> Result<Self, Refusal> {
-        let owned = door.coordinator.ledger(|ledger| ledger.owned(ObjectKind::Tag)).await?.map_err(Fault::from)?;
+        let owned =
+            door.coordinator.ledger(|ledger| ledger.owned(ObjectKind::Tag)).await?.map_err(Fault::from)?;
         Ok(Self {
             owners: owned.into_iter().map(|o| (o.name, o.uid)).collect(),
             uid: caller.uid,
@@ -116,7 +117,12 @@ pub(super) async fn claim(call: &Call, image: &ImageRef) -> Result<(), Refusal> 
         return Ok(());
     }
     let (key, uid) = (tag.clone(), call.caller.uid);
-    let owner = call.door.coordinator.ledger(move |l| l.own(ObjectKind::Tag, &key, uid)).await?.map_err(Fault::from)?;
+    let owner = call
+        .door
+        .coordinator
+        .ledger(move |l| l.own(ObjectKind::Tag, &key, uid))
+        .await?
+        .map_err(Fault::from)?;
     if owner == uid { Ok(()) } else { Err(Refusal::forbidden(format!("the image tag {tag} was just taken"))) }
 }
 
@@ -133,7 +139,8 @@ pub(super) async fn list(call: Call) -> Result<Response<Body>, Refusal> {
 
 /// Inspect, history, export: of images that the caller sees.
 pub(super) async fn look(call: Call) -> Result<Response<Body>, Refusal> {
-    let name = call.route.image().ok_or_else(|| Refusal::fault("the route names no image"))?.as_str().to_owned();
+    let name =
+        call.route.image().ok_or_else(|| Refusal::fault("the route names no image"))?.as_str().to_owned();
     visible(&call.door, &call.caller, &name).await?;
     let target = call.route.upstream_target(call.upstream_version().await?, None);
     if call.route.op != ds01_docker::route::Op::ImageInspect {
@@ -178,12 +185,17 @@ pub(super) async fn create(call: Call) -> Result<Response<Body>, Refusal> {
 async fn claim_pull(call: &Call, image: &ImageRef) -> Result<(), Refusal> {
     let Some(tag) = tagged(image) else { return Ok(()) };
     let sight = Sight::of(&call.door, &call.caller).await?;
-    if sight.sees(&tag) { Ok(()) } else { Err(Refusal::forbidden(format!("the image tag {tag} is another user's"))) }
+    if sight.sees(&tag) {
+        Ok(())
+    } else {
+        Err(Refusal::forbidden(format!("the image tag {tag} is another user's")))
+    }
 }
 
 /// `POST /images/{name}/tag`.
 pub(super) async fn tag(call: Call) -> Result<Response<Body>, Refusal> {
-    let name = call.route.image().ok_or_else(|| Refusal::fault("the route names no image"))?.as_str().to_owned();
+    let name =
+        call.route.image().ok_or_else(|| Refusal::fault("the route names no image"))?.as_str().to_owned();
     visible(&call.door, &call.caller, &name).await?;
     let wanted = tag_target(&call.route.query)
         .map_err(|e| Refusal::bad(e.to_string()))?
@@ -201,7 +213,9 @@ pub(super) async fn delete(call: Call) -> Result<Response<Body>, Refusal> {
     let tag = tagged(&image).filter(|t| facts.tags.contains(t));
     let own = match &tag {
         Some(tag) => sight.may_change(tag, true),
-        None => sight.admin || (!facts.tags.is_empty() && facts.tags.iter().all(|t| sight.may_change(t, true))),
+        None => {
+            sight.admin || (!facts.tags.is_empty() && facts.tags.iter().all(|t| sight.may_change(t, true)))
+        }
     };
     if !own {
         return Err(Refusal::forbidden(format!(
@@ -216,7 +230,10 @@ pub(super) async fn delete(call: Call) -> Result<Response<Body>, Refusal> {
         let response = door.engine.send(request).await?;
         if response.status().is_success() {
             for tag in tag.map_or(facts.tags, |t| vec![t]) {
-                door.coordinator.ledger(move |l| l.disown(ObjectKind::Tag, &tag)).await?.map_err(Fault::from)?;
+                door.coordinator
+                    .ledger(move |l| l.disown(ObjectKind::Tag, &tag))
+                    .await?
+                    .map_err(Fault::from)?;
             }
         }
         Ok(forward::reply(response))
@@ -235,7 +252,9 @@ pub(super) async fn push(call: Call) -> Result<Response<Body>, Refusal> {
     let sight = Sight::of(&call.door, &call.caller).await?;
     let own = ImageRef::parse(&tag).ok().and_then(|r| tagged(&r)).is_some_and(|t| sight.may_change(&t, true));
     if !own {
-        return Err(Refusal::forbidden(format!("{tag} is not yours to push; tag it into your own namespace first")));
+        return Err(Refusal::forbidden(format!(
+            "{tag} is not yours to push; tag it into your own namespace first"
+        )));
     }
     let target = call.route.upstream_target(call.upstream_version().await?, None);
     let request = forward::upstream_request(&call, &target, http::empty())?;
@@ -256,7 +275,8 @@ pub(super) async fn load(call: Call) -> Result<Response<Body>, Refusal> {
 
 /// `POST /commit`: an own container to an own tag.
 pub(super) async fn commit(mut call: Call) -> Result<Response<Body>, Refusal> {
-    let reference = call.route.query.container().ok_or_else(|| Refusal::bad("the container to commit is missing"))?;
+    let reference =
+        call.route.query.container().ok_or_else(|| Refusal::bad("the container to commit is missing"))?;
     let own = super::own::find_own(&call.door, &call.caller, reference.as_str()).await?;
     let wanted = tag_target(&call.route.query).map_err(|e| Refusal::bad(e.to_string()))?;
     if let Some(tag) = &wanted {
@@ -275,7 +295,9 @@ pub(crate) async fn missing_hint(door: &Door, caller: &Caller, reference: &str) 
         Ok(sight) => sight,
         Err(_) => return String::new(),
     };
-    let Ok(reply) = door.engine.ask(Method::GET, "/v1.40/images/json", None).await else { return String::new() };
+    let Ok(reply) = door.engine.ask(Method::GET, "/v1.40/images/json", None).await else {
+        return String::new();
+    };
     let mut tags: Vec<String> = reply
         .as_array()
         .into_iter()
@@ -286,7 +308,8 @@ pub(crate) async fn missing_hint(door: &Door, caller: &Caller, reference: &str) 
         .filter(|t| sight.sees(t))
         .map(str::to_owned)
         .collect();
-    tags.sort_by_key(|t| std::cmp::Reverse((1000.0 * strsim::jaro_winkler(t, reference)) as u32));
+    let likeness = |tag: &String| strsim::jaro_winkler(tag, reference);
+    tags.sort_by(|a, b| likeness(b).total_cmp(&likeness(a)));
     tags.truncate(3);
     tags.join(", ")
 }

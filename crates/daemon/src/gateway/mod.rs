@@ -37,9 +37,9 @@ use tokio::sync::Mutex;
 
 use crate::config::Config;
 use crate::coordinator::{Coordinator, Fault};
+use crate::deploy::account::AccountFiles;
 use crate::engine::{Connection, Engine};
 use crate::identity::{Caller, Identity, Peer, Place};
-use crate::deploy::account::AccountFiles;
 use crate::staging::Stage;
 
 pub use create::OWNER_LABEL;
@@ -338,7 +338,9 @@ async fn dispatch(call: Call) -> Result<Response<Body>, Refusal> {
         Op::ExecInspect | Op::ExecResize => exec::act(call).await,
 
         Op::ImageList => images::list(call).await,
-        Op::ImageInspect | Op::ImageHistory | Op::ImageExport | Op::ImageAttestations => images::look(call).await,
+        Op::ImageInspect | Op::ImageHistory | Op::ImageExport | Op::ImageAttestations => {
+            images::look(call).await
+        }
         Op::ImagesExport => images::export(call).await,
         Op::ImageCreate => images::create(call).await,
         Op::ImageTag => images::tag(call).await,

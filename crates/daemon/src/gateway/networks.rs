@@ -15,7 +15,8 @@ use crate::ledger::ObjectKind;
 const SHARED: [&str; 3] = ["bridge", "none", "default"];
 
 async fn owners(door: &Door) -> Result<HashMap<String, u32>, Refusal> {
-    let owned = door.coordinator.ledger(|ledger| ledger.owned(ObjectKind::Network)).await?.map_err(Fault::from)?;
+    let owned =
+        door.coordinator.ledger(|ledger| ledger.owned(ObjectKind::Network)).await?.map_err(Fault::from)?;
     Ok(owned.into_iter().map(|o| (o.name, o.uid)).collect())
 }
 
@@ -46,7 +47,9 @@ pub(super) async fn resolve(call: &Call, name: &str) -> Result<String, Refusal> 
     let by = |test: &dyn Fn(&str, &str) -> bool| {
         let mut found = own.iter().filter(|(id, called)| test(id, called));
         match (found.next(), found.next()) {
-            (Some((id, called)), None) => Some(if SHARED.contains(called) { *called } else { *id }.to_owned()),
+            (Some((id, called)), None) => {
+                Some(if SHARED.contains(called) { *called } else { *id }.to_owned())
+            }
             _ => None,
         }
     };
@@ -103,10 +106,9 @@ pub(super) async fn create(mut call: Call) -> Result<Response<Body>, Refusal> {
     let (door, uid) = (call.door.clone(), call.caller.uid);
     super::containers::to_the_end(async move {
         let mut request = request;
-        request.headers_mut().insert(
-            hyper::header::CONTENT_TYPE,
-            hyper::header::HeaderValue::from_static("application/json"),
-        );
+        request
+            .headers_mut()
+            .insert(hyper::header::CONTENT_TYPE, hyper::header::HeaderValue::from_static("application/json"));
         let response = door.engine.send(request).await?;
         if response.status() == StatusCode::CONFLICT {
             return Err(Refusal::conflict(format!("network with name {name} already exists")));
@@ -131,7 +133,10 @@ pub(super) async fn delete(call: Call) -> Result<Response<Body>, Refusal> {
     super::containers::to_the_end(async move {
         let response = door.engine.send(request).await?;
         if response.status().is_success() {
-            door.coordinator.ledger(move |l| l.disown(ObjectKind::Network, &id)).await?.map_err(Fault::from)?;
+            door.coordinator
+                .ledger(move |l| l.disown(ObjectKind::Network, &id))
+                .await?
+                .map_err(Fault::from)?;
         }
         Ok(forward::reply(response))
     })
@@ -159,7 +164,9 @@ pub(super) async fn connect(mut call: Call) -> Result<Response<Body>, Refusal> {
 /// `POST /networks/prune`: the caller's own unused networks.
 pub(super) async fn prune(call: Call) -> Result<Response<Body>, Refusal> {
     if !call.route.query.filters().is_empty() {
-        return Err(Refusal::bad("network prune with filters is not served by DS01; prune without, or remove by name"));
+        return Err(Refusal::bad(
+            "network prune with filters is not served by DS01; prune without, or remove by name",
+        ));
     }
     let mut deleted = Vec::new();
     for (id, uid) in owners(&call.door).await? {
@@ -172,7 +179,11 @@ pub(super) async fn prune(call: Call) -> Result<Response<Body>, Refusal> {
         if used || call.door.engine.ask(Method::DELETE, &path, None).await.is_err() {
             continue;
         }
-        call.door.coordinator.ledger(move |l| l.disown(ObjectKind::Network, &id)).await?.map_err(Fault::from)?;
+        call.door
+            .coordinator
+            .ledger(move |l| l.disown(ObjectKind::Network, &id))
+            .await?
+            .map_err(Fault::from)?;
         deleted.extend(reply.get("Name").and_then(Value::as_str).map(str::to_owned));
     }
     Ok(http::json(StatusCode::OK, &json!({ "NetworksDeleted": deleted })))

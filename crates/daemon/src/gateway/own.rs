@@ -80,7 +80,10 @@ impl Records {
         let fetched = door
             .coordinator
             .ledger(move |ledger| {
-                missing.into_iter().map(|t| ledger.record_of(&t).map(|r| (t, r))).collect::<Result<Vec<_>, _>>()
+                missing
+                    .into_iter()
+                    .map(|t| ledger.record_of(&t).map(|r| (t, r)))
+                    .collect::<Result<Vec<_>, _>>()
             })
             .await?
             .map_err(crate::coordinator::Fault::from)?;
@@ -159,7 +162,8 @@ impl Own {
 impl Call {
     /// The caller's container that the path names.
     pub(super) async fn own_container(&self) -> Result<Own, Refusal> {
-        let reference = self.route.container().ok_or_else(|| Refusal::fault("the route names no container"))?;
+        let reference =
+            self.route.container().ok_or_else(|| Refusal::fault("the route names no container"))?;
         find_own(&self.door, &self.caller, reference.as_str()).await
     }
 }

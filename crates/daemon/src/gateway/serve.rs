@@ -112,7 +112,9 @@ async fn answer(visit: &Arc<Visit>, request: Request<Incoming>) -> Response<Body
     let mut response = match framing(&request) {
         Err(refusal) => {
             let mut response = http::refusal(&refusal);
-            response.headers_mut().insert(hyper::header::CONNECTION, hyper::header::HeaderValue::from_static("close"));
+            response
+                .headers_mut()
+                .insert(hyper::header::CONNECTION, hyper::header::HeaderValue::from_static("close"));
             response
         }
         Ok(()) => match super::handle(visit, request).await {

@@ -236,7 +236,8 @@ impl Drop for Abandoned {
 
 /// How long this client's start may wait.
 fn patience(call: &Call) -> Duration {
-    let agent = call.request.headers().get(hyper::header::USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or("");
+    let agent =
+        call.request.headers().get(hyper::header::USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or("");
     let wait = call.limits().start_wait;
     if IMPATIENT_CLIENTS.iter().any(|c| agent.contains(c)) { wait.min(IMPATIENT_WAIT_MAX) } else { wait }
 }

@@ -17,7 +17,8 @@ pub(super) fn stamp(headers: &mut HeaderMap, visit: &Visit) {
         if let Ok(value) = HeaderValue::from_str(&present::ping_api_version(said)) {
             headers.insert(API_VERSION, value);
         }
-    } else if let Some(version) = *visit.door.engine_api.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+    } else if let Some(version) =
+        *visit.door.engine_api.read().unwrap_or_else(std::sync::PoisonError::into_inner)
         && let Ok(value) = HeaderValue::from_str(&present::ping_api_version(&version.to_string()))
     {
         headers.insert(API_VERSION, value);
@@ -51,8 +52,12 @@ pub(super) async fn info(call: Call) -> Result<Response<Body>, Refusal> {
     let counts = counts(&call).await?;
     let images = reply.get("Images").and_then(serde_json::Value::as_u64).unwrap_or(0);
     let config = call.door.config();
-    let view =
-        InfoView { gpus: call.door.has_gpus, hinge_runtime: &config.engine.runtime, containers: counts, images };
+    let view = InfoView {
+        gpus: call.door.has_gpus,
+        hinge_runtime: &config.engine.runtime,
+        containers: counts,
+        images,
+    };
     Ok(http::json(status, &present::info(reply, &view)?))
 }
 
@@ -64,7 +69,9 @@ async fn counts(call: &Call) -> Result<ContainerCounts, Refusal> {
     list.query.set_filters(filters);
     let reply = call.door.engine.ask(hyper::Method::GET, &list.upstream_target(version, None), None).await?;
     let mut counts = ContainerCounts::default();
-    for state in reply.as_array().into_iter().flatten().filter_map(|e| e.get("State").and_then(|s| s.as_str())) {
+    for state in
+        reply.as_array().into_iter().flatten().filter_map(|e| e.get("State").and_then(|s| s.as_str()))
+    {
         match state {
             "running" => counts.running += 1,
             "paused" => counts.paused += 1,

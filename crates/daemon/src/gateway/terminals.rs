@@ -25,7 +25,12 @@ struct Room {
 impl Room {
     fn new() -> Self {
         let (interrupt, interrupted) = mpsc::channel(1);
-        Self { notices: Vec::new(), interrupt, interrupted: Some(interrupted), waiting: watch::Sender::new(false) }
+        Self {
+            notices: Vec::new(),
+            interrupt,
+            interrupted: Some(interrupted),
+            waiting: watch::Sender::new(false),
+        }
     }
 
     fn is_unused(&self) -> bool {
@@ -73,7 +78,9 @@ impl Terminals {
     /// Tells every terminal of a container something; a full or closed terminal misses it.
     pub fn tell(&self, container: &ContainerId, text: &str) {
         if let Some(room) = self.rooms().get_mut(container) {
-            room.notices.retain(|sender| !matches!(sender.try_send(text.to_owned()), Err(mpsc::error::TrySendError::Closed(_))));
+            room.notices.retain(|sender| {
+                !matches!(sender.try_send(text.to_owned()), Err(mpsc::error::TrySendError::Closed(_)))
+            });
         }
     }
 

@@ -15,7 +15,8 @@ use crate::ledger::ObjectKind;
 
 /// Who owns which volume.
 pub(super) async fn owners(door: &Door) -> Result<HashMap<String, u32>, Refusal> {
-    let owned = door.coordinator.ledger(|ledger| ledger.owned(ObjectKind::Volume)).await?.map_err(Fault::from)?;
+    let owned =
+        door.coordinator.ledger(|ledger| ledger.owned(ObjectKind::Volume)).await?.map_err(Fault::from)?;
     Ok(owned.into_iter().map(|o| (o.name, o.uid)).collect())
 }
 
@@ -43,13 +44,18 @@ pub(super) async fn claim(door: &Door, uid: u32, admin: bool, name: &str) -> Res
         return Err(taken(name));
     }
     let key = name.to_owned();
-    let owner =
-        door.coordinator.ledger(move |ledger| ledger.own(ObjectKind::Volume, &key, uid)).await?.map_err(Fault::from)?;
+    let owner = door
+        .coordinator
+        .ledger(move |ledger| ledger.own(ObjectKind::Volume, &key, uid))
+        .await?
+        .map_err(Fault::from)?;
     if owner == uid || admin { Ok(()) } else { Err(taken(name)) }
 }
 
 fn taken(name: &str) -> Refusal {
-    Refusal::conflict(format!("the volume name {name} is taken; choose another, such as one with your user name in it"))
+    Refusal::conflict(format!(
+        "the volume name {name} is taken; choose another, such as one with your user name in it"
+    ))
 }
 
 /// Looks again, at a start, whether the volumes of a container are still its owner's.
@@ -70,7 +76,8 @@ pub(super) async fn still_own(door: &Arc<Door>, person: &Person, names: &[String
 
 /// The volume that the path names, if it is the caller's.
 async fn own(call: &Call) -> Result<String, Refusal> {
-    let name = call.route.volume().ok_or_else(|| Refusal::fault("the route names no volume"))?.as_str().to_owned();
+    let name =
+        call.route.volume().ok_or_else(|| Refusal::fault("the route names no volume"))?.as_str().to_owned();
     if call.caller.admin || owners(&call.door).await?.get(&name) == Some(&call.caller.uid) {
         return Ok(name);
     }
@@ -99,12 +106,17 @@ pub(super) async fn create(mut call: Call) -> Result<Response<Body>, Refusal> {
         claim(&call.door, call.caller.uid, call.caller.admin, name).await?;
     }
     let target = call.route.upstream_target(call.upstream_version().await?, None);
-    let (status, reply) = forward::read_json(forward::with_json(&call, &target, judged.into_body()).await?).await?;
+    let (status, reply) =
+        forward::read_json(forward::with_json(&call, &target, judged.into_body()).await?).await?;
     if named.is_none()
         && let Some(name) = reply.get("Name").and_then(Value::as_str).map(str::to_owned)
     {
         let uid = call.caller.uid;
-        call.door.coordinator.ledger(move |l| l.own(ObjectKind::Volume, &name, uid)).await?.map_err(Fault::from)?;
+        call.door
+            .coordinator
+            .ledger(move |l| l.own(ObjectKind::Volume, &name, uid))
+            .await?
+            .map_err(Fault::from)?;
     }
     Ok(http::json(status, &reply))
 }
@@ -134,7 +146,10 @@ pub(super) async fn delete(call: Call) -> Result<Response<Body>, Refusal> {
 
 async fn disown(door: &Door, name: &str) -> Result<(), Refusal> {
     let key = name.to_owned();
-    door.coordinator.ledger(move |ledger| ledger.disown(ObjectKind::Volume, &key)).await?.map_err(Fault::from)?;
+    door.coordinator
+        .ledger(move |ledger| ledger.disown(ObjectKind::Volume, &key))
+        .await?
+        .map_err(Fault::from)?;
     Ok(())
 }
 

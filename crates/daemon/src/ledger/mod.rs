@@ -174,7 +174,8 @@ impl Ledger {
         let fail = sql("the ledger cannot be written");
         let transaction = self.db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&fail)?;
         {
-            let mut insert = transaction.prepare_cached("INSERT INTO events (body) VALUES (?1)").map_err(&fail)?;
+            let mut insert =
+                transaction.prepare_cached("INSERT INTO events (body) VALUES (?1)").map_err(&fail)?;
             for row in events.iter().filter_map(rows::encode) {
                 insert.execute([row]).map_err(&fail)?;
                 self.since_snapshot += 1;
@@ -199,7 +200,8 @@ impl Ledger {
         let transaction = self.db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&fail)?;
         transaction.execute("DELETE FROM events", []).map_err(&fail)?;
         {
-            let mut insert = transaction.prepare_cached("INSERT INTO events (body) VALUES (?1)").map_err(&fail)?;
+            let mut insert =
+                transaction.prepare_cached("INSERT INTO events (body) VALUES (?1)").map_err(&fail)?;
             for row in state.to_events().iter().filter_map(rows::encode) {
                 insert.execute([row]).map_err(&fail)?;
             }

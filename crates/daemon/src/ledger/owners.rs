@@ -76,8 +76,10 @@ impl Ledger {
     /// [`LedgerError::Sql`].
     pub fn owned(&mut self, kind: ObjectKind) -> Result<Vec<Owned>, LedgerError> {
         let fail = sql("the owners cannot be read");
-        let mut statement =
-            self.db.prepare_cached("SELECT name, uid FROM owners WHERE kind = ?1 ORDER BY name").map_err(&fail)?;
+        let mut statement = self
+            .db
+            .prepare_cached("SELECT name, uid FROM owners WHERE kind = ?1 ORDER BY name")
+            .map_err(&fail)?;
         let rows = statement
             .query_map([kind.as_str()], |row| Ok(Owned { name: row.get(0)?, uid: row.get(1)? }))
             .map_err(&fail)?;

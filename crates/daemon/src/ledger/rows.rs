@@ -4,29 +4,80 @@
 use std::time::Duration;
 
 use ds01_domain::{
-    Ask, CardId, Carried, Container, ContainerId, Epoch, Event, Grant, Health, Holding, Issuer, Kind, Phase, Preference,
-    RestartPolicy, Restarts, Selector, Slice, Standing, Time, Token, Uid, Unit, UnitId, Want, Weight,
+    Ask, CardId, Carried, Container, ContainerId, Epoch, Event, Grant, Health, Holding, Issuer, Kind, Phase,
+    Preference, RestartPolicy, Restarts, Selector, Slice, Standing, Time, Token, Uid, Unit, UnitId, Want,
+    Weight,
 };
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 enum Row {
-    UnitSeen { unit: UnitRow },
-    UnitGone { unit: String, at: u64 },
-    Health { unit: String, health: HealthRow, at: u64 },
-    CreatePlanned { token: String, #[serde(flatten)] spec: SpecRow, at: u64 },
-    Created { token: String, container: String, at: u64 },
-    CreateAbandoned { token: String },
-    Renamed { container: String, name: String },
-    RestartChanged { container: String, restart: RestartRow },
-    Removed { container: String, at: u64 },
+    UnitSeen {
+        unit: UnitRow,
+    },
+    UnitGone {
+        unit: String,
+        at: u64,
+    },
+    Health {
+        unit: String,
+        health: HealthRow,
+        at: u64,
+    },
+    CreatePlanned {
+        token: String,
+        #[serde(flatten)]
+        spec: SpecRow,
+        at: u64,
+    },
+    Created {
+        token: String,
+        container: String,
+        at: u64,
+    },
+    CreateAbandoned {
+        token: String,
+    },
+    Renamed {
+        container: String,
+        name: String,
+    },
+    RestartChanged {
+        container: String,
+        restart: RestartRow,
+    },
+    Removed {
+        container: String,
+        at: u64,
+    },
     Reserved(GrantRow),
-    Bound { container: String, epoch: u64, at: u64 },
-    Ran { container: String, epoch: u64, at: u64 },
-    StopAsked { container: String, at: u64 },
-    Ended { container: String, epoch: u64, at: u64, exit: Option<i32>, by_user: bool },
-    Released { container: String, epoch: u64, at: u64 },
+    Bound {
+        container: String,
+        epoch: u64,
+        at: u64,
+    },
+    Ran {
+        container: String,
+        epoch: u64,
+        at: u64,
+    },
+    StopAsked {
+        container: String,
+        at: u64,
+    },
+    Ended {
+        container: String,
+        epoch: u64,
+        at: u64,
+        exit: Option<i32>,
+        by_user: bool,
+    },
+    Released {
+        container: String,
+        epoch: u64,
+        at: u64,
+    },
     Adopted {
         container: String,
         owner: u32,
@@ -36,12 +87,28 @@ enum Row {
         units: Vec<String>,
         at: u64,
     },
-    RestartTried { container: String, attempt: u32, at: u64 },
-    Counters { last_epoch: u64, latest: u64 },
+    RestartTried {
+        container: String,
+        attempt: u32,
+        at: u64,
+    },
+    Counters {
+        last_epoch: u64,
+        latest: u64,
+    },
     Container(Box<ContainerRow>),
     Holding(HoldingRow),
-    Preference { unit: String, owner: u32, container: String, until: u64 },
-    Usage { owner: u32, hour: u64, amount: u64 },
+    Preference {
+        unit: String,
+        owner: u32,
+        container: String,
+        until: u64,
+    },
+    Usage {
+        owner: u32,
+        hour: u64,
+        amount: u64,
+    },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -113,7 +180,7 @@ struct SliceRow {
     memory: u8,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum HealthRow {
     Available,
@@ -330,13 +397,17 @@ fn event_of(row: Row) -> Result<Event, String> {
             unit: unit_id(&unit)?,
             preference: Preference { owner: Uid(owner), container: id(&container)?, until: Time(until) },
         }),
-        Row::Usage { owner, hour, amount } => Event::Carried(Carried::Usage { owner: Uid(owner), hour, amount }),
+        Row::Usage { owner, hour, amount } => {
+            Event::Carried(Carried::Usage { owner: Uid(owner), hour, amount })
+        }
     })
 }
 
 fn carried_row(carried: &Carried) -> Row {
     match carried {
-        Carried::Counters { last_epoch, latest } => Row::Counters { last_epoch: last_epoch.0, latest: latest.0 },
+        Carried::Counters { last_epoch, latest } => {
+            Row::Counters { last_epoch: last_epoch.0, latest: latest.0 }
+        }
         Carried::Container(container) => Row::Container(Box::new(container_row(container))),
         Carried::Holding(holding) => Row::Holding(holding_row(holding)),
         Carried::Preference { unit, preference } => Row::Preference {

@@ -20,9 +20,8 @@ const STEPS: &[&str] = &["
 /// Brings an open database to today's schema, or refuses it unchanged.
 pub(super) fn prepare(db: &Connection, path: &Path) -> Result<(), LedgerError> {
     let damaged = |detail: String| LedgerError::Damaged { path: path.to_path_buf(), detail };
-    let found: i64 = db
-        .pragma_query_value(None, "user_version", |row| row.get(0))
-        .map_err(|e| damaged(e.to_string()))?;
+    let found: i64 =
+        db.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(|e| damaged(e.to_string()))?;
     let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
     if found > known {
         return Err(LedgerError::Newer { path: path.to_path_buf(), found, known });

@@ -127,7 +127,8 @@ fn settle_conflicts(
 ) -> BTreeSet<UnitId> {
     let mut kept = BTreeSet::new();
     for unit in units {
-        let rival = draft.state.unit(unit).and_then(|view| view.holder).filter(|rival| rival.container != *id);
+        let rival =
+            draft.state.unit(unit).and_then(|view| view.holder).filter(|rival| rival.container != *id);
         let Some((other, later)) = rival.map(|rival| (rival.container.clone(), rival.epoch > epoch)) else {
             kept.insert(unit.clone());
             continue;

@@ -38,7 +38,8 @@ fn follow_holding(draft: &mut Draft<'_>, holding: &Holding) {
             }
         }
         Run::Created | Run::Exited(_) | Run::Gone => {
-            if starting && !is_settled(draft, holding) {
+            // On its way up: between the two halves of a restart, too, a container is seen not to run.
+            if draft.observed.in_flight.contains(&container) || (starting && !is_settled(draft, holding)) {
                 return;
             }
             if holding.phase != Phase::Ending {
@@ -53,11 +54,9 @@ fn follow_holding(draft: &mut Draft<'_>, holding: &Holding) {
     }
 }
 
-/// Whether a start that has not shown will not show any more: nobody waits for the Engine's answer, and it has had
-/// the time.
+/// Whether a start that has not shown will not show any more: it has had the time.
 fn is_settled(draft: &Draft<'_>, holding: &Holding) -> bool {
-    !draft.observed.in_flight.contains(&holding.container)
-        && draft.is_newer_than(holding.changed.after(START_SETTLE))
+    draft.is_newer_than(holding.changed.after(START_SETTLE))
 }
 
 /// Frees the units of a run that is over, if they are seen to be free.

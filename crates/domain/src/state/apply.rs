@@ -282,7 +282,15 @@ impl State {
     }
 
     /// Remembers a container that nobody recorded.
-    fn introduce(&mut self, id: &ContainerId, owner: Uid, owner_name: &str, name: &str, units: usize, at: Time) {
+    fn introduce(
+        &mut self,
+        id: &ContainerId,
+        owner: Uid,
+        owner_name: &str,
+        name: &str,
+        units: usize,
+        at: Time,
+    ) {
         self.containers.entry(id.clone()).or_insert_with(|| Container {
             id: id.clone(),
             token: None,

@@ -34,7 +34,8 @@ impl State {
         }));
         let containers = self.containers.values().cloned();
         events.extend(containers.map(|container| Event::Carried(Carried::Container(Box::new(container)))));
-        events.extend(self.holdings.values().cloned().map(|holding| Event::Carried(Carried::Holding(holding))));
+        events
+            .extend(self.holdings.values().cloned().map(|holding| Event::Carried(Carried::Holding(holding))));
         events.extend(
             self.usage
                 .iter()

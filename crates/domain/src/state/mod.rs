@@ -141,7 +141,11 @@ impl State {
     }
 
     /// The units of a user's holdings of some kind.
-    pub(crate) fn units_of(&self, owner: Uid, which: impl Fn(&Holding) -> bool) -> impl Iterator<Item = &Unit> {
+    pub(crate) fn units_of(
+        &self,
+        owner: Uid,
+        which: impl Fn(&Holding) -> bool,
+    ) -> impl Iterator<Item = &Unit> {
         self.holdings
             .values()
             .filter(move |holding| holding.owner == owner && which(holding))
@@ -152,10 +156,11 @@ impl State {
     /// A user's use up to now: thousandths of a card times milliseconds, halved with every half-life.
     #[must_use]
     pub fn recent_use(&self, owner: Uid, now: Time, half_life: Duration) -> u64 {
-        let running = self.holdings.values().filter(|holding| holding.owner == owner).fold(0, |sum: u64, holding| {
-            let ms = now.0.saturating_sub(holding.since.0);
-            sum.saturating_add(ms.saturating_mul(u64::from(self.weight_of(&holding.units).as_milli())))
-        });
+        let running =
+            self.holdings.values().filter(|holding| holding.owner == owner).fold(0, |sum: u64, holding| {
+                let ms = now.0.saturating_sub(holding.since.0);
+                sum.saturating_add(ms.saturating_mul(u64::from(self.weight_of(&holding.units).as_milli())))
+            });
         self.usage.recent(owner, now, half_life).saturating_add(running)
     }
 

@@ -9,6 +9,7 @@
 //! train hangs                          its starts are sent and never answered
 //! train fails                          the Engine refuses the start that hangs
 //! train cgroup occupied|empty|unknown  train runs 0:1 [epoch=9] [owner=root]   (past the door)
+//! train is restarting | is unanswered    the Engine is asked to start it; nobody waits for the answer any more
 //! train cancels                        whoever waited for it hangs up
 //! unit 0:1 busy|clean|unknown|gone
 //! look      remember      late look    crash     +5min     show     next
@@ -38,7 +39,9 @@ pub(crate) fn check(story: &str, expected: &expect_test::Expect) {
 fn tell(line: &str, news: &[String]) -> String {
     let mut told = line.to_owned();
     match news {
-        [one] if !one.contains('\n') => told += &format!("{:pad$} -> {one}", "", pad = 28_usize.saturating_sub(line.len())),
+        [one] if !one.contains('\n') => {
+            told += &format!("{:pad$} -> {one}", "", pad = 28_usize.saturating_sub(line.len()))
+        }
         _ => {
             for item in news {
                 for (number, part) in item.lines().enumerate() {
@@ -62,7 +65,7 @@ fn play(world: &mut World, line: &str, remembered: &mut Option<Observed>) {
         ["look"] => world.look(),
         ["remember"] => *remembered = Some(world.observe()),
         ["late", "look"] => {
-            let late = remembered.take().expect("something is remembered");
+            let late = remembered.clone().expect("something is remembered");
             world.follow(&late);
         }
         ["crash"] => {
@@ -71,9 +74,10 @@ fn play(world: &mut World, line: &str, remembered: &mut Option<Observed>) {
         }
         ["show"] => show(world),
         ["next"] => {
-            let next = world.state.next_due(world.now).map_or("never".to_owned(), |due| {
-                format!("in {} ms", due.since(world.now).as_millis())
-            });
+            let next = world
+                .state
+                .next_due(world.now)
+                .map_or("never".to_owned(), |due| format!("in {} ms", due.since(world.now).as_millis()));
             world.tell(next);
         }
         ["unit", label, state] => unit(world, label, state),
@@ -84,9 +88,9 @@ fn play(world: &mut World, line: &str, remembered: &mut Option<Observed>) {
                 None => RestartPolicy::No,
                 Some("always") => RestartPolicy::Always,
                 Some("unless-stopped") => RestartPolicy::UnlessStopped,
-                Some(other) => {
-                    RestartPolicy::OnFailure { max: other.strip_prefix("on-failure:").unwrap().parse().unwrap() }
-                }
+                Some(other) => RestartPolicy::OnFailure {
+                    max: other.strip_prefix("on-failure:").unwrap().parse().unwrap(),
+                },
             };
             world.create(who, name, want.as_ref(), restart, words.contains(&"rm"));
         }
@@ -129,6 +133,10 @@ fn container(world: &mut World, name: &str, words: &[&str], options: &BTreeMap<&
             let epoch = world.state.holding(&container).unwrap().epoch;
             world.record(Event::Ended { container, epoch, at: world.now, exit: None, by_user: false });
             world.look();
+        }
+        ["is", "restarting"] => {
+            let container = world.id(name);
+            world.in_flight.insert(container);
         }
         ["is", "unanswered"] => {
             let container = world.id(name);
@@ -203,7 +211,8 @@ fn card(world: &mut World, model: &str, memory: &str, slices: &[&str]) {
 }
 
 fn person(world: &mut World, name: &str, options: &BTreeMap<&str, &str>) {
-    let uid = world.people.get(name).map_or(Uid(1000 + u32::try_from(world.people.len()).unwrap()), |p| p.uid);
+    let uid =
+        world.people.get(name).map_or(Uid(1000 + u32::try_from(world.people.len()).unwrap()), |p| p.uid);
     let admin = options.contains_key("admin");
     let person = Person { uid, name: name.to_owned(), unix_groups: Vec::new(), admin };
     world.people.insert(name.to_owned(), person);
@@ -211,7 +220,11 @@ fn person(world: &mut World, name: &str, options: &BTreeMap<&str, &str>) {
     let settings = Settings {
         max_gpu_equivalents: Some(options.get("quota").map_or(Cap::Unlimited, |text| {
             let cards: f64 = text.parse().unwrap();
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small numbers of a story")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "small numbers of a story"
+            )]
             Cap::At(Weight::from_milli((cards * 1000.0).round() as u32))
         })),
         max_gpu_slots_per_container: Some(number("slots").map_or(Cap::Unlimited, Cap::At)),
@@ -268,7 +281,8 @@ fn show(world: &mut World) {
         });
         let kept = view.preferred.filter(|kept| kept.until > world.now);
         let kept = kept.map_or(String::new(), |kept| format!(", kept for {}", world.name(&kept.container)));
-        let health = if view.health == Health::Available { String::new() } else { format!(", {}", view.health) };
+        let health =
+            if view.health == Health::Available { String::new() } else { format!(", {}", view.health) };
         lines.push(format!("{} {holder}{health}{kept}", view.unit.label()));
     }
     for wait in world.state.waits(&world.policy, world.now) {

@@ -1713,3 +1713,133 @@ fn an_admin_has_no_quota_and_shares_no_unit() {
         "#]],
     );
 }
+
+#[test]
+fn a_container_that_is_being_restarted_keeps_its_units() {
+    check(
+        "
+        card A100 80g
+        person alice
+        person bob
+        alice creates a 1
+        bob creates b 1
+        a starts
+        b starts
+        a is restarting
+        a cgroup stays occupied exits 143
+        a cgroup empty
+        look
+        show
+        a runs 0
+        a is unanswered
+        show
+        ",
+        &expect![[r#"
+            card A100 80g
+            person alice
+            person bob
+            alice creates a 1            -> created
+            bob creates b 1              -> created
+            a starts                     -> alice/a gets 0
+            b starts                     -> waits 1 of 1: no GPU that would do is free; held by alice/a (GPU 0 for 0 s)
+            a is restarting
+            a cgroup stays occupied exits 143
+            a cgroup empty
+            look
+            show
+                -> 0 alice/a running
+                -> 1. bob/b: no GPU that would do is free
+            a runs 0
+            a is unanswered
+            show
+                -> 0 alice/a running
+                -> 1. bob/b: no GPU that would do is free
+        "#]],
+    );
+}
+
+#[test]
+fn a_dirty_unit_that_somebody_unclear_may_have_is_kept_back() {
+    check(
+        "
+        card A100 80g
+        person alice
+        person bob
+        stray runs 0 epoch=3
+        other runs 0 epoch=5
+        show
+        stray unclear
+        other exits 0
+        show
+        stray runs 0 epoch=3
+        stray exits 0
+        look
+        show
+        ",
+        &expect![[r#"
+            card A100 80g
+            person alice
+            person bob
+            stray runs 0 epoch=3         -> adopted unknown root/000000000000 with 0 (epoch 3)
+            other runs 0 epoch=5
+                -> 0 is dirty
+                -> conflict: ?/other holds 0, root/000000000000 can open it too
+                -> adopted unknown root/000000000000 with 0 (epoch 5)
+            show                         -> 0 root/000000000000 running, dirty
+            stray unclear
+            other exits 0
+                -> root/000000000000 ended (exit 0)
+                -> root/000000000000 released 0
+            show                         -> 0 free, dirty, kept for root/000000000000
+            stray runs 0 epoch=3         -> adopted root/000000000000 with 0 (epoch 3)
+            stray exits 0
+                -> root/000000000000 ended (exit 0)
+                -> 0 is available
+                -> root/000000000000 released 0
+            look
+            show                         -> 0 free, kept for root/000000000000
+        "#]],
+    );
+}
+
+#[test]
+fn a_look_that_began_before_a_start_does_not_adopt_or_end_it() {
+    check(
+        "
+        card A100 80g
+        card A100 80g
+        person alice quota=2
+        alice creates a 1
+        a starts
+        remember
+        a exits 0
+        late look
+        show
+        a hangs
+        a starts
+        late look
+        show
+        ",
+        &expect![[r#"
+            card A100 80g
+            card A100 80g
+            person alice quota=2
+            alice creates a 1            -> created
+            a starts                     -> alice/a gets 0
+            remember
+            a exits 0
+                -> alice/a ended (exit 0)
+                -> alice/a released 0
+            late look
+            show
+                -> 0 free, kept for alice/a
+                -> 1 free
+            a hangs
+            a starts                     -> alice/a gets 0
+            late look
+            show
+                -> 0 alice/a reserved
+                -> 1 free
+        "#]],
+    );
+}

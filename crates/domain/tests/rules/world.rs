@@ -143,7 +143,14 @@ impl World {
     }
 
     /// Asks for a container; whether it was made.
-    pub(crate) fn create(&mut self, who: &str, name: &str, want: Option<&Want>, restart: RestartPolicy, rm: bool) -> bool {
+    pub(crate) fn create(
+        &mut self,
+        who: &str,
+        name: &str,
+        want: Option<&Want>,
+        restart: RestartPolicy,
+        rm: bool,
+    ) -> bool {
         let person = self.people[who].clone();
         let running = self.engine.values().filter(|real| real.run == Run::Running).count();
         let mine = self.state.containers().filter(|c| c.owner == person.uid && c.exists()).count();
@@ -199,7 +206,11 @@ impl World {
             Decision::Grant(grant) => self.granted(grant),
             Decision::Wait(wait) => {
                 let holders: Vec<String> = wait.holders.iter().map(|h| h.sentence(self.now)).collect();
-                let held = if holders.is_empty() { String::new() } else { format!("; held by {}", holders.join(", ")) };
+                let held = if holders.is_empty() {
+                    String::new()
+                } else {
+                    format!("; held by {}", holders.join(", "))
+                };
                 self.tell(format!("waits {} of {}: {}{held}", wait.position, wait.of, wait.reason));
                 self.record(wait.into_event());
             }
@@ -304,7 +315,8 @@ impl World {
                 self.record(Event::Left { ticket, why: LeftWhy::Denied });
             }
             Action::Restart { container } => {
-                let name = self.engine.iter().find(|(_, real)| real.id == container).map(|(name, _)| name.clone());
+                let name =
+                    self.engine.iter().find(|(_, real)| real.id == container).map(|(name, _)| name.clone());
                 self.start(&name.unwrap(), Duration::MAX);
             }
             Action::RemoveContainer { container } => {

@@ -8,7 +8,7 @@ use ds01_docker::body;
 use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::view::state_of;
+use super::list::state_of;
 use super::{Ask, Fault, denied};
 use crate::deploy::account::{self, Account, AccountFiles};
 use crate::engine::EngineError;
@@ -91,19 +91,20 @@ pub(super) async fn deploy(mut ask: Ask) -> Result<Response<Body>, Fault> {
 fn workspace_fault(refusal: Refusal) -> Fault {
     let fault = Fault::from(refusal);
     match fault.status {
-        StatusCode::FORBIDDEN => {
-            Fault::new(fault.status, codes::WORKSPACE_DENIED, fault.error.message)
-        }
+        StatusCode::FORBIDDEN => Fault::new(fault.status, codes::WORKSPACE_DENIED, fault.error.message),
         _ => fault,
     }
 }
 
 fn wish(ask: &Ask, request: &DeployRequest) -> Result<Wish, Fault> {
-    let project = Project::new(&request.project).map_err(|e| {
-        Fault::new(StatusCode::BAD_REQUEST, codes::NAME_INVALID, e.to_string())
-    })?;
+    let project = Project::new(&request.project)
+        .map_err(|e| Fault::new(StatusCode::BAD_REQUEST, codes::NAME_INVALID, e.to_string()))?;
     if request.cpu_only && request.gpus.is_some_and(|n| n > 0) {
-        return Err(Fault::new(StatusCode::BAD_REQUEST, codes::REQUEST_INVALID, "--cpu-only and --gpus contradict"));
+        return Err(Fault::new(
+            StatusCode::BAD_REQUEST,
+            codes::REQUEST_INVALID,
+            "--cpu-only and --gpus contradict",
+        ));
     }
     let user = &ask.caller.name;
     let workspace = match &request.workspace {

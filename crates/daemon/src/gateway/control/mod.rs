@@ -1,9 +1,12 @@
 //! DS01's own API under `/ds01/v1/`, on the same socket and for the same callers as Docker's.
 
 mod deploy;
+mod limits;
+mod list;
+mod machine;
+mod queue;
 mod retire;
 mod start;
-mod view;
 
 use std::sync::Arc;
 
@@ -91,7 +94,11 @@ impl Ask {
     async fn body<T: DeserializeOwned>(&mut self) -> Result<T, Fault> {
         let bytes = http::read_whole(self.request.body_mut(), super::JSON_BODY_BYTES_MAX).await?;
         serde_json::from_slice(&bytes).map_err(|e| {
-            Fault::new(StatusCode::BAD_REQUEST, codes::REQUEST_INVALID, format!("the request cannot be read: {e}"))
+            Fault::new(
+                StatusCode::BAD_REQUEST,
+                codes::REQUEST_INVALID,
+                format!("the request cannot be read: {e}"),
+            )
         })
     }
 
@@ -111,8 +118,12 @@ impl Ask {
                 Err(refusal) => return Err(refusal.into()),
             }
         }
-        Err(Fault::new(StatusCode::NOT_FOUND, codes::CONTAINER_NOT_FOUND, format!("you have no container {typed}"))
-            .hint("container list --all shows those you have"))
+        Err(Fault::new(
+            StatusCode::NOT_FOUND,
+            codes::CONTAINER_NOT_FOUND,
+            format!("you have no container {typed}"),
+        )
+        .hint("container list --all shows those you have"))
     }
 }
 
@@ -134,11 +145,11 @@ async fn route(method: &Method, path: &str, ask: Ask) -> Result<Response<Body>, 
     let get = method == Method::GET;
     let post = method == Method::POST;
     match path {
-        paths::WHOAMI if get => return view::whoami(ask).await,
-        paths::MACHINE if get => return view::machine(ask).await,
-        paths::CONTAINERS if get => return view::containers(ask).await,
-        paths::LIMITS if get => return view::limits(ask).await,
-        paths::QUEUE if get => return view::queue(ask).await,
+        paths::WHOAMI if get => return machine::whoami(ask).await,
+        paths::MACHINE if get => return machine::machine(ask).await,
+        paths::CONTAINERS if get => return list::containers(ask).await,
+        paths::LIMITS if get => return limits::limits(ask).await,
+        paths::QUEUE if get => return queue::queue(ask).await,
         paths::DEPLOY if post => return deploy::deploy(ask).await,
         paths::RETIRE if post => return retire::retire(ask).await,
         _ => {}
@@ -147,10 +158,10 @@ async fn route(method: &Method, path: &str, ask: Ask) -> Result<Response<Body>, 
         return start::start(ask, &name).await;
     }
     if get && let Some(name) = named(path, paths::WHY) {
-        return view::why(ask, &name).await;
+        return queue::why(ask, &name).await;
     }
     if get && let Some(name) = named(path, paths::CONTAINER) {
-        return view::container(ask, &name).await;
+        return list::container(ask, &name).await;
     }
     Err(Fault::new(StatusCode::NOT_FOUND, codes::REQUEST_INVALID, format!("DS01 has no {method} {path}"))
         .hint("is the command line newer than ds01d? ds01 --version"))

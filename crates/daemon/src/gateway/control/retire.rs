@@ -6,7 +6,7 @@ use ds01_api::{RetireRequest, Retired};
 use ds01_domain::Event;
 use hyper::{Response, StatusCode};
 
-use super::view::unit_ref;
+use super::machine::unit_ref;
 use super::{Ask, Fault};
 use crate::engine::RunState;
 use crate::gateway::containers::forget;
@@ -73,7 +73,8 @@ async fn await_free(door: &crate::gateway::Door, id: &ds01_domain::ContainerId) 
     let deadline = tokio::time::Instant::now() + FREE_WAIT_MAX;
     loop {
         let key = id.clone();
-        let held = door.coordinator.read(move |state, _, _| state.holding(&key).is_some()).await.unwrap_or(false);
+        let held =
+            door.coordinator.read(move |state, _, _| state.holding(&key).is_some()).await.unwrap_or(false);
         if !held || tokio::time::Instant::now() >= deadline {
             return;
         }

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::view::{holder, unit_ref};
+use super::machine::{holder, unit_ref};
 use super::{Ask, Fault, refused_start};
 use crate::coordinator::Place;
 use crate::gateway::http::{self, Body, BoxError};
@@ -48,10 +48,9 @@ pub(super) async fn start(ask: Ask, name: &str) -> Result<Response<Body>, Fault>
         let places = tokio::sync::watch::Sender::new(None::<Place>);
         let mut changed = places.subscribe();
         let begun = tokio::time::Instant::now();
-        let start =
-            start_container(&door, person, &own.id, Cause::Person, patience, |place| {
-                places.send_replace(Some(place.clone()));
-            });
+        let start = start_container(&door, person, &own.id, Cause::Person, patience, |place| {
+            places.send_replace(Some(place.clone()));
+        });
         tokio::pin!(start);
         let mut repeat = tokio::time::interval(REPEAT_EVERY);
         repeat.tick().await;
