@@ -28,7 +28,10 @@ JSON
 programs_build() {
     local options=(--quiet --bin ds01d --bin ds01-runtime --bin ds01)
     [[ $1 == debug ]] || options+=(--release)
-    command -v cargo >/dev/null || PATH=$PATH:$HOME/.cargo/bin
+    command -v cargo >/dev/null || PATH=$PATH:${CARGO_HOME:-$HOME/.cargo}/bin
+    command -v cargo >/dev/null || die "cargo is missing: install Rust's toolchain"
+    # SQLite is compiled from its source.
+    command -v cc >/dev/null || apt_install gcc libc6-dev
     (cd -- "$ROOT" && cargo build "${options[@]}" 9>&-) || die "cargo build failed"
 }
 

@@ -39,6 +39,6 @@ pub use plan::{Action, plan};
 pub use policy::{
     Aggregate, Cap, GPU_HOLD_AFTER_STOP, Group, Limits, Person, Policy, Rules, START_WAIT, Settings, Source,
 };
-pub use state::{DIRTY_GRACE, START_SETTLE, State, UnitView};
+pub use state::{CREATE_SETTLE, DIRTY_GRACE, START_SETTLE, State, UnitView};
 pub use unit::{Health, Preference, Slice, Unit};
 pub use want::{Ask, Selector, Want};

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ds01_domain::{ContainerId, Event, Observed, State, Ticket, Time, Token};
 
-/// Durable events before the ledger is shortened.
-const LEDGER_EVENTS_MAX: usize = 400;
+/// Durable events between two shortenings of the ledger.
+const EVENTS_PER_SHORTENING: usize = 400;
 
 /// What the daemon has in memory, but for its ledger.
 #[derive(Debug, Default)]
@@ -27,11 +27,18 @@ pub(crate) struct Daemon {
     /// Looks that have begun, with what was in flight since.
     looks: BTreeMap<u64, (BTreeSet<ContainerId>, BTreeSet<Token>)>,
     looks_begun: u64,
+    /// The length at which the ledger is shortened.
+    shorten_at: usize,
     /// The latest time that was told to anybody.
     told: Time,
 }
 
 impl Daemon {
+    /// A daemon with nothing behind it.
+    pub(crate) fn new() -> Self {
+        Self { up: true, ..Self::default() }
+    }
+
     /// Ledger time.
     pub(crate) fn now(&mut self, clock: Time) -> Time {
         self.told = self.told.max(clock);
@@ -44,19 +51,22 @@ impl Daemon {
             self.ledger.push(event.clone());
         }
         self.state.apply(event);
-        if self.ledger.len() > LEDGER_EVENTS_MAX {
-            let short = self.state.to_events();
-            // Of a state with much in it, the short form is no shorter.
-            if short.len() < self.ledger.len() {
-                self.ledger = short;
-            }
+        if self.ledger.len() >= self.shorten_at.max(EVENTS_PER_SHORTENING) {
+            self.ledger = self.state.to_events();
+            self.shorten_at = self.ledger.len() + EVENTS_PER_SHORTENING;
         }
     }
 
     /// Dies. The clock goes on from where the ledger ends.
     pub(crate) fn die(&mut self) {
         let ledger = std::mem::take(&mut self.ledger);
-        *self = Self { life: self.life + 1, ledger, told: self.told, ..Self::default() };
+        *self = Self {
+            life: self.life + 1,
+            ledger,
+            told: self.told,
+            shorten_at: self.shorten_at,
+            ..Self::default()
+        };
     }
 
     /// Comes back with what the ledger has.

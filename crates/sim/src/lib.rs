@@ -4,8 +4,10 @@
 //! It decides nothing and knows no rule: it carries questions to `ds01-domain` as the daemon does and watches the
 //! devices. A seed that fails is a defect of the rules, or of what the daemon owes them, and tells its story.
 
+mod coordinator;
 mod daemon;
 mod engine;
+mod happenings;
 mod rng;
 mod world;
 

@@ -159,7 +159,7 @@ impl Desk {
     }
 
     fn plan_create(&mut self, planned: Planned) -> Result<Result<Permit, Box<ds01_domain::Denial>>, Fault> {
-        let Planned { person, mut event, record, running_containers } = planned;
+        let Planned { person, mut event, running_containers } = planned;
         let now = self.now();
         let Event::CreatePlanned { token, want, at, .. } = &mut event else {
             return Err(Fault::Confused);
@@ -172,7 +172,6 @@ impl Desk {
         }
         *at = now;
         let token = token.clone();
-        self.ledger.keep_record(&token, &record)?;
         self.record(std::slice::from_ref(&event))?;
         let Some(coordinator) = self.coordinator() else { return Err(Fault::Stopping) };
         self.creating.insert(token.clone());

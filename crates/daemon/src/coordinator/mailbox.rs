@@ -8,7 +8,7 @@ use ds01_runtime::protocol;
 use tokio::sync::{mpsc, oneshot};
 
 use super::starts::{Admitted, Reservation, StartOutcome};
-use crate::ledger::{Ledger, LedgerError, Record};
+use crate::ledger::{Ledger, LedgerError};
 
 /// Why the coordinator could not answer. No decision was taken.
 #[derive(Debug, thiserror::Error)]
@@ -31,8 +31,6 @@ pub struct Planned {
     pub person: Person,
     /// The fact to write: [`Event::CreatePlanned`].
     pub event: Event,
-    /// What the door must remember of it.
-    pub record: Record,
     /// How many of his containers run, by the Engine.
     pub running_containers: u32,
 }

@@ -17,7 +17,8 @@ use super::{Errand, Place};
 const NEWS_MAX: usize = 16;
 
 /// Proof that units are reserved for one start of one container. Only the coordinator makes one, and every way of
-/// losing it is told to the coordinator: dropped means nobody knows how the start ended.
+/// losing it is told to the coordinator: dropped before the start was on its way means that it never was, dropped
+/// afterwards that nobody knows how it ended.
 #[derive(Debug)]
 #[must_use = "a reservation that is dropped leaves its units reserved until somebody has looked"]
 pub struct Reservation {
@@ -25,6 +26,7 @@ pub struct Reservation {
     epoch: Epoch,
     units: Vec<UnitId>,
     coordinator: Coordinator,
+    forwarded: bool,
     settled: bool,
 }
 
@@ -35,7 +37,7 @@ impl Reservation {
         units: Vec<UnitId>,
         coordinator: Coordinator,
     ) -> Self {
-        Self { container, epoch, units, coordinator, settled: false }
+        Self { container, epoch, units, coordinator, forwarded: false, settled: false }
     }
 
     /// The container whose start may be forwarded.
@@ -56,6 +58,12 @@ impl Reservation {
         self.epoch
     }
 
+    /// Marks that the start is on its way: from now on, losing the reservation means that nobody knows.
+    pub fn forwarding(mut self) -> Self {
+        self.forwarded = true;
+        self
+    }
+
     /// Says how the start ended.
     pub fn settle(mut self, outcome: StartOutcome) {
         self.settled = true;
@@ -66,7 +74,8 @@ impl Reservation {
 impl Drop for Reservation {
     fn drop(&mut self) {
         if !self.settled {
-            self.coordinator.start_ended(self.container.clone(), self.epoch, StartOutcome::Unknown);
+            let outcome = if self.forwarded { StartOutcome::Unknown } else { StartOutcome::Failed };
+            self.coordinator.start_ended(self.container.clone(), self.epoch, outcome);
         }
     }
 }

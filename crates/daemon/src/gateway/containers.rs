@@ -98,7 +98,7 @@ pub(super) async fn stop(call: Call) -> Result<Response<Body>, Refusal> {
         return Ok(http::status(StatusCode::NO_CONTENT));
     }
     // Told before it is done: an exit that follows was asked for, and is no reason to restart.
-    if own.container.is_some() && ends_the_container(&call) {
+    if own.holds_want() && ends_the_container(&call) {
         let at = call.door.coordinator.now().await?;
         call.door.coordinator.try_record(vec![Event::StopAsked { container: own.id.clone(), at }]).await;
     }
@@ -209,7 +209,8 @@ pub(super) async fn rename(call: Call) -> Result<Response<Body>, Refusal> {
     .await
 }
 
-/// Changes limits of an own container, within the group's; a GPU container's restart policy stays ours.
+/// Changes limits of an own container, within the group's; a GPU container's restart policy stays ours, and whichever
+/// policy was asked is the one that is shown.
 pub(super) async fn update(mut call: Call) -> Result<Response<Body>, Refusal> {
     let own = call.own_container().await?;
     let body = call.json_body().await?;
@@ -220,7 +221,9 @@ pub(super) async fn update(mut call: Call) -> Result<Response<Body>, Refusal> {
     let warnings = judged.warnings().to_vec();
     let sent = judged.into_body(gpu);
     let (status, reply) = forward::read_json(forward::with_json(&call, &target, sent).await?).await?;
-    if gpu && let Some(policy) = asked {
+    if own.container.is_some()
+        && let Some(policy) = asked
+    {
         let restart = super::create::restart_of(policy);
         call.door
             .coordinator

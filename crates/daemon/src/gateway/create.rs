@@ -246,7 +246,7 @@ async fn planned(
         at: Time(0),
     };
     let running_containers = super::running_containers(door, making.caller.uid).await?;
-    let plan = Planned { person: making.person.clone(), event, record: record.clone(), running_containers };
+    let plan = Planned { person: making.person.clone(), event, running_containers };
     let _permit = match door.coordinator.plan_create(plan).await.map_err(Refusal::from)? {
         Ok(permit) => permit,
         Err(denial) => return Err(MakeRefusal::Denied(denial)),
@@ -312,6 +312,11 @@ async fn forward(
         making.judged.set_bind(slot, &door.stage.path(token, slot_number(slot)).display().to_string());
     }
     record.original = serde_json::to_value(making.judged.original()).unwrap_or_default();
+    // Before the Engine is asked: a container whose answer is lost is found again with all that belongs to it.
+    if let Err(refusal) = keep(door, token, &record).await {
+        abandon(door, token).await;
+        return Err(refusal);
+    }
     let answer = match making.judged.clone().into_body() {
         Ok(body) => send(door, making, body).await,
         Err(body::Unresolved::NetworkTwice(name)) => {
@@ -327,7 +332,7 @@ async fn forward(
             let id = reply.get("Id").and_then(Value::as_str).and_then(ContainerId::new).ok_or_else(|| {
                 Refusal::new(StatusCode::BAD_GATEWAY, "the Docker Engine gave no container id")
             })?;
-            remember(door, token, &id, making.name.is_some(), &record).await?;
+            remember(door, token, &id, making.name.is_some()).await?;
             Ok((id, status, reply, record))
         }
         // Nobody knows: the enforcer looks for the token and settles it.
@@ -362,24 +367,23 @@ async fn send(door: &Arc<Door>, making: &Making, body: Vec<u8>) -> Result<(Statu
 }
 
 /// Writes that a container exists, before the client hears of it.
-async fn remember(
-    door: &Arc<Door>,
-    token: &Token,
-    id: &ContainerId,
-    named: bool,
-    record: &Record,
-) -> Result<(), Refusal> {
+async fn remember(door: &Arc<Door>, token: &Token, id: &ContainerId, named: bool) -> Result<(), Refusal> {
     let at = door.coordinator.now().await?;
     let mut events = vec![Event::Created { token: token.clone(), container: id.clone(), at }];
     if !named && let Ok(look) = door.engine.look(id).await {
         events.push(Event::Renamed { container: id.clone(), name: look.name });
     }
+    door.coordinator.record(events).await?;
+    Ok(())
+}
+
+/// Writes what the door remembers of a container.
+async fn keep(door: &Arc<Door>, token: &Token, record: &Record) -> Result<(), Refusal> {
     let (key, kept) = (token.clone(), record.clone());
     door.coordinator
         .ledger(move |ledger| ledger.keep_record(&key, &kept))
         .await?
         .map_err(crate::coordinator::Fault::from)?;
-    door.coordinator.record(events).await?;
     door.records.put(token.clone(), record.clone());
     Ok(())
 }
@@ -409,11 +413,5 @@ async fn restage_for(
     let (credentials, name) = (binds::credentials(&making.caller), making.caller.name.clone());
     record.binds =
         binds::stage(door, token, credentials, name, making.caller.admin, effective, wanted).await?;
-    let (key, kept) = (token.clone(), record.clone());
-    door.coordinator
-        .ledger(move |ledger| ledger.keep_record(&key, &kept))
-        .await?
-        .map_err(crate::coordinator::Fault::from)?;
-    door.records.put(token.clone(), record);
-    Ok(())
+    keep(door, token, &record).await
 }

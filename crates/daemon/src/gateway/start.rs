@@ -87,7 +87,7 @@ pub async fn start_container(
     mut told: impl FnMut(&Place) + Send,
 ) -> Result<Started, StartRefusal> {
     let mut abandoned = Abandoned { door: door.clone(), id: id.clone(), armed: cause == Cause::Person };
-    let result = admit_and_start(door, person, id, patience, &mut told).await;
+    let result = admit_and_start(door, person, id, patience, &mut told, &mut abandoned).await;
     abandoned.armed = false;
     if let Err(refusal) = &result
         && cause == Cause::Person
@@ -104,6 +104,7 @@ async fn admit_and_start(
     id: &ContainerId,
     patience: Duration,
     told: &mut (impl FnMut(&Place) + Send),
+    abandoned: &mut Abandoned,
 ) -> Result<Started, StartRefusal> {
     let token = {
         let id = id.clone();
@@ -120,6 +121,8 @@ async fn admit_and_start(
         Admitted::Denied(denial) => return Err(StartRefusal::Denied(denial)),
         Admitted::Waits(line) => Some(wait(door, id, *line, told).await?),
     };
+    // From here on a client that hangs up changes nothing.
+    abandoned.armed = false;
     let (door, id) = (door.clone(), id.clone());
     Ok(to_the_end(async move { forward_start(&door, &id, reservation, token.as_ref()).await }).await?)
 }
@@ -167,6 +170,7 @@ async fn forward_start(
     token: Option<&ds01_domain::Token>,
 ) -> Result<Started, Refusal> {
     let path = format!("/v1.40/containers/{id}/start");
+    let reservation = reservation.map(Reservation::forwarding);
     let answer = door
         .engine
         .ask_raw(hyper::Method::POST, &path, bytes::Bytes::new(), "application/json", START_TIME_MAX)
@@ -203,10 +207,10 @@ async fn side_effects_of_refusal(door: &Arc<Door>, id: &ContainerId) {
     if !container.auto_remove {
         return;
     }
+    // Only one that never ran: a paused one, or one that another start got running, is not ours to remove.
     match door.engine.look(id).await {
-        Ok(look) if look.state == crate::engine::RunState::Running => return,
-        Ok(_) => {}
-        Err(_) => return,
+        Ok(look) if look.state == crate::engine::RunState::Created => {}
+        Ok(_) | Err(_) => return,
     }
     if let Err(error) = door.engine.remove(id).await {
         tracing::warn!(%error, container = %id, "a container that was to remove itself could not be removed");
@@ -269,7 +273,10 @@ pub(super) async fn owner_person(door: &Arc<Door>, own: &Own, caller: Person) ->
 pub(super) async fn restart(call: Call) -> Result<Response<Body>, Refusal> {
     let own = call.own_container().await?;
     let kept = match &own.container {
-        Some(c) if c.want.is_some() => call.door.coordinator.keep_for_restart(&own.id).await?,
+        Some(c) if c.want.is_some() => {
+            // Marked at once: a restart that is broken off leaves a container of which nobody knows what it does.
+            call.door.coordinator.keep_for_restart(&own.id).await?.map(Reservation::forwarding)
+        }
         _ => None,
     };
     if own.holds_want() && kept.is_none() {

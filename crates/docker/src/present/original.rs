@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 /// Labels of the system that no user is shown.
-pub const HIDDEN_LABELS: [&str; 1] = ["ds01.token"];
+pub const HIDDEN_LABELS: [&str; 2] = ["ds01.owner", "ds01.token"];
 
 /// The fields of `HostConfig` that the door rewrites and that are shown as they were asked.
 pub const ROUND_TRIP: [&str; 9] = [

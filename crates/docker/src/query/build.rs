@@ -137,6 +137,9 @@ pub fn cache_sources(query: &Query) -> Result<Vec<ImageRef>, QueryRefusal> {
 /// Puts the daemon's bounds into a judged query. What the client asked below them is kept.
 pub fn bound(query: &mut Query, bounds: &BuildBounds) {
     query.set("cgroupparent", bounds.cgroup_parent.clone());
+    // The containers of RUN steps are nobody's: one that stays, after a failed step too, nobody could see or remove.
+    query.set("rm", "1");
+    query.set("forcerm", "1");
     for (key, max) in [
         ("memory", bounds.memory_bytes),
         ("memswap", bounds.memory_swap_bytes),

@@ -7,7 +7,7 @@ use crate::event::Event;
 use crate::grant::{Holding, Phase};
 use crate::ids::{ContainerId, Epoch, Token, Uid, UnitId};
 use crate::observed::{Identity, Run, Seen};
-use crate::state::START_SETTLE;
+use crate::state::CREATE_SETTLE;
 use crate::unit::Health;
 
 /// Settles creates that nobody has heard the end of.
@@ -16,7 +16,7 @@ pub(super) fn created(draft: &mut Draft<'_>) {
         .state
         .creates()
         .map(|create| {
-            let over = draft.is_newer_than(create.at.after(START_SETTLE))
+            let over = draft.is_newer_than(create.at.after(CREATE_SETTLE))
                 && draft.observed.complete
                 && !draft.observed.creating.contains(&create.token);
             (create.token.clone(), over)

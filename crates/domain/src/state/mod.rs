@@ -23,6 +23,10 @@ pub const DIRTY_GRACE: Duration = Duration::from_secs(30);
 /// has answered yet.
 pub const START_SETTLE: Duration = Duration::from_secs(10);
 
+/// How long a create that nobody waits for any more may take to show. Giving it up early would leave a container that
+/// nobody owns; giving it up late costs nothing.
+pub const CREATE_SETTLE: Duration = Duration::from_secs(120);
+
 /// Everything that the rules know.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
