@@ -19,7 +19,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::UnixStream;
 
-use crate::gateway::http::{Body, boxed};
+use crate::wire::{Body, boxed};
 
 pub use calls::{ContainerLook, ImageFacts, Listed, RunState, TOKEN_LABEL};
 

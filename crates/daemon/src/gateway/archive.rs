@@ -18,5 +18,6 @@ pub(super) async fn put(call: Call) -> Result<Response<Body>, Refusal> {
         super::create::ensure_staged(&call.door, token, &remembered.record).await?;
     }
     let target = call.route.upstream_target(call.upstream_version().await?, Some(&own.object()?));
-    forward::stream(call, &target).await
+    let (id, asked) = (own.id.to_string(), call.asked_container().to_owned());
+    forward::reply_as_asked(forward::upload(call, &target).await?, &id, &asked).await
 }

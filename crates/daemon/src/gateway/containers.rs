@@ -9,7 +9,7 @@ use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::Call;
-use super::forward;
+use super::forward::{self, to_the_end};
 use super::http::{self, Body, Refusal};
 use super::own::{self, Own, Remembered};
 
@@ -75,20 +75,7 @@ pub(super) async fn act(call: Call, after: After) -> Result<Response<Body>, Refu
     if after == After::Look {
         call.door.looks.at(&own.id);
     }
-    Ok(forward::reply(response))
-}
-
-/// Runs the rest of a call where a client that hangs up cannot stop it half-way.
-pub(super) async fn to_the_end<T: Send + 'static>(
-    work: impl Future<Output = Result<T, Refusal>> + Send + 'static,
-) -> Result<T, Refusal> {
-    match tokio::spawn(work).await {
-        Ok(result) => result,
-        Err(error) => {
-            tracing::error!(%error, "a request's task failed");
-            Err(Refusal::fault("DS01 met a fault of its own; tell an admin what you did"))
-        }
-    }
+    forward::reply_as_asked(response, own.id.as_str(), call.asked_container()).await
 }
 
 /// Stops or kills an own container. One that waits in the line leaves it.
@@ -106,7 +93,7 @@ pub(super) async fn stop(call: Call) -> Result<Response<Body>, Refusal> {
     let request = forward::upstream_request(&call, &target, http::empty())?;
     let response = call.door.engine.send(request).await?;
     call.door.looks.at(&own.id);
-    Ok(forward::reply(response))
+    forward::reply_as_asked(response, own.id.as_str(), call.asked_container()).await
 }
 
 /// Whether the request asks for the container's end: every stop does, and every kill but a mere signal.

@@ -169,12 +169,7 @@ fn kind_of(judged: &JudgedCreate, deploy: bool) -> Kind {
 /// Makes a container. Once it is planned in the ledger, a client that hangs up changes nothing any more.
 pub(crate) async fn make(door: &Arc<Door>, mut making: Making) -> Result<Made, MakeRefusal> {
     let image_name = making.judged.image().to_owned();
-    let image = match images::visible(door, &making.caller, &image_name).await {
-        Err(refusal) if refusal.status == StatusCode::NOT_FOUND => {
-            return Err(Refusal::new(StatusCode::NOT_FOUND, format!("No such image: {image_name}")).into());
-        }
-        other => other?,
-    };
+    let image = images::visible(door, &making.caller, &image_name).await?;
     judge_image_directory(&image)?;
     for other in making.judged.images().to_vec() {
         images::visible(door, &making.caller, &other).await?;
@@ -341,7 +336,8 @@ async fn forward(
             abandon(door, token).await;
             let taken = refusal.status == StatusCode::CONFLICT && refusal.message.contains("already in use");
             Err(match &making.name {
-                Some(name) if taken => name_in_use(name),
+                // The Engine's words tell the id of the container that has the name: only its owner hears them.
+                Some(name) if taken && own::find_own(door, &making.caller, name).await.is_err() => name_in_use(name),
                 _ => refusal,
             })
         }

@@ -62,7 +62,7 @@ pub(super) async fn events(call: Call) -> Result<Response<Body>, Refusal> {
 async fn judged(call: &Call, line: &[u8]) -> Option<Bytes> {
     let event = Event::parse(line)?;
     let may = match event.concern() {
-        Concern::Container(id) => owns(call, id).await,
+        Concern::Container(id) => owns(call, id).await || owned(call, &event),
         Concern::Network { id, container } => match container {
             Some(container) => owns(call, container).await,
             None => super::networks::sees(call, id).await,
@@ -78,6 +78,13 @@ async fn judged(call: &Call, line: &[u8]) -> Option<Bytes> {
         Concern::Engine => false,
     };
     may.then(|| Bytes::from(event.shown()))
+}
+
+/// Whether a container that is in the books no more was the caller's: the labels that the door put on it say so, and
+/// a user cannot put them on one of his own making.
+fn owned(call: &Call, event: &Event) -> bool {
+    event.attribute(super::create::TOKEN_LABEL).is_some()
+        && event.attribute(super::create::OWNER_LABEL) == Some(call.caller.uid.to_string().as_str())
 }
 
 async fn owns(call: &Call, id: &str) -> bool {

@@ -46,12 +46,38 @@ pub(super) fn reply(upstream: Response<Incoming>) -> Response<Body> {
     response
 }
 
+/// Where Docker's errors repeat the word by which the user named a container; elsewhere they tell its full id.
+const REPEATS_THE_NAME: [&str; 4] =
+    ["Cannot kill container: ", "annot stop container: ", "Cannot restart container ", " in container "];
+
+/// As [`reply`]; an error says the container's name as the user gave it, where Docker would: we sent the full id.
+pub(super) async fn reply_as_asked(
+    upstream: Response<Incoming>,
+    id: &str,
+    asked: &str,
+) -> Result<Response<Body>, Refusal> {
+    let status = upstream.status();
+    if asked == id || !(status.is_client_error() || status.is_server_error()) {
+        return Ok(reply(upstream));
+    }
+    let message = docker_message(&read(upstream).await?, status);
+    let message = REPEATS_THE_NAME
+        .iter()
+        .fold(message, |said, words| said.replace(&format!("{words}{id}"), &format!("{words}{asked}")));
+    Ok(http::refusal(&Refusal::new(status, message)))
+}
+
 /// Forwards a call with a target that the handler chose and the client's body as a stream.
 pub(super) async fn stream(call: Call, target: &str) -> Result<Response<Body>, Refusal> {
+    Ok(reply(upload(call, target).await?))
+}
+
+/// As [`stream`], with the Engine's reply as it came.
+pub(super) async fn upload(call: Call, target: &str) -> Result<Response<Incoming>, Refusal> {
     let mut request = upstream_request(&call, target, http::empty())?;
     *request.body_mut() = boxed(call.request.into_body());
     // A connection of its own: a client that breaks off an upload leaves one that nobody can use again.
-    Ok(reply(call.door.engine.send(request).await?))
+    Ok(call.door.engine.send(request).await?)
 }
 
 /// Forwards a call without a body.
@@ -167,4 +193,17 @@ pub(super) async fn hijack(
         }
     });
     Ok(response)
+}
+
+/// Runs the rest of a call where a client that hangs up cannot stop it half-way.
+pub(super) async fn to_the_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Refusal>> + Send + 'static,
+) -> Result<T, Refusal> {
+    match tokio::spawn(work).await {
+        Ok(result) => result,
+        Err(error) => {
+            tracing::error!(%error, "a request's task failed");
+            Err(Refusal::fault("DS01 met a fault of its own; tell an admin what you did"))
+        }
+    }
 }

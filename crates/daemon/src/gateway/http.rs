@@ -1,38 +1,19 @@
-//! HTTP as the door speaks it: body types, Docker-shaped errors, headers that may cross the door.
+//! HTTP as the door speaks it: Docker-shaped replies and errors, headers that may cross the door.
 //!
 //! It must never know what a route means.
 
 use bytes::Bytes;
-use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt, Empty, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::header::{
     CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING, UPGRADE,
 };
 use hyper::{Response, StatusCode};
 use serde_json::json;
 
-/// Any error that a body may end in.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
-/// Every body that passes the door, whole or streaming.
-pub type Body = BoxBody<Bytes, BoxError>;
+pub(crate) use crate::wire::{Body, BoxError, boxed, empty};
 
 /// The largest block of request headers that is read.
 pub const HEADER_BYTES_MAX: usize = 64 * 1024;
-
-/// Wraps any body.
-pub fn boxed<B>(body: B) -> Body
-where
-    B: hyper::body::Body<Data = Bytes> + Send + Sync + 'static,
-    B::Error: Into<BoxError>,
-{
-    body.map_err(Into::into).boxed()
-}
-
-/// A body without bytes.
-#[must_use]
-pub fn empty() -> Body {
-    boxed(Empty::new())
-}
 
 /// An answer the door gives instead of the Engine, in Docker's shape.
 #[derive(Debug, Clone, PartialEq, Eq)]

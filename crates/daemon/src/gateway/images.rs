@@ -72,8 +72,10 @@ fn tagged(image: &ImageRef) -> Option<String> {
     image.familiar_tagged()
 }
 
-fn absent(name: &str) -> Refusal {
-    Refusal::new(StatusCode::NOT_FOUND, format!("No such image: {name}"))
+/// Docker's own words, in which a name without a tag has got one.
+pub(super) fn absent(name: &str) -> Refusal {
+    let tagged = ImageRef::parse(name).ok().and_then(|image| tagged(&image));
+    Refusal::no_such("image", tagged.as_deref().unwrap_or(name))
 }
 
 /// Makes sure that the caller may use an image; answers what the door must know of it.
@@ -226,7 +228,7 @@ pub(super) async fn delete(call: Call) -> Result<Response<Body>, Refusal> {
     let target = call.route.upstream_target(call.upstream_version().await?, None);
     let request = forward::upstream_request(&call, &target, http::empty())?;
     let door = call.door.clone();
-    super::containers::to_the_end(async move {
+    super::forward::to_the_end(async move {
         let response = door.engine.send(request).await?;
         if response.status().is_success() {
             for tag in tag.map_or(facts.tags, |t| vec![t]) {

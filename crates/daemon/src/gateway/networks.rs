@@ -104,7 +104,7 @@ pub(super) async fn create(mut call: Call) -> Result<Response<Body>, Refusal> {
         http::boxed(http_body_util::Full::new(bytes::Bytes::from(judged.into_body()))),
     )?;
     let (door, uid) = (call.door.clone(), call.caller.uid);
-    super::containers::to_the_end(async move {
+    super::forward::to_the_end(async move {
         let mut request = request;
         request
             .headers_mut()
@@ -130,7 +130,7 @@ pub(super) async fn delete(call: Call) -> Result<Response<Body>, Refusal> {
     let target = call.route.upstream_target(call.upstream_version().await?, Some(&forward::full(&id)?));
     let request = forward::upstream_request(&call, &target, http::empty())?;
     let door = call.door.clone();
-    super::containers::to_the_end(async move {
+    super::forward::to_the_end(async move {
         let response = door.engine.send(request).await?;
         if response.status().is_success() {
             door.coordinator

@@ -160,6 +160,11 @@ impl Own {
 }
 
 impl Call {
+    /// The word by which the path names a container.
+    pub(super) fn asked_container(&self) -> &str {
+        self.route.container().map_or("", |reference| reference.as_str())
+    }
+
     /// The caller's container that the path names.
     pub(super) async fn own_container(&self) -> Result<Own, Refusal> {
         let reference =

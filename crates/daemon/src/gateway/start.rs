@@ -8,7 +8,7 @@ use std::time::Duration;
 use ds01_domain::{ContainerId, Denial, Person, UnitId};
 use hyper::{Response, StatusCode};
 
-use super::containers::to_the_end;
+use super::forward::to_the_end;
 use super::http::{self, Body, Refusal};
 use super::own::Own;
 use super::{Call, Door, forward};

@@ -134,7 +134,7 @@ pub(super) async fn delete(call: Call) -> Result<Response<Body>, Refusal> {
     let target = call.route.upstream_target(call.upstream_version().await?, None);
     let request = forward::upstream_request(&call, &target, http::empty())?;
     let door = call.door.clone();
-    super::containers::to_the_end(async move {
+    super::forward::to_the_end(async move {
         let response = door.engine.send(request).await?;
         if response.status().is_success() {
             disown(&door, &name).await?;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Action, Draft};
+use crate::container::Standing;
 use crate::event::Event;
 use crate::grant::{Holding, Phase};
 use crate::ids::{ContainerId, Epoch, Token, Uid, UnitId};
@@ -108,13 +109,14 @@ fn adopt(draft: &mut Draft<'_>, epoch: Epoch, id: &ContainerId, seen: &Seen) {
     });
 }
 
-/// Whether the look is older than the end of this container's last run: then it saw that run.
+/// Whether the look is older than the end of this container's last run, or of the container: then it saw that run.
 fn is_recent_end(draft: &Draft<'_>, id: &ContainerId) -> bool {
-    let Some(container) = draft.state.container(id) else { return false };
-    match container.standing {
-        crate::container::Standing::Stopped { at, .. } => !draft.is_newer_than(at),
-        _ => false,
-    }
+    let ended = match draft.state.container(id).map(|container| container.standing) {
+        Some(Standing::Stopped { at, .. }) => Some(at),
+        Some(_) => None,
+        None => draft.state.gone_since(id),
+    };
+    ended.is_some_and(|at| !draft.is_newer_than(at))
 }
 
 /// Which of the units a container may be recorded with: not those that a later grant gave to somebody who still has

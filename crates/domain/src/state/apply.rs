@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::{State, UnitRecord};
+use super::{GONE_REMEMBERED, State, UnitRecord};
 use crate::container::{Container, Kind, PendingCreate, RestartPolicy, Restarts, Standing};
 use crate::event::{Carried, Event};
 use crate::grant::{Grant, Holding, Issuer, Phase};
@@ -157,8 +157,14 @@ impl State {
                 container.standing = Standing::Removed;
             }
         } else {
-            self.containers.remove(id);
+            self.forget(id, at);
         }
+    }
+
+    fn forget(&mut self, id: &ContainerId, at: Time) {
+        self.containers.remove(id);
+        self.gone.retain(|_, went| at.since(*went) < GONE_REMEMBERED);
+        self.gone.insert(id.clone(), at);
     }
 
     fn reserved(&mut self, grant: &Grant) {
@@ -277,7 +283,7 @@ impl State {
             }
         }
         if self.containers.get(id).is_some_and(|container| !container.exists()) {
-            self.containers.remove(id);
+            self.forget(id, at);
         }
     }
 

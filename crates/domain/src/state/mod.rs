@@ -27,6 +27,9 @@ pub const START_SETTLE: Duration = Duration::from_secs(10);
 /// nobody owns; giving it up late costs nothing.
 pub const CREATE_SETTLE: Duration = Duration::from_secs(120);
 
+/// How long a container that is no more is remembered: longer than any look takes.
+const GONE_REMEMBERED: Duration = Duration::from_secs(60 * 60);
+
 /// Everything that the rules know.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
@@ -40,6 +43,8 @@ pub struct State {
     /// The latest epoch of any grant; none has the epoch zero.
     last_epoch: Epoch,
     latest: Time,
+    /// Containers that went of late, for looks that began before. Not durable: no look outlives the daemon.
+    gone: BTreeMap<ContainerId, Time>,
     /// In order of arrival. Not durable, nor is `next_ticket`.
     line: Vec<Waiter>,
     next_ticket: Ticket,
@@ -127,6 +132,11 @@ impl State {
         self.creates.values()
     }
 
+    /// When a container went that is no more, if that was of late.
+    pub(crate) fn gone_since(&self, container: &ContainerId) -> Option<Time> {
+        self.gone.get(container).copied()
+    }
+
     /// What a container holds.
     #[must_use]
     pub fn holding(&self, container: &ContainerId) -> Option<&Holding> {
@@ -209,10 +219,10 @@ impl State {
         self.latest
     }
 
-    /// The state without the line, which is what replaying the ledger gives.
+    /// The state without the line and what else dies with the daemon, which is what replaying the ledger gives.
     #[must_use]
     pub fn durable(&self) -> Self {
-        Self { line: Vec::new(), next_ticket: Ticket::default(), ..self.clone() }
+        Self { gone: BTreeMap::new(), line: Vec::new(), next_ticket: Ticket::default(), ..self.clone() }
     }
 
     /// The next time after now at which `plan` has something to do that no look reveals: the end of a wait, a

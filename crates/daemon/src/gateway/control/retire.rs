@@ -52,7 +52,7 @@ pub(super) async fn retire(mut ask: Ask) -> Result<Response<Body>, Fault> {
         await_free(&door, &own.id).await;
         Ok((own, stopped))
     };
-    let (own, stopped) = crate::gateway::containers::to_the_end(work).await?;
+    let (own, stopped) = crate::gateway::forward::to_the_end(work).await?;
     let name = own.container.as_ref().map_or_else(|| own.id.to_string(), |c| c.name.clone());
     let record = &remembered.record;
     Ok(http::json(
