@@ -90,7 +90,8 @@ pub enum Event {
 
     /// Units were granted.
     Reserved(Grant),
-    /// The hinge was told the units.
+    /// The hinge was told the units. To be recorded each time, also when the Engine starts a container anew that was
+    /// believed to run.
     Bound {
         /// The container.
         container: ContainerId,

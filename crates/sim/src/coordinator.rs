@@ -160,7 +160,7 @@ impl World {
         let bound = Event::Bound { container: id.clone(), epoch: holding.epoch, at };
         match holding.phase {
             ds01_domain::Phase::Ending => return None,
-            ds01_domain::Phase::Reserved if !self.record(&bound) => return None,
+            _ if !self.record(&bound) => return None,
             _ => {}
         }
         Some((holding.epoch, holding.units))

@@ -36,7 +36,7 @@ fn deploy_in_the_background() {
     "#]]
     .assert_eq(&fake.run("container-deploy my-project").text());
     let body = fake.body_of("POST /ds01/v1/deploy").unwrap();
-    expect![[r#"{"cpu_only":false,"dry_run":false,"force":false,"project":"my-project"}"#]]
+    expect![[r#"{"project":"my-project","cpu_only":false,"force":false,"dry_run":false}"#]]
         .assert_eq(&body.to_string());
 }
 
@@ -49,7 +49,7 @@ fn every_flag_arrives() {
     );
     let run = run(command.current_dir("/usr"));
     assert_eq!(run.code, Some(0), "{run:?}");
-    expect![[r#"{"cpu_only":false,"data":[{"source":"/srv/a/","target":"/data/a"},{"source":"/usr/b","target":"/data/b"}],"dry_run":false,"force":true,"gpus":2,"image":"busybox","project":"my-project","workspace":"/home/alice/other"}"#]].assert_eq(&fake.body_of("POST /ds01/v1/deploy").unwrap().to_string());
+    expect![[r#"{"project":"my-project","image":"busybox","gpus":2,"cpu_only":false,"workspace":"/home/alice/other","data":[{"source":"/srv/a/","target":"/data/a"},{"source":"/usr/b","target":"/data/b"}],"force":true,"dry_run":false}"#]].assert_eq(&fake.body_of("POST /ds01/v1/deploy").unwrap().to_string());
     assert!(fake.lines().contains(&format!("POST /ds01/v1/containers/{}/start?wait=5400", id())));
 }
 

@@ -73,7 +73,7 @@ fn on_pipes_the_shell_reads_commands_and_keeps_its_outputs_apart() {
         exit 7
     "#]]
     .assert_eq(&run.text());
-    expect![[r#"{"AttachStderr":true,"AttachStdin":true,"AttachStdout":true,"Cmd":["/bin/sh","-c","command -v bash >/dev/null 2>&1 && exec bash || exec sh"],"Tty":false,"WorkingDir":"/workspace"}"#]].assert_eq(&fake.body_of(&format!("POST /containers/{}/exec", id())).unwrap().to_string());
+    expect![[r#"{"AttachStdin":true,"AttachStdout":true,"AttachStderr":true,"Tty":false,"Cmd":["/bin/sh","-c","command -v bash >/dev/null 2>&1 && exec bash || exec sh"],"WorkingDir":"/workspace"}"#]].assert_eq(&fake.body_of(&format!("POST /containers/{}/exec", id())).unwrap().to_string());
 }
 
 #[test]

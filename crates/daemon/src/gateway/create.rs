@@ -337,7 +337,9 @@ async fn forward(
             let taken = refusal.status == StatusCode::CONFLICT && refusal.message.contains("already in use");
             Err(match &making.name {
                 // The Engine's words tell the id of the container that has the name: only its owner hears them.
-                Some(name) if taken && own::find_own(door, &making.caller, name).await.is_err() => name_in_use(name),
+                Some(name) if taken && own::find_own(door, &making.caller, name).await.is_err() => {
+                    name_in_use(name)
+                }
                 _ => refusal,
             })
         }

@@ -73,9 +73,11 @@ pub(super) async fn stream(call: Call, target: &str) -> Result<Response<Body>, R
 }
 
 /// As [`stream`], with the Engine's reply as it came.
-pub(super) async fn upload(call: Call, target: &str) -> Result<Response<Incoming>, Refusal> {
+pub(super) async fn upload(mut call: Call, target: &str) -> Result<Response<Incoming>, Refusal> {
     let mut request = upstream_request(&call, target, http::empty())?;
-    *request.body_mut() = boxed(call.request.into_body());
+    if let Some(body) = call.body.take() {
+        *request.body_mut() = boxed(body);
+    }
     // A connection of its own: a client that breaks off an upload leaves one that nobody can use again.
     Ok(call.door.engine.send(request).await?)
 }

@@ -22,6 +22,7 @@ mod networks;
 mod own;
 mod start;
 mod system;
+mod unread;
 mod volumes;
 
 use std::sync::{Arc, RwLock};
@@ -139,7 +140,8 @@ pub(crate) struct Call {
     door: Arc<Door>,
     caller: Arc<Caller>,
     route: Route,
-    request: Request<Incoming>,
+    request: Request<()>,
+    body: unread::Unread,
 }
 
 impl Call {
@@ -160,7 +162,7 @@ impl Call {
 
     /// Reads the JSON body whole.
     async fn json_body(&mut self) -> Result<Bytes, Refusal> {
-        http::read_whole(self.request.body_mut(), JSON_BODY_BYTES_MAX).await
+        self.body.whole(JSON_BODY_BYTES_MAX).await
     }
 
     /// The rules by which this person's bodies are judged.
@@ -276,26 +278,28 @@ impl From<ds01_docker::present::Unreadable> for Refusal {
 
 /// Answers one request.
 async fn handle(visit: &Arc<Visit>, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
+    let (parts, body) = request.into_parts();
+    let (request, body) = (Request::from_parts(parts, ()), unread::Unread::new(body));
     let door = visit.door.clone();
     let caller = Arc::new(own::judge_caller(visit).await?);
     let target = request.uri().to_string();
     if target.starts_with(ds01_api::paths::PREFIX) {
-        return control::handle(visit, caller, request).await;
+        return control::handle(visit, caller, request, body).await;
     }
     let route = route::find(request.method().as_str(), &target)?;
     if route.class == Class::Admin && !caller.admin {
         return Err(RouteRefusal::admin_only(route.op).into());
     }
-    let has_body = !hyper::body::Body::is_end_stream(request.body());
+    let has_body = !body.is_empty();
     if has_body {
         let kind = request.headers().get(hyper::header::CONTENT_TYPE).and_then(|v| v.to_str().ok());
         route::refuse_form_body(kind.unwrap_or_default())?;
     }
     tracing::debug!(principal = %caller.name, route = route.pattern(), "request");
-    let mut call = Call { visit: visit.clone(), door, caller, route, request };
+    let mut call = Call { visit: visit.clone(), door, caller, route, request, body };
     if call.route.body == BodyRule::None && has_body {
         // Read and forgotten: Docker ignores such bodies, or worse, honours them (start).
-        http::read_whole(call.request.body_mut(), JSON_BODY_BYTES_MAX).await?;
+        call.body.whole(JSON_BODY_BYTES_MAX).await?;
     }
     dispatch(call).await
 }

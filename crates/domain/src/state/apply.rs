@@ -215,9 +215,15 @@ impl State {
 
     fn bound(&mut self, id: &ContainerId, epoch: Epoch, at: Time) {
         self.passed(at);
-        if let Some(holding) = self.current(id, epoch).filter(|holding| holding.phase == Phase::Reserved) {
-            holding.phase = Phase::Bound;
-            holding.changed = at;
+        let Some(holding) = self.current(id, epoch).filter(|holding| holding.phase != Phase::Ending) else {
+            return;
+        };
+        // Also of one that ran: whoever is bound anew is being started anew, and an older look knows only the end.
+        holding.phase = Phase::Bound;
+        holding.changed = at;
+        if let Some(container) = self.containers.get_mut(id).filter(|container| container.exists()) {
+            container.running_total = container.running_total_at(at);
+            container.standing = Standing::Starting;
         }
     }
 

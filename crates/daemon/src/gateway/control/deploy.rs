@@ -33,7 +33,7 @@ struct Wish {
 }
 
 pub(super) async fn deploy(mut ask: Ask) -> Result<Response<Body>, Fault> {
-    let request: DeployRequest = ask.body().await?;
+    let request: DeployRequest = ask.read().await?;
     let wish = wish(&ask, &request)?;
     let existing = ask.container_if_any(&wish.name).await?;
     let mut replaced = false;

@@ -12,7 +12,6 @@ use std::sync::Arc;
 
 use ds01_api::{ApiError, codes, paths};
 use ds01_domain::Denial;
-use hyper::body::Incoming;
 use hyper::{Method, Request, Response, StatusCode};
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
@@ -20,6 +19,7 @@ use serde::de::DeserializeOwned;
 use super::http::{self, Body, Refusal};
 use super::own::{self, Own};
 use super::start::StartRefusal;
+use super::unread::Unread;
 use super::{Door, Visit};
 use crate::identity::Caller;
 
@@ -87,12 +87,13 @@ fn refused_start(refusal: StartRefusal) -> ApiError {
 pub(crate) struct Ask {
     door: Arc<Door>,
     caller: Arc<Caller>,
-    request: Request<Incoming>,
+    request: Request<()>,
+    body: Unread,
 }
 
 impl Ask {
-    async fn body<T: DeserializeOwned>(&mut self) -> Result<T, Fault> {
-        let bytes = http::read_whole(self.request.body_mut(), super::JSON_BODY_BYTES_MAX).await?;
+    async fn read<T: DeserializeOwned>(&mut self) -> Result<T, Fault> {
+        let bytes = self.body.whole(super::JSON_BODY_BYTES_MAX).await?;
         serde_json::from_slice(&bytes).map_err(|e| {
             Fault::new(
                 StatusCode::BAD_REQUEST,
@@ -131,10 +132,11 @@ impl Ask {
 pub(super) async fn handle(
     visit: &Arc<Visit>,
     caller: Arc<Caller>,
-    request: Request<Incoming>,
+    request: Request<()>,
+    body: Unread,
 ) -> Result<Response<Body>, Refusal> {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let ask = Ask { door: visit.door.clone(), caller, request };
+    let ask = Ask { door: visit.door.clone(), caller, request, body };
     Ok(match route(&method, &path, ask).await {
         Ok(response) => response,
         Err(fault) => http::json(fault.status, &fault.error),

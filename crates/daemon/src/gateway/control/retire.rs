@@ -18,7 +18,7 @@ const GRACE: Duration = Duration::from_secs(3);
 const FREE_WAIT_MAX: Duration = Duration::from_secs(5);
 
 pub(super) async fn retire(mut ask: Ask) -> Result<Response<Body>, Fault> {
-    let request: RetireRequest = ask.body().await?;
+    let request: RetireRequest = ask.read().await?;
     let own = ask.container(&request.name).await?;
     let remembered = ask.door.records.one(&ask.door, own.token()).await?;
     let door = ask.door.clone();
