@@ -322,3 +322,75 @@ impl Layers<'_> {
         self.take("allow_full_gpu", true, |s| s.allow_full_gpu)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn person(name: &str, unix_groups: &[&str]) -> Person {
+        let unix_groups = unix_groups.iter().map(|&group| group.to_owned()).collect();
+        Person { uid: Uid(1000), name: name.to_owned(), unix_groups, admin: false }
+    }
+
+    fn group(members: &[&str], unix_groups: &[&str], settings: Settings) -> Group {
+        let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        Group { members: owned(members), unix_groups: owned(unix_groups), settings }
+    }
+
+    fn lab() -> Policy {
+        let cards = |milli| Some(Cap::At(Weight::from_milli(milli)));
+        let student = Settings { max_gpu_equivalents: cards(1000), ..Settings::default() };
+        let staff =
+            Settings { max_gpu_equivalents: Some(Cap::Unlimited), priority: Some(10), ..Settings::default() };
+        let wait = Some(Duration::from_secs(60));
+        Policy {
+            defaults: Settings { max_gpu_equivalents: cards(500), start_wait: wait, ..Settings::default() },
+            default_group: "student".to_owned(),
+            groups: BTreeMap::from([
+                ("student".to_owned(), group(&[], &["students"], student)),
+                ("staff".to_owned(), group(&["prof"], &["staff"], staff)),
+            ]),
+            users: BTreeMap::from([(
+                "alice".to_owned(),
+                Settings { max_gpu_equivalents: cards(3000), ..Settings::default() },
+            )]),
+            rules: Rules::default(),
+        }
+    }
+
+    #[test]
+    fn each_key_comes_from_the_nearest_layer_and_says_which() {
+        let limits = lab().resolve(&person("alice", &["students"]));
+        assert_eq!(limits.max_gpu_equivalents, Some(Weight::from_milli(3000)));
+        assert_eq!(*limits.source("max_gpu_equivalents"), Source::User("alice".to_owned()));
+        assert_eq!(limits.start_wait, Duration::from_secs(60));
+        assert_eq!(*limits.source("start_wait"), Source::Defaults);
+        assert_eq!(limits.priority, 0);
+        assert_eq!(*limits.source("priority"), Source::BuiltIn);
+        assert_eq!(lab().resolve(&person("bob", &[])).max_gpu_equivalents, Some(Weight::CARD));
+    }
+
+    #[test]
+    fn unlimited_is_not_the_same_as_left_out() {
+        let limits = lab().resolve(&person("prof", &[]));
+        assert_eq!(limits.max_gpu_equivalents, None);
+        assert_eq!(*limits.source("max_gpu_equivalents"), Source::Group("staff".to_owned()));
+    }
+
+    #[test]
+    fn names_claim_before_unix_groups_and_higher_priority_before_lower() {
+        assert_eq!(lab().group_of(&person("prof", &["students"])), "staff");
+        assert_eq!(lab().group_of(&person("eve", &["students", "staff"])), "staff");
+        assert_eq!(lab().group_of(&person("eve", &["students"])), "student");
+        assert_eq!(lab().group_of(&person("eve", &["guests"])), "student");
+    }
+
+    #[test]
+    fn an_administrator_has_no_quota() {
+        let limits = lab().resolve(&Person { admin: true, ..person("root", &[]) });
+        assert_eq!(limits.max_gpu_equivalents, None);
+        assert_eq!(limits.max_containers_per_user, None);
+        assert!(limits.allow_full_gpu);
+        assert_eq!(*limits.source("max_gpu_equivalents"), Source::Admin);
+    }
+}

@@ -87,6 +87,7 @@ impl World {
             }
             (8, Some(id)) => self.stop(&id),
             (9, Some(id)) => self.remove(&id),
+            (11, Some(id)) => self.restart(&id),
             (10, Some(id)) => {
                 if let Some(ticket) = self.daemon.state.waiter_of(&id).map(|waiter| waiter.ticket) {
                     self.tell(format!("{} hangs up", self.name(&id)));

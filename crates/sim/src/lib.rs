@@ -15,7 +15,7 @@ use std::fmt;
 use std::time::Duration;
 
 /// How long users go on in each story.
-pub const STORY: Duration = Duration::from_secs(45 * 60);
+pub const STORY: Duration = Duration::from_secs(30 * 60);
 
 /// What a story was made of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

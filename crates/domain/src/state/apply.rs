@@ -45,14 +45,7 @@ impl State {
                     known.name.clone_from(name);
                 }
             }
-            Event::RestartChanged { container, restart } => {
-                if let Some(known) = self.containers.get_mut(container) {
-                    known.restart = *restart;
-                    if *restart == RestartPolicy::No {
-                        known.restarts.due = None;
-                    }
-                }
-            }
+            Event::RestartChanged { container, restart } => self.restart_changed(container, *restart),
             Event::Removed { container, at } => self.removed(container, *at),
             Event::Reserved(grant) => self.reserved(grant),
             Event::Bound { container, epoch, at } => self.bound(container, *epoch, *at),
@@ -147,6 +140,14 @@ impl State {
             restarts: Restarts::default(),
         };
         self.containers.insert(id.clone(), container);
+    }
+
+    fn restart_changed(&mut self, id: &ContainerId, restart: RestartPolicy) {
+        let Some(container) = self.containers.get_mut(id) else { return };
+        container.restart = restart;
+        if restart == RestartPolicy::No {
+            container.restarts.due = None;
+        }
     }
 
     fn removed(&mut self, id: &ContainerId, at: Time) {

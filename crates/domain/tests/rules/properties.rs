@@ -191,15 +191,11 @@ fn happen_to(world: &mut World, name: &str, happening: &Happening) {
         }
         Happening::Hang { hangs, .. } => world.engine.get_mut(name).unwrap().hangs = *hangs,
         Happening::StartFails(_) => {
-            if world.in_flight.remove(&id) {
-                let epoch = world.state.holding(&id).unwrap().epoch;
-                world.record(Event::Ended {
-                    container: id,
-                    epoch,
-                    at: world.now,
-                    exit: None,
-                    by_user: false,
-                });
+            let was_sent = world.in_flight.remove(&id);
+            let held = world.state.holding(&id).map(|holding| holding.epoch);
+            if let Some(epoch) = held.filter(|_| was_sent) {
+                let at = world.now;
+                world.record(Event::Ended { container: id, epoch, at, exit: None, by_user: false });
             }
         }
         Happening::StartUnanswered(_) => {

@@ -10,6 +10,7 @@
 //! train fails                          the Engine refuses the start that hangs
 //! train cgroup occupied|empty|unknown  train runs 0:1 [epoch=9] [owner=root]   (past the door)
 //! train is restarting | is unanswered    the Engine is asked to start it; nobody waits for the answer any more
+//! train dies unseen       nobody hears of it          train is bound anew   the hinge asks once more
 //! train cancels                        whoever waited for it hangs up
 //! unit 0:1 busy|clean|unknown|gone
 //! look      remember      late look    crash     +5min     show     next
@@ -133,6 +134,17 @@ fn container(world: &mut World, name: &str, words: &[&str], options: &BTreeMap<&
             let epoch = world.state.holding(&container).unwrap().epoch;
             world.record(Event::Ended { container, epoch, at: world.now, exit: None, by_user: false });
             world.look();
+        }
+        ["dies", "unseen"] => {
+            let real = world.engine.get_mut(name).unwrap();
+            real.run = Run::Exited(1);
+            real.cgroup = Occupancy::Empty;
+        }
+        ["is", "bound", "anew"] => {
+            let container = world.id(name);
+            let epoch = world.state.holding(&container).unwrap().epoch;
+            world.now = Time(world.now.0 + 1);
+            world.record(Event::Bound { container, epoch, at: world.now });
         }
         ["is", "restarting"] => {
             let container = world.id(name);

@@ -129,9 +129,6 @@ impl World {
 
     /// Records a fact, as the coordinator would.
     pub(crate) fn record(&mut self, event: Event) {
-        if event.is_durable() {
-            self.ledger.push(event.clone());
-        }
         self.state.apply(&event);
         if let Event::Reserved(grant) = &event {
             assert!(self.state.holding(grant.container()).is_some(), "a grant was not taken: {grant:?}");
@@ -139,6 +136,9 @@ impl World {
             if let Some(max) = owner.and_then(|owner| self.policy.resolve(owner).max_gpu_equivalents) {
                 assert!(self.state.used_by(grant.owner()) <= max, "a grant exceeds the quota: {grant:?}");
             }
+        }
+        if event.is_durable() {
+            self.ledger.push(event);
         }
     }
 

@@ -1,0 +1,7 @@
+//! Stories: people, GPUs and hours, beside what comes of them.
+
+mod choosing;
+mod line;
+mod looking;
+mod recovery;
+mod restarts;
