@@ -75,6 +75,8 @@ pub struct ImageFacts {
     pub working_dir: String,
     /// Every tag that points at it.
     pub tags: Vec<String>,
+    /// Whether every container of it gets volumes of its own.
+    pub volumes: bool,
 }
 
 fn encoded(text: &str) -> String {
@@ -216,6 +218,10 @@ impl Engine {
                 .and_then(Value::as_array)
                 .map(|tags| tags.iter().filter_map(Value::as_str).map(str::to_owned).collect())
                 .unwrap_or_default(),
+            volumes: reply
+                .pointer("/Config/Volumes")
+                .and_then(Value::as_object)
+                .is_some_and(|volumes| !volumes.is_empty()),
         })
     }
 

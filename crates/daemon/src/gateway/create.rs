@@ -250,6 +250,9 @@ async fn planned(
     match forward(door, &mut making, &token, effective.unwrap_or((0, 0)), record).await {
         Ok((id, status, reply, record)) => {
             let made = Made { id, status, reply, warnings: making.judged.warnings().to_vec() };
+            if image.volumes || making.judged.makes_volumes() {
+                volumes::own_anonymous(door, making.caller.uid, &made.id).await?;
+            }
             if effective.is_none() && !record.binds.is_empty() {
                 restage_for(door, &making, &token, &made.id, &user, record).await?;
             }

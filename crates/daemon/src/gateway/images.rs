@@ -143,7 +143,13 @@ pub(super) async fn list(call: Call) -> Result<Response<Body>, Refusal> {
 pub(super) async fn look(call: Call) -> Result<Response<Body>, Refusal> {
     let name =
         call.route.image().ok_or_else(|| Refusal::fault("the route names no image"))?.as_str().to_owned();
-    visible(&call.door, &call.caller, &name).await?;
+    if let Err(mut refusal) = visible(&call.door, &call.caller, &name).await {
+        if call.route.op == ds01_docker::route::Op::ImageInspect && refusal.status == StatusCode::NOT_FOUND {
+            // As the Engine says it here: the name as it was asked before the name as it was understood.
+            refusal.message = format!("no such image: {name}: {}", refusal.message);
+        }
+        return Err(refusal);
+    }
     let target = call.route.upstream_target(call.upstream_version().await?, None);
     if call.route.op != ds01_docker::route::Op::ImageInspect {
         let request = forward::upstream_request(&call, &target, http::empty())?;

@@ -1,10 +1,10 @@
 //! Volumes: a name is its first user's; volumes are `local` without options.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use ds01_docker::{body, present};
-use ds01_domain::Person;
+use ds01_domain::{ContainerId, Person};
 use hyper::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -58,6 +58,60 @@ fn taken(name: &str) -> Refusal {
     ))
 }
 
+/// Rows of anonymous volumes that a user may have before those of volumes that are gone are looked for.
+const ANONYMOUS_ROWS_MAX: usize = 64;
+
+/// A name that only the Engine gives.
+fn is_anonymous(name: &str) -> bool {
+    name.len() == 64 && name.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+/// Writes down whose the volumes are that the Engine made for a new container.
+pub(super) async fn own_anonymous(door: &Door, uid: u32, container: &ContainerId) -> Result<(), Refusal> {
+    let look = door.engine.look(container).await?;
+    let mounts = look.reply.get("Mounts").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let names: Vec<String> = mounts
+        .iter()
+        .filter(|mount| mount.get("Type").and_then(Value::as_str) == Some("volume"))
+        .filter_map(|mount| mount.get("Name").and_then(Value::as_str))
+        .filter(|name| is_anonymous(name))
+        .map(str::to_owned)
+        .collect();
+    door.coordinator
+        .ledger(move |ledger| names.iter().try_for_each(|n| ledger.own(ObjectKind::Volume, n, uid).map(drop)))
+        .await?
+        .map_err(Fault::from)?;
+    let owners = owners(door).await?;
+    if owners.iter().filter(|(name, owner)| **owner == uid && is_anonymous(name)).count() > ANONYMOUS_ROWS_MAX {
+        let reply = door.engine.ask(Method::GET, "/v1.40/volumes", None).await?;
+        sweep(door, &owners, &reply).await?;
+    }
+    Ok(())
+}
+
+/// Forgets the owners of anonymous volumes that went with their containers. The owners must have been read before the
+/// list was: then what the list lacks is gone. Names that people choose are kept, because they are claimed before
+/// there is a volume.
+async fn sweep(door: &Door, owners: &HashMap<String, u32>, list: &Value) -> Result<(), Refusal> {
+    let listed: HashSet<&str> = names(list).collect();
+    let gone: Vec<String> =
+        owners.keys().filter(|n| is_anonymous(n) && !listed.contains(n.as_str())).cloned().collect();
+    if gone.is_empty() {
+        return Ok(());
+    }
+    door.coordinator
+        .ledger(move |ledger| gone.iter().try_for_each(|n| ledger.disown(ObjectKind::Volume, n)))
+        .await?
+        .map_err(Fault::from)?;
+    Ok(())
+}
+
+/// The names in the Engine's list of volumes.
+fn names(list: &Value) -> impl Iterator<Item = &str> {
+    let volumes = list.get("Volumes").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    volumes.iter().filter_map(|volume| volume.get("Name").and_then(Value::as_str))
+}
+
 /// Looks again, at a start, whether the volumes of a container are still its owner's.
 pub(super) async fn still_own(door: &Arc<Door>, person: &Person, names: &[String]) -> Result<(), Refusal> {
     if names.is_empty() || person.admin {
@@ -87,12 +141,15 @@ async fn own(call: &Call) -> Result<String, Refusal> {
 
 /// `GET /volumes`.
 pub(super) async fn list(call: Call) -> Result<Response<Body>, Refusal> {
+    let owners = owners(&call.door).await?;
     let target = call.route.upstream_target(call.upstream_version().await?, None);
     let (status, reply) = forward::read_json(forward::bare(&call, &target).await?).await?;
+    if call.route.query.filters().is_empty() {
+        sweep(&call.door, &owners, &reply).await?;
+    }
     if call.caller.admin {
         return Ok(http::json(status, &reply));
     }
-    let owners = owners(&call.door).await?;
     let shown = present::volume_list(reply, |name| owners.get(name) == Some(&call.caller.uid))?;
     Ok(http::json(status, &shown))
 }
@@ -166,15 +223,8 @@ pub(super) async fn prune(call: Call) -> Result<Response<Body>, Refusal> {
     let reply = call.door.engine.ask(Method::GET, &list.upstream_target(version, None), None).await?;
     // Before 1.42 a prune took named volumes as well; since then only with `all`.
     let named_too = all || version.minor() < 42;
-    for name in reply
-        .get("Volumes")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(|v| v.get("Name").and_then(Value::as_str))
-    {
-        let anonymous = name.len() == 64 && name.bytes().all(|b| b.is_ascii_hexdigit());
-        if owners.get(name) != Some(&call.caller.uid) || !(anonymous || named_too) {
+    for name in names(&reply) {
+        if owners.get(name) != Some(&call.caller.uid) || !(is_anonymous(name) || named_too) {
             continue;
         }
         if call.door.engine.ask(Method::DELETE, &format!("/v1.40/volumes/{name}"), None).await.is_ok() {

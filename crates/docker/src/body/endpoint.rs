@@ -17,7 +17,7 @@ const ADDRESS: &str =
 /// `EndpointSettings`
 pub(crate) const ENDPOINT: Table = &[
     row("IPAMConfig", 40, Check(ipam), "fixed addresses can be another's"),
-    row("Links", 40, Check(links), "legacy links copy another container's environment"),
+    row("Links", 40, Pass(Texts), "names on the caller's own network: nothing is looked up beyond it"),
     row("Aliases", 40, Pass(Texts), "names on the caller's own network"),
     row("MacAddress", 40, Check(mac_address), "can be another machine's"),
     row("DriverOpts", 40, Check(driver_opts), "set kernel parameters of the interface"),
@@ -47,13 +47,6 @@ pub(crate) fn judge_endpoint(desk: &mut Desk<'_>, path: &str, value: &Json) -> R
 fn ipam(desk: &mut Desk<'_>, path: &str, value: Option<&Json>) -> Judged {
     let judged = judge_object(ENDPOINT_IPAM, desk, path, value.unwrap_or(&Json::Null))?;
     Ok((!judged.is_empty()).then_some(Json::Object(judged)))
-}
-
-fn links(desk: &mut Desk<'_>, path: &str, value: Option<&Json>) -> Judged {
-    if !super::fields::texts(path, value)?.is_empty() {
-        desk.warn("Links were dropped: containers on one network reach each other by name.");
-    }
-    Ok(None)
 }
 
 fn mac_address(desk: &mut Desk<'_>, path: &str, value: Option<&Json>) -> Judged {

@@ -235,6 +235,7 @@ fn write_mounts(host: &mut Object, found: &Found, answers: &Answers) -> Result<(
 
 fn write_containers(host: &mut Object, found: &Found, answers: &Answers) -> Result<(), Unresolved> {
     let mut volumes_from = Vec::new();
+    let mut links = Vec::new();
     for other in &found.containers {
         let id = answers.containers[other.slot].as_deref().ok_or(Unresolved::Container(other.slot))?;
         let field = match other.role {
@@ -246,11 +247,18 @@ fn write_containers(host: &mut Object, found: &Found, answers: &Answers) -> Resu
                 volumes_from.push(format!("{id}{mode}"));
                 continue;
             }
+            ContainerRole::Link => {
+                links.push(format!("{id}:{}", other.mode));
+                continue;
+            }
         };
         host.set(field, Json::text(format!("container:{id}")));
     }
     if !volumes_from.is_empty() {
         host.set("VolumesFrom", Json::texts(volumes_from));
+    }
+    if !links.is_empty() {
+        host.set("Links", Json::texts(links));
     }
     Ok(())
 }

@@ -19,8 +19,6 @@ type Judged = Result<Option<Json>, Refusal>;
 pub(crate) const PRIVILEGED: &str = "would make it root on the host; leave it out, or ask the admin";
 const CAPABILITIES: &str = "was taken out of Docker; use CapAdd";
 const CGROUP: &str = "joins another container's control group and is not available here; leave it out";
-const LINKS: &str = "copies another container's environment and is not available here; \
-                     put both containers on one network and use the name instead";
 const DEVICE_RULES: &str = "opens raw devices and is not available here; for GPUs use --gpus";
 const RAW_DISK: &str = "names a device of the host and is not available here; leave it out";
 const REAL_TIME: &str = "takes real-time CPU from everybody and is not available here; leave it out";
@@ -53,7 +51,7 @@ pub(crate) const HOST: Table = &[
     row("CgroupnsMode", 41, Check(spaces::cgroupns_mode), "shows the host's control groups"),
     row("Cgroup", 40, Refuse(Text, CGROUP), "escapes the limits"),
     row("CgroupParent", 40, Set(cgroup_parent), "every container lies under its owner's total"),
-    row("Links", 40, Refuse(Texts, LINKS), "legacy; shows another's environment"),
+    row("Links", 40, Check(spaces::links), "shows another container's environment"),
     // What it sees of the host.
     row("VolumeDriver", 40, Check(mounts::volume_driver), "plugins mount anything"),
     row("Binds", 40, Check(mounts::binds), "staged by the daemon"),

@@ -107,6 +107,8 @@ pub enum ContainerRole {
     Ipc,
     /// Its mounts.
     VolumesFrom,
+    /// Its address under another name, and on the shared bridge its environment.
+    Link,
 }
 
 /// Another container that the caller names.
@@ -118,7 +120,7 @@ pub struct ContainerRef {
     pub role: ContainerRole,
     /// Name, id or prefix as the caller wrote it.
     pub name: String,
-    /// `ro` or `rw` of a `VolumesFrom` entry, or empty.
+    /// `ro` or `rw` of a `VolumesFrom` entry or empty; the alias of a link.
     pub(crate) mode: String,
 }
 
@@ -238,6 +240,12 @@ impl JudgedCreate {
     #[must_use]
     pub fn volumes(&self) -> &[VolumeAsk] {
         &self.found.volumes
+    }
+
+    /// Whether the Engine makes volumes for this container that nobody named. Those of its image come on top.
+    pub fn makes_volumes(&self) -> bool {
+        let listed = matches!(self.config.get("Volumes"), Some(Json::Object(paths)) if !paths.is_empty());
+        listed || self.found.volumes.iter().any(|volume| volume.name.is_none())
     }
 
     /// Other containers whose owner must be looked up.

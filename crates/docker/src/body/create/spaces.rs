@@ -3,7 +3,7 @@
 //! Must never: send a container's name on; the daemon answers with a full id.
 
 use super::super::desk::Desk;
-use super::super::fields::text;
+use super::super::fields::{text, texts};
 use super::super::refusal::Refusal;
 use super::{ContainerRef, ContainerRole};
 use crate::json::Json;
@@ -43,6 +43,19 @@ pub(crate) fn container_name(path: &str, name: &str) -> Result<String, Refusal> 
             Err(Refusal::bad(format!("\"{path}\" names no container: {name:?} is neither a name nor an id")))
         }
     }
+}
+
+/// Legacy links, `NAME:ALIAS`, also in the form in which inspect shows them (`/NAME:/SELF/ALIAS`).
+pub(crate) fn links(desk: &mut Desk<'_>, path: &str, value: Option<&Json>) -> Judged {
+    for (position, given) in texts(path, value)?.into_iter().enumerate() {
+        let path = format!("{path}[{position}]");
+        let (name, alias) = given.split_once(':').unwrap_or((&given, &given));
+        let name = container_name(&path, name)?;
+        let alias = container_name(&path, alias.rsplit('/').next().unwrap_or(alias))?;
+        let slot = desk.found.containers.len();
+        desk.found.containers.push(ContainerRef { slot, role: ContainerRole::Link, name, mode: alias });
+    }
+    Ok(None)
 }
 
 /// A mode that is empty, one of `plain`, `host` (admins), or where `join` is given another container's.

@@ -157,7 +157,6 @@ fn what_is_root_on_the_host_is_refused_by_name() {
         ("UsernsMode", json!("host")),
         ("CgroupnsMode", json!("host")),
         ("Cgroup", json!("container:x")),
-        ("Links", json!(["db:db"])),
         ("VolumeDriver", json!("evil")),
         ("Binds", json!(["/a:/b:rshared"])),
         (
@@ -381,7 +380,7 @@ fn malformed_mounts_are_told_apart() {
 #[test]
 fn other_containers_and_networks_are_sent_by_the_daemons_answer() {
     let asked = json!({
-        "HostConfig": {"PidMode": "container:web", "IpcMode": "container:/web", "VolumesFrom": ["data:ro", "more"], "NetworkMode": "lab"},
+        "HostConfig": {"PidMode": "container:web", "IpcMode": "container:/web", "VolumesFrom": ["data:ro", "more"], "Links": ["db:store", "/web:/self/www"], "NetworkMode": "lab"},
         "NetworkingConfig": {"EndpointsConfig": {"lab": {"Aliases": ["db"], "NetworkID": "old", "IPAMConfig": {}}, "second": null}},
     });
     let mut judged = judge_create(&bytes(&asked), &unlimited()).expect("judged");
@@ -391,6 +390,8 @@ fn other_containers_and_networks_are_sent_by_the_daemons_answer() {
         [
             (ContainerRole::Pid, "web".into()),
             (ContainerRole::Ipc, "web".into()),
+            (ContainerRole::Link, "db".into()),
+            (ContainerRole::Link, "web".into()),
             (ContainerRole::VolumesFrom, "data".into()),
             (ContainerRole::VolumesFrom, "more".into()),
         ]
@@ -398,7 +399,7 @@ fn other_containers_and_networks_are_sent_by_the_daemons_answer() {
     assert_eq!(judged.networks(), ["lab", "second"]);
     assert!(!judged.uses_default_network());
     assert_eq!(judged.clone().into_body(), Err(Unresolved::Container(0)));
-    for slot in 0..4 {
+    for slot in 0..6 {
         judged.set_container(slot, &slot.to_string().repeat(64));
     }
     assert_eq!(judged.clone().into_body(), Err(Unresolved::Network("lab".into())));
@@ -409,8 +410,12 @@ fn other_containers_and_networks_are_sent_by_the_daemons_answer() {
     let sent: Value = serde_json::from_slice(&judged.into_body().expect("answered")).expect("json");
     assert_eq!(sent["HostConfig"]["PidMode"], format!("container:{}", "0".repeat(64)));
     assert_eq!(sent["HostConfig"]["IpcMode"], format!("container:{}", "1".repeat(64)));
-    assert_eq!(sent["HostConfig"]["VolumesFrom"], json!([format!("{}:ro", "2".repeat(64)), "3".repeat(64)]));
+    assert_eq!(sent["HostConfig"]["VolumesFrom"], json!([format!("{}:ro", "4".repeat(64)), "5".repeat(64)]));
     assert_eq!(sent["HostConfig"]["NetworkMode"], "id-lab");
+    assert_eq!(
+        sent["HostConfig"]["Links"],
+        json!([format!("{}:store", "2".repeat(64)), format!("{}:www", "3".repeat(64))])
+    );
     assert_eq!(
         sent["NetworkingConfig"]["EndpointsConfig"],
         json!({"id-lab": {"Aliases": ["db"]}, "id-second": {}})

@@ -199,7 +199,7 @@ fn connecting_names_a_container_and_no_addresses() {
         connect(
             json!({"Container": "web", "EndpointConfig": {"Links": ["db:db"], "MacAddress": "02:00:00:00:00:01", "DriverOpts": {"com.docker.network.endpoint.sysctls": "x"}}})
         ),
-        Ok((json!({"Container": "full-id", "EndpointConfig": {}}), 3))
+        Ok((json!({"Container": "full-id", "EndpointConfig": {"Links": ["db:db"]}}), 2))
     );
     assert_eq!(
         connect(json!({"Container": "web", "EndpointConfig": {"IPAMConfig": {"IPv4Address": "10.0.0.1"}}}))

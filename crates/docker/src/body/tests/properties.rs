@@ -151,7 +151,7 @@ proptest! {
         for key in keys(host) {
             prop_assert!(HOST.iter().any(|row| row.name == key), "{}", key);
         }
-        for never in ["DeviceRequests", "Devices", "DeviceCgroupRules", "Annotations", "MaskedPaths", "ReadonlyPaths", "Cgroup", "Links"] {
+        for never in ["DeviceRequests", "Devices", "DeviceCgroupRules", "Annotations", "MaskedPaths", "ReadonlyPaths", "Cgroup"] {
             prop_assert_eq!(&host[never], &Value::Null, "{}", never);
         }
         prop_assert_ne!(&host["Privileged"], &json!(true));
