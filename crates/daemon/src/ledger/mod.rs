@@ -9,17 +9,19 @@ mod rows;
 mod schema;
 
 use std::fs::{File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use ds01_domain::{ContainerId, Event, State, Time, Token};
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use ds01_domain::{Event, State, Token};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
 
 pub use owners::{ObjectKind, Owned};
 
 /// Durable events between two shortenings; replaying this many takes some milliseconds.
 const EVENTS_PER_SNAPSHOT: u64 = 5_000;
+/// Durable events between two tries of a shortening that failed.
+const EVENTS_PER_RETRY: u64 = 500;
 
 /// Why the ledger cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -35,8 +37,9 @@ pub enum LedgerError {
     },
     /// The file is not what was written.
     #[error(
-        "the ledger {path} is damaged ({detail}). Nothing was changed. Put back a copy: {path}.before-* are kept from \
-         schema steps; or move the file away to begin anew, after stopping every GPU container"
+        "the ledger {path} is damaged ({detail}). Nothing was changed. Put back a copy ({path}.before-* are kept from \
+         schema steps), or move {path}, {path}-wal and {path}-shm away to begin anew: running containers keep their \
+         GPUs and are found again, but what was asked of them and who used how much is lost"
     )]
     Damaged {
         /// The file.
@@ -134,9 +137,30 @@ impl Ledger {
     /// # Errors
     /// Every [`LedgerError`]; a damaged or newer file is refused, never replaced.
     pub fn open(path: &Path) -> Result<(Self, State), LedgerError> {
+        Self::open_with(path, schema::STEPS)
+    }
+
+    fn open_with(path: &Path, steps: &[&str]) -> Result<(Self, State), LedgerError> {
         let lock = lock_beside(path)?;
-        let db = Connection::open(path).map_err(sql("the ledger cannot be opened"))?;
-        schema::prepare(&db, path)?;
+        let fail = |source| LedgerError::File { path: path.to_path_buf(), source };
+        match std::fs::metadata(path) {
+            Ok(file) if file.len() == 0 => {
+                let detail = "it is empty".to_owned();
+                return Err(LedgerError::Damaged { path: path.to_path_buf(), detail });
+            }
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => begin(path, steps)?,
+            Err(error) => return Err(fail(error)),
+        }
+        // Never made here: a file that vanishes this moment must not be begun anew.
+        let db = Connection::open_with_flags(
+            path,
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+        )
+        .map_err(sql("the ledger cannot be opened"))?;
+        let found = schema::judge(&db, path, steps)?;
+        schema::set_up(&db)?;
+        schema::step(&db, path, found, steps)?;
         let mut ledger = Self { db, path: path.to_path_buf(), since_snapshot: 0, _lock: lock };
         let state = ledger.replay()?;
         Ok((ledger, state))
@@ -173,15 +197,18 @@ impl Ledger {
         }
         let fail = sql("the ledger cannot be written");
         let transaction = self.db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&fail)?;
+        let mut written = 0;
         {
             let mut insert =
                 transaction.prepare_cached("INSERT INTO events (body) VALUES (?1)").map_err(&fail)?;
             for row in events.iter().filter_map(rows::encode) {
                 insert.execute([row]).map_err(&fail)?;
-                self.since_snapshot += 1;
+                written += 1;
             }
         }
-        transaction.commit().map_err(&fail)
+        transaction.commit().map_err(&fail)?;
+        self.since_snapshot += written;
+        Ok(())
     }
 
     /// Rewrites the events as the fewest that give the same state, when enough have come together.
@@ -192,7 +219,12 @@ impl Ledger {
         if self.since_snapshot < EVENTS_PER_SNAPSHOT {
             return Ok(());
         }
-        self.snapshot(state)
+        let result = self.snapshot(state);
+        if result.is_err() {
+            // Not with every fact: it was long in vain.
+            self.since_snapshot = EVENTS_PER_SNAPSHOT - EVENTS_PER_RETRY;
+        }
+        result
     }
 
     fn snapshot(&mut self, state: &State) -> Result<(), LedgerError> {
@@ -254,6 +286,19 @@ impl Ledger {
         .transpose()
     }
 
+    /// The creates that something is remembered of.
+    ///
+    /// # Errors
+    /// [`LedgerError::Sql`].
+    pub fn record_tokens(&mut self) -> Result<Vec<Token>, LedgerError> {
+        let fail = sql("the records cannot be listed");
+        let mut statement = self.db.prepare_cached("SELECT token FROM records").map_err(&fail)?;
+        let rows = statement.query_map([], |row| row.get::<_, String>(0)).map_err(&fail)?;
+        rows.filter_map(|row| row.map(|token| Token::new(&token)).transpose())
+            .collect::<Result<_, _>>()
+            .map_err(fail)
+    }
+
     /// Forgets the records of containers that are no more.
     ///
     /// # Errors
@@ -265,18 +310,31 @@ impl Ledger {
             .map(drop)
             .map_err(sql("a container's record cannot be forgotten"))
     }
+}
 
-    /// The latest ledger time that any event carries: the floor of the clock.
-    #[must_use]
-    pub fn floor(state: &State) -> Time {
-        state.latest()
+/// Makes a new ledger: whole at once, under another name until it is, so that a file that is there is never half made.
+fn begin(path: &Path, steps: &[&str]) -> Result<(), LedgerError> {
+    let fail = |source| LedgerError::File { path: path.to_path_buf(), source };
+    let log = schema::beside(path, "-wal");
+    if std::fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
+        let detail = format!("it is missing, and its write-ahead log {} is there", log.display());
+        return Err(LedgerError::Damaged { path: path.to_path_buf(), detail });
     }
-
-    /// The ids of all containers that are recorded in a state.
-    #[must_use]
-    pub fn containers(state: &State) -> Vec<ContainerId> {
-        state.containers().map(|c| c.id.clone()).collect()
+    let draft = schema::beside(path, "new");
+    for left in [draft.clone(), schema::beside(&draft, "-wal"), schema::beside(&draft, "-shm")] {
+        schema::forget(&left).map_err(fail)?;
     }
+    let db = Connection::open(&draft).map_err(sql("the ledger cannot be made"))?;
+    schema::set_up(&db)?;
+    schema::step(&db, path, 0, steps)?;
+    db.close().map_err(|(_, error)| sql("the ledger cannot be made")(error))?;
+    std::fs::set_permissions(&draft, std::fs::Permissions::from_mode(0o600)).map_err(fail)?;
+    std::fs::rename(&draft, path).map_err(fail)?;
+    if let Some(directory) = path.parent() {
+        File::open(directory).and_then(|directory| directory.sync_all()).map_err(fail)?;
+    }
+    tracing::info!(ledger = %path.display(), "a new ledger is begun");
+    Ok(())
 }
 
 fn lock_beside(path: &Path) -> Result<File, LedgerError> {
