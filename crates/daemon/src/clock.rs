@@ -86,6 +86,14 @@ impl Clock {
         Time(self.inner.told.fetch_max(now, Ordering::AcqRel).max(now))
     }
 
+    /// A moment later than every time told so far, and earlier than or equal to every one told from now on: when a
+    /// look begins.
+    #[must_use]
+    pub fn ledger_later(&self) -> Time {
+        let later = self.ledger_now().0.saturating_add(1);
+        Time(self.inner.told.fetch_max(later, Ordering::AcqRel).max(later))
+    }
+
     /// What the next daemon needs to go on from here.
     #[must_use]
     pub fn anchor(&self) -> Anchor {
@@ -189,7 +197,8 @@ mod tests {
         for _ in 0..10_000 {
             let now = clock.ledger_now();
             assert!(now >= last);
-            last = now;
+            last = clock.ledger_later();
+            assert!(last > now, "a look begins later than what was recorded");
         }
         assert!(last.since(future) < Duration::from_secs(60));
         assert!([clock.clone(), clock].iter().all(|clock| clock.ledger_now() >= last));

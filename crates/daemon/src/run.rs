@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::coordinator::{self, Coordinator};
-use crate::enforcer::{self, Enforcer};
+use crate::enforcer::Enforcer;
 use crate::engine::Engine;
 use crate::gateway::terminals::Terminals;
 use crate::gateway::{Door, Records, serve};
@@ -74,7 +74,6 @@ pub async fn run(path: Option<&Path>) -> anyhow::Result<()> {
     let hinge = hinge::bind(&paths.hinge)?;
     tokio::spawn(hinge::serve(hinge, answer(coordinator.clone()), wait_for(stopping.clone())));
 
-    let (looks, look_box) = enforcer::looks();
     let door = Arc::new(Door {
         engine: Engine::at(&paths.engine),
         coordinator: coordinator.clone(),
@@ -85,24 +84,30 @@ pub async fn run(path: Option<&Path>) -> anyhow::Result<()> {
         account_files: crate::gateway::AccountCache::default(),
         config: RwLock::new(Arc::new(config)),
         engine_api: RwLock::new(None),
-        looks,
+        looks: errands.clone(),
         has_gpus: !inventory.units().is_empty(),
     });
-    let enforcer = Enforcer { door: door.clone(), inventory, receipts };
+    let enforcer = Enforcer::new(door.clone(), inventory, receipts);
     enforcer.look_at_units().await;
-    let enforcing = tokio::spawn(enforcer.run(look_box, errands, stopping.clone()));
+    let mut enforcing = tokio::spawn(enforcer.run(errands, stopping.clone()));
     let listener =
         serve::open(&paths.socket).with_context(|| format!("cannot open {}", paths.socket.display()))?;
     tracing::info!(socket = %paths.socket.display(), engine = %paths.engine.display(), "the door is open");
     let serving = tokio::spawn(serve::serve(door.clone(), listener, stopping));
+    let mut coordinating = tokio::task::spawn_blocking(move || thread.join());
 
-    until_told_to_stop(&door, &coordinator, path).await?;
+    tokio::select! {
+        told = until_told_to_stop(&door, &coordinator, path) => told?,
+        // Without either nothing would ever be decided or released again: better a new start from the ledger.
+        _ = &mut coordinating => anyhow::bail!("the coordinator ended by itself: a defect of ds01d"),
+        _ = &mut enforcing => anyhow::bail!("the enforcer ended by itself: a defect of ds01d"),
+    }
     // Ignored: every receiver is a task of ours that ends by itself then.
     let _ = stop.send(true);
     let _ = serving.await;
     let _ = enforcing.await;
     coordinator.close().await;
-    let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+    let _ = coordinating.await;
     tracing::info!("stopped; running containers go on");
     Ok(())
 }

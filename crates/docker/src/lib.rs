@@ -7,11 +7,13 @@
 //! Must never: do I/O, read a clock, know who the caller is, or let through what it does not know.
 
 pub mod body;
+pub mod dockerfile;
 pub mod gpu;
 pub mod json;
 pub mod object;
 pub mod present;
 pub mod query;
 pub mod reference;
+pub mod registry;
 pub mod route;
 pub mod version;

@@ -132,6 +132,22 @@ pub fn remove(dir: &Path, container: &str, epoch: u64) -> io::Result<bool> {
     fs::remove_file(place).map(|()| true)
 }
 
+/// Reads one container's receipt, if there is one.
+///
+/// # Errors
+/// When it is there and cannot be read, or is not what was written: then it proves a binding without saying which.
+pub fn read_one(dir: &Path, container: &str) -> io::Result<Option<Receipt>> {
+    match read(&file(dir, container)?) {
+        Ok(receipt) if receipt.container == container => Ok(Some(receipt)),
+        Ok(receipt) => {
+            let why = format!("names the container {}", receipt.container);
+            Err(io::Error::new(io::ErrorKind::InvalidData, why))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// Reads every receipt of the directory. A directory that is not there holds none.
 ///
 /// # Errors

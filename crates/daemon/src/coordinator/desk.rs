@@ -8,57 +8,74 @@ use ds01_domain::{
     Action, ContainerId, Decision, Event, LeftWhy, Observed, Policy, Request, State, Ticket, Time, Token,
     decide, plan,
 };
-use ds01_runtime::receipt;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
+use super::books::Books;
 use super::mailbox::{Coordinator, Fault, Message, Permit, Planned, WeakCoordinator};
 use super::starts::{Reservation, WaitNews};
-use super::{Errand, Place};
+use super::sweep::Inherited;
+use super::{Errands, Place};
 use crate::clock::Clock;
 use crate::inventory::Inventory;
 use crate::ledger::Ledger;
 
+/// What a desk is made of.
+pub(super) struct Parts {
+    pub(super) state: State,
+    pub(super) policy: Arc<Policy>,
+    pub(super) ledger: Ledger,
+    pub(super) clock: Clock,
+    pub(super) inventory: Arc<Inventory>,
+    pub(super) receipts: PathBuf,
+    pub(super) handle: WeakCoordinator,
+    pub(super) errands: Errands,
+    pub(super) looked: watch::Sender<bool>,
+}
+
 pub(super) struct Desk {
     pub(super) state: State,
     pub(super) policy: Arc<Policy>,
-    ledger: Ledger,
+    pub(super) books: Books,
     clock: Clock,
     pub(super) inventory: Arc<Inventory>,
-    receipts: PathBuf,
+    pub(super) receipts: PathBuf,
     handle: WeakCoordinator,
     /// The waiting starts, by their place in the line.
     pub(super) waiting: BTreeMap<Ticket, mpsc::Sender<WaitNews>>,
     /// Containers whose start is on its way to the Engine or back: a look at them settles nothing yet.
     pub(super) in_flight: BTreeSet<ContainerId>,
+    /// When starts came back: a look that began before saw them half-way.
+    pub(super) started: BTreeMap<ContainerId, Time>,
     /// Creates that are on their way: a look that does not see them says nothing.
-    creating: BTreeSet<Token>,
-    pub(super) errands: mpsc::UnboundedSender<Errand>,
+    pub(super) creating: BTreeSet<Token>,
+    /// When creates came back.
+    pub(super) created: BTreeMap<Token, Time>,
+    /// Containers that were to remove themselves and whose clients went with the last daemon.
+    pub(super) inherited: Inherited,
+    pub(super) errands: Errands,
+    /// Whether somebody has looked at everything since the start.
+    pub(super) looked: watch::Sender<bool>,
 }
 
 impl Desk {
-    #[expect(clippy::too_many_arguments, reason = "each is a part of the desk, named once")]
-    pub(super) fn new(
-        state: State,
-        policy: Arc<Policy>,
-        ledger: Ledger,
-        clock: Clock,
-        inventory: Arc<Inventory>,
-        receipts: PathBuf,
-        handle: WeakCoordinator,
-        errands: mpsc::UnboundedSender<Errand>,
-    ) -> Self {
+    pub(super) fn new(parts: Parts) -> Self {
+        let inherited = Inherited::of(&parts.state);
         Self {
-            state,
-            policy,
-            ledger,
-            clock,
-            inventory,
-            receipts,
-            handle,
+            state: parts.state,
+            policy: parts.policy,
+            books: Books::new(parts.ledger),
+            clock: parts.clock,
+            inventory: parts.inventory,
+            receipts: parts.receipts,
+            handle: parts.handle,
             waiting: BTreeMap::new(),
             in_flight: BTreeSet::new(),
+            started: BTreeMap::new(),
             creating: BTreeSet::new(),
-            errands,
+            created: BTreeMap::new(),
+            inherited,
+            errands: parts.errands,
+            looked: parts.looked,
         }
     }
 
@@ -76,9 +93,7 @@ impl Desk {
             };
             match message {
                 Some(Message::Close(done)) => {
-                    if let Err(error) = self.ledger.close(&self.state) {
-                        tracing::error!(error = %crate::Chain(&error), "the ledger did not close cleanly; it is replayed");
-                    }
+                    self.books.close(&self.state);
                     let _ = done.send(());
                     return;
                 }
@@ -104,6 +119,7 @@ impl Desk {
             }
             Message::CreateEnded(token) => {
                 self.creating.remove(&token);
+                self.created.insert(token, self.now());
             }
             Message::Record { events, reply } => {
                 let answer = self.record(&events);
@@ -114,7 +130,7 @@ impl Desk {
                 // A caller that is gone drops what it was given, and with it its place or its reservation.
                 let _ = reply.send(answer);
             }
-            Message::StartEnded { container, epoch, outcome } => self.start_ended(container, epoch, outcome),
+            Message::StartEnded { container, epoch, outcome } => self.start_ended(&container, epoch, outcome),
             Message::Leave { ticket } => self.leave(ticket),
             Message::CancelWait { container, reply } => {
                 let _ = reply.send(self.cancel_wait(&container));
@@ -130,31 +146,32 @@ impl Desk {
                 let answer = self.bind(&request);
                 let _ = reply.send(answer);
             }
+            Message::BeginLook(reply) => {
+                let _ = reply.send(self.clock.ledger_later());
+            }
             Message::Observed { observed, done } => {
-                self.observe(*observed);
+                self.look(*observed);
                 let _ = done.send(());
             }
             Message::Read(question) => question(&self.state, &self.policy, self.clock.ledger_now()),
-            Message::Owners(question) => question(&mut self.ledger),
+            Message::Owners(question) => question(self.books.ledger()),
             Message::NewPolicy(policy) => {
                 self.policy = policy;
-                self.observe(Observed::default());
+                self.observe(&Observed::default());
             }
-            Message::Due => self.observe(Observed::default()),
+            Message::Due => self.observe(&Observed::default()),
             Message::Close(_) => {}
         }
     }
 
-    /// Writes facts to the ledger, then applies them. What is not written did not happen.
+    /// Writes facts to the ledger, then applies them. A grant that is not written did not happen.
     pub(super) fn record(&mut self, events: &[Event]) -> Result<(), Fault> {
-        self.ledger.append(events)?;
+        self.books.write(events)?;
         for event in events {
             tell(event);
             self.state.apply(event);
         }
-        if let Err(error) = self.ledger.snapshot_if_due(&self.state) {
-            tracing::warn!(error = %crate::Chain(&error), "the ledger could not be shortened; it goes on growing");
-        }
+        self.books.shorten_if_due(&self.state);
         Ok(())
     }
 
@@ -179,59 +196,65 @@ impl Desk {
     }
 
     /// Something was seen, or time has passed: decide what follows, and carry it out or hand it on.
-    pub(super) fn observe(&mut self, mut observed: Observed) {
-        observed.in_flight.extend(self.in_flight.iter().cloned());
-        observed.creating.extend(self.creating.iter().cloned());
-        let actions = plan(&self.policy, &self.state, &observed, self.now());
-        let some = !actions.is_empty();
-        for action in actions {
-            if let Err(fault) = self.carry_out(action) {
-                tracing::error!(error = %crate::Chain(&fault), "a decision could not be written; it is taken again");
-                return;
+    pub(super) fn observe(&mut self, observed: &Observed) {
+        let mut any = false;
+        loop {
+            let actions = plan(&self.policy, &self.state, observed, self.now());
+            any |= !actions.is_empty();
+            // What comes after a grant that could not be written rests on it: it is planned anew.
+            if actions.into_iter().all(|action| self.carry_out(action)) {
+                break;
             }
         }
-        if some {
+        if any {
             self.tell_places();
         }
     }
 
-    fn carry_out(&mut self, action: Action) -> Result<(), Fault> {
+    /// Carries out one thing; whether what was planned with it still stands.
+    fn carry_out(&mut self, action: Action) -> bool {
         match action {
             Action::Record(event) => {
-                self.clear_receipt(&event);
-                self.record(&[event])
-            }
-            Action::Grant { grant, ticket } => {
-                let news = self.waiting.remove(&ticket);
-                let reservation = self.reserve(grant)?;
-                match news {
-                    // A full or closed channel drops the reservation, which asks for a look.
-                    Some(sender) => drop(sender.try_send(WaitNews::Granted(reservation))),
-                    None => drop(reservation),
+                self.before(&event);
+                match self.record(std::slice::from_ref(&event)) {
+                    Ok(()) => self.after(&event),
+                    // Not even a list of what waits can be kept any more; the next look finds it again.
+                    Err(fault) => {
+                        tracing::error!(error = %crate::Chain(&fault), "a fact could not be written")
+                    }
                 }
-                Ok(())
+                true
             }
+            Action::Grant { grant, ticket } => match self.reserve(grant) {
+                Ok(reservation) => {
+                    // A full or closed channel drops the reservation, which frees the units.
+                    if let Some(sender) = self.waiting.remove(&ticket) {
+                        drop(sender.try_send(WaitNews::Granted(reservation)));
+                    }
+                    true
+                }
+                Err(fault) => {
+                    self.send_away(ticket, LeftWhy::Cancelled, WaitNews::Failed(fault));
+                    false
+                }
+            },
             Action::Deny { ticket, denial } => {
-                let news = self.waiting.remove(&ticket);
-                self.record(&[Event::Left { ticket, why: LeftWhy::Denied }])?;
-                if let Some(sender) = news {
-                    let _ = sender.try_send(WaitNews::Denied(Box::new(denial)));
-                }
-                Ok(())
+                self.send_away(ticket, LeftWhy::Denied, WaitNews::Denied(Box::new(denial)));
+                true
             }
             other => {
-                let _ = self.errands.send(Errand::Act(other));
-                Ok(())
+                self.errands.act(other);
+                true
             }
         }
     }
 
-    /// Removes the hinge's receipt of a run that is over, before the container can be bound again.
-    fn clear_receipt(&self, event: &Event) {
-        if let Event::Released { container, epoch, .. } = event
-            && let Err(error) = receipt::remove(&self.receipts, container.as_str(), epoch.0)
-        {
-            tracing::warn!(%error, %container, "a receipt could not be removed");
+    fn send_away(&mut self, ticket: Ticket, why: LeftWhy, news: WaitNews) {
+        let sender = self.waiting.remove(&ticket);
+        // The line is not written: this cannot fail.
+        let _ = self.record(&[Event::Left { ticket, why }]);
+        if let Some(sender) = sender {
+            let _ = sender.try_send(news);
         }
     }
 
@@ -249,8 +272,8 @@ impl Desk {
     pub(super) fn tell_places(&self) {
         let now = self.now();
         for wait in self.state.waits(&self.policy, now) {
-            if let Some(sender) = self.waiting.get(&wait.ticket) {
-                // A slow reader misses a place that is old by then anyway.
+            // A slow reader misses a place that is old by then anyway; room is kept for how the wait ends.
+            if let Some(sender) = self.waiting.get(&wait.ticket).filter(|sender| sender.capacity() > 1) {
                 let _ = sender.try_send(WaitNews::Moved(Place::of(&wait, now)));
             }
         }
@@ -265,22 +288,22 @@ fn tell(event: &Event) {
             tracing::info!(container = grant.container().short(), epoch = %grant.epoch(), units = units.join(","), "reserved");
         }
         Event::Bound { container, epoch, .. } => {
-            tracing::info!(container = container.short(), %epoch, "bound")
+            tracing::info!(container = container.short(), %epoch, "bound");
         }
         Event::Ran { container, epoch, .. } => {
-            tracing::info!(container = container.short(), %epoch, "running")
+            tracing::info!(container = container.short(), %epoch, "running");
         }
         Event::Ended { container, epoch, exit, .. } => {
             tracing::info!(container = container.short(), %epoch, ?exit, "ended");
         }
         Event::Released { container, epoch, .. } => {
-            tracing::info!(container = container.short(), %epoch, "released")
+            tracing::info!(container = container.short(), %epoch, "released");
         }
         Event::Adopted { container, epoch, .. } => {
-            tracing::warn!(container = container.short(), %epoch, "adopted")
+            tracing::warn!(container = container.short(), %epoch, "adopted");
         }
         Event::Created { container, token, .. } => {
-            tracing::info!(container = container.short(), %token, "created")
+            tracing::info!(container = container.short(), %token, "created");
         }
         Event::Removed { container, .. } => tracing::info!(container = container.short(), "removed"),
         Event::Health { unit, health, .. } => tracing::warn!(%unit, %health, "unit health"),

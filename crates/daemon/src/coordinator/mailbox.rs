@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use ds01_domain::{ContainerId, Denial, Epoch, Event, Observed, Person, Policy, State, Ticket, Time, Token};
 use ds01_runtime::protocol;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::starts::{Admitted, Reservation, StartOutcome};
 use crate::ledger::{Ledger, LedgerError};
+
+/// How long a start waits for the first look at everything after the daemon's own start.
+const FIRST_LOOK_WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// Why the coordinator could not answer. No decision was taken.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +19,9 @@ pub enum Fault {
     /// The ledger takes no more facts: nothing new is granted until it does.
     #[error("the ledger cannot be written")]
     Ledger(#[from] LedgerError),
+    /// Nobody has seen yet what runs: the Engine has not answered since the daemon started.
+    #[error("the docker engine has not told yet what runs")]
+    Blind,
     /// The daemon is going down.
     #[error("ds01d is stopping")]
     Stopping,
@@ -105,6 +111,7 @@ pub(super) enum Message {
         request: protocol::Request,
         reply: oneshot::Sender<protocol::Response>,
     },
+    BeginLook(oneshot::Sender<Time>),
     Observed {
         observed: Box<Observed>,
         done: oneshot::Sender<()>,
@@ -120,17 +127,19 @@ pub(super) enum Message {
 #[derive(Debug, Clone)]
 pub struct Coordinator {
     mailbox: mpsc::Sender<Message>,
+    looked: watch::Receiver<bool>,
 }
 
 /// A handle that does not keep the coordinator alive: its own.
 #[derive(Debug, Clone)]
 pub(super) struct WeakCoordinator {
     mailbox: mpsc::WeakSender<Message>,
+    looked: watch::Receiver<bool>,
 }
 
 impl WeakCoordinator {
     pub(super) fn upgrade(&self) -> Option<Coordinator> {
-        self.mailbox.upgrade().map(Coordinator::new)
+        self.mailbox.upgrade().map(|mailbox| Coordinator::new(mailbox, self.looked.clone()))
     }
 }
 
@@ -141,12 +150,12 @@ impl std::fmt::Debug for Message {
 }
 
 impl Coordinator {
-    pub(super) fn new(mailbox: mpsc::Sender<Message>) -> Self {
-        Self { mailbox }
+    pub(super) fn new(mailbox: mpsc::Sender<Message>, looked: watch::Receiver<bool>) -> Self {
+        Self { mailbox, looked }
     }
 
     pub(super) fn downgrade(&self) -> WeakCoordinator {
-        WeakCoordinator { mailbox: self.mailbox.downgrade() }
+        WeakCoordinator { mailbox: self.mailbox.downgrade(), looked: self.looked.clone() }
     }
 
     async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Message) -> Result<T, Fault> {
@@ -176,7 +185,7 @@ impl Coordinator {
     /// Writes facts as far as the disk lets: for acts that must go on when it is full.
     pub async fn try_record(&self, events: Vec<Event>) {
         if let Err(fault) = self.record(events).await {
-            tracing::error!(error = %crate::Chain(&fault), "a fact could not be written; the next look finds it again");
+            tracing::error!(error = %crate::Chain(&fault), "a fact could not be written");
         }
     }
 
@@ -215,7 +224,7 @@ impl Coordinator {
         self.ask(|reply| Message::IsStarting { container, reply }).await
     }
 
-    /// Asks for the units of a container that is to start.
+    /// Asks for the units of a container that is to start. Waits for the first look at everything.
     ///
     /// # Errors
     /// [`Fault`].
@@ -225,6 +234,12 @@ impl Coordinator {
         container: ContainerId,
         patience: Duration,
     ) -> Result<Admitted, Fault> {
+        let mut looked = self.looked.clone();
+        match tokio::time::timeout(FIRST_LOOK_WAIT_MAX, looked.wait_for(|looked| *looked)).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(_)) => return Err(Fault::Stopping),
+            Err(_) => return Err(Fault::Blind),
+        }
         self.ask(|reply| Message::Admit { person: Box::new(person), container, patience, reply }).await?
     }
 
@@ -242,6 +257,14 @@ impl Coordinator {
         self.ask(|reply| Message::Bind { request, reply }).await.unwrap_or_else(|_| {
             protocol::Response::Refused("ds01d is stopping; start the container again in a minute".into())
         })
+    }
+
+    /// Begins a look: a time later than everything that is recorded, and earlier than all that will be.
+    ///
+    /// # Errors
+    /// [`Fault::Stopping`].
+    pub async fn begin_look(&self) -> Result<Time, Fault> {
+        self.ask(Message::BeginLook).await
     }
 
     /// Reports what was seen; when it returns, what follows from it is decided and handed to the enforcer.

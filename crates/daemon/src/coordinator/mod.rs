@@ -3,21 +3,25 @@
 //! It must never call the Engine or NVML, and never wait for anything but its mailbox and the ledger's disk.
 //! Whoever wants to start a container gets a [`Reservation`] from here, or the reason why not; nobody else can make one.
 
+mod books;
 mod desk;
+mod errands;
 mod mailbox;
 mod place;
 mod starts;
+mod sweep;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ds01_domain::{Action, ContainerId, Policy, State};
-use tokio::sync::mpsc;
+use ds01_domain::{Policy, State};
+use tokio::sync::{mpsc, watch};
 
 use crate::clock::Clock;
 use crate::inventory::Inventory;
 use crate::ledger::Ledger;
 
+pub use errands::{Errand, Errands, Waiters};
 pub use mailbox::{Coordinator, Creating, Fault, Permit, Planned};
 pub use place::{Place, place_of, places};
 pub use starts::{Admitted, InLine, Reservation, StartOutcome, WaitNews};
@@ -25,18 +29,10 @@ pub use starts::{Admitted, InLine, Reservation, StartOutcome, WaitNews};
 /// Messages that may wait in the mailbox before senders wait with them.
 const MAILBOX_MAX: usize = 1024;
 
-/// What a decision asks the enforcer to do.
-#[derive(Debug)]
-pub enum Errand {
-    /// Look at a container: something about it is not known.
-    Look(ContainerId),
-    /// Carry this out at the Engine.
-    Act(Action),
-}
-
 /// Opens the mailbox over a state that the ledger has replayed.
 ///
-/// The errands are what decisions ask of the Engine; whoever holds the receiver carries them out.
+/// The errands are what decisions ask of the Engine; whoever holds them carries them out. Nothing is granted before
+/// somebody has looked at everything once: what runs may hold units of which the ledger knows nothing.
 ///
 /// # Errors
 /// When the coordinator's thread cannot be made.
@@ -47,17 +43,27 @@ pub fn open(
     clock: Clock,
     inventory: Arc<Inventory>,
     receipts: PathBuf,
-) -> std::io::Result<(Coordinator, mpsc::UnboundedReceiver<Errand>, std::thread::JoinHandle<()>)> {
+) -> std::io::Result<(Coordinator, Errands, std::thread::JoinHandle<()>)> {
     let (sender, mailbox) = mpsc::channel(MAILBOX_MAX);
-    // Without a bound of its own, but bounded in fact: one errand for each container and look.
-    let (errands, errand_box) = mpsc::unbounded_channel();
-    let coordinator = Coordinator::new(sender);
-    let desk =
-        desk::Desk::new(state, policy, ledger, clock, inventory, receipts, coordinator.downgrade(), errands);
+    let (looked, has_looked) = watch::channel(false);
+    let errands = Errands::default();
+    let coordinator = Coordinator::new(sender, has_looked);
+    let parts = desk::Parts {
+        state,
+        policy,
+        ledger,
+        clock,
+        inventory,
+        receipts,
+        handle: coordinator.downgrade(),
+        errands: errands.clone(),
+        looked,
+    };
+    let desk = desk::Desk::new(parts);
     // A thread of its own: a commit waits for the disk, and nothing else may wait with it.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     let thread = std::thread::Builder::new()
         .name("coordinator".into())
         .spawn(move || runtime.block_on(desk.run(mailbox)))?;
-    Ok((coordinator, errand_box, thread))
+    Ok((coordinator, errands, thread))
 }

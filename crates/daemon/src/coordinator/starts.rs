@@ -9,9 +9,9 @@ use ds01_domain::{
 use ds01_runtime::protocol;
 use tokio::sync::mpsc;
 
+use super::Place;
 use super::desk::Desk;
 use super::mailbox::{Coordinator, Fault};
-use super::{Errand, Place};
 
 /// News that may pile up before a slow reader misses some.
 const NEWS_MAX: usize = 16;
@@ -100,6 +100,8 @@ pub enum WaitNews {
     Granted(Reservation),
     /// It waited in vain.
     Denied(Box<Denial>),
+    /// Its turn came and the grant could not be written.
+    Failed(Fault),
     /// Somebody took it out of the line: kill, stop, rm.
     Cancelled,
 }
@@ -139,8 +141,10 @@ impl Drop for InLine {
 /// The answer to "may this container start?".
 #[derive(Debug)]
 pub enum Admitted {
-    /// It asked for no GPU, or runs already: forward the start as it is.
+    /// It asked for no GPU, or is being started already: forward the start as it is.
     NoNeed,
+    /// It runs, as far as is known: look, and ask again if it does not.
+    Runs,
     /// It has its units.
     Granted(Reservation),
     /// It waits.
@@ -156,9 +160,11 @@ impl Desk {
         container: &ContainerId,
         patience: Duration,
     ) -> Result<Admitted, Fault> {
+        self.inherited.is_wanted(container);
         let request = Request::Start { person, container, patience };
         match decide(&self.policy, &self.state, &request, self.now()) {
-            Decision::NoGpu | Decision::AlreadyHolding => Ok(Admitted::NoNeed),
+            Decision::NoGpu => Ok(Admitted::NoNeed),
+            Decision::AlreadyHolding => Ok(self.admit_holder(container)),
             Decision::Denial(denial) => Ok(Admitted::Denied(Box::new(denial))),
             Decision::Grant(grant) => Ok(Admitted::Granted(self.reserve(grant)?)),
             Decision::Wait(wait) => {
@@ -173,9 +179,27 @@ impl Desk {
         }
     }
 
-    pub(super) fn start_ended(&mut self, container: ContainerId, epoch: Epoch, outcome: StartOutcome) {
-        self.in_flight.remove(&container);
-        let current = self.state.holding(&container).is_some_and(|h| h.epoch == epoch);
+    /// A container that holds units is to start: it runs, is being started, or its last start was lost.
+    fn admit_holder(&mut self, container: &ContainerId) -> Admitted {
+        if self.in_flight.contains(container) {
+            // The Engine takes one start after the other.
+            return Admitted::NoNeed;
+        }
+        let phase = self.state.holding(container).map(|holding| holding.phase);
+        if !matches!(phase, Some(Phase::Reserved | Phase::Bound)) {
+            return Admitted::Runs;
+        }
+        // Its units wait for it still: this start takes the lost one's place.
+        match self.keep_for_restart(container) {
+            Some(reservation) => Admitted::Granted(reservation),
+            None => Admitted::NoNeed,
+        }
+    }
+
+    pub(super) fn start_ended(&mut self, container: &ContainerId, epoch: Epoch, outcome: StartOutcome) {
+        self.in_flight.remove(container);
+        self.started.insert(container.clone(), self.now());
+        let current = self.state.holding(container).is_some_and(|h| h.epoch == epoch);
         if current {
             let at = self.now();
             let event = match outcome {
@@ -193,7 +217,7 @@ impl Desk {
             }
         }
         // Also when it runs: it may have ended before the answer came, and that look said nothing then.
-        let _ = self.errands.send(Errand::Look(container));
+        self.errands.at(container);
     }
 
     pub(super) fn leave(&mut self, ticket: Ticket) {
@@ -201,7 +225,7 @@ impl Desk {
         if self.state.is_waiting(ticket)
             && self.record(&[Event::Left { ticket, why: LeftWhy::Cancelled }]).is_ok()
         {
-            self.observe(Observed::default());
+            self.observe(&Observed::default());
             self.tell_places();
         }
     }

@@ -255,6 +255,19 @@ impl Engine {
         }
     }
 
+    /// Removes a container that does not run, with its anonymous volumes; one that runs stays. Absent counts as removed.
+    ///
+    /// # Errors
+    /// Every other [`EngineError`].
+    pub async fn remove_stopped(&self, id: &ContainerId) -> Result<(), EngineError> {
+        match self.ask(Method::DELETE, &format!("{OWN_API}/containers/{id}?v=1"), None).await {
+            Err(error) if error.is_not_found() => Ok(()),
+            // It runs, or someone else removes it this moment.
+            Err(EngineError::Refused { status: StatusCode::CONFLICT, .. }) => Ok(()),
+            other => other.map(drop),
+        }
+    }
+
     /// Reads a path inside a container as a tar archive.
     ///
     /// # Errors

@@ -24,6 +24,7 @@ pub(super) enum After {
 /// Lists the caller's containers as he made them.
 pub(super) async fn list(mut call: Call) -> Result<Response<Body>, Refusal> {
     if !call.caller.admin {
+        name_own_in_filters(&mut call).await?;
         // The Engine's own filter keeps the reply small; what may be seen is decided below, from our own books.
         let mut filters = call.route.query.filters().clone();
         filters.add("label", format!("{}={}", super::create::OWNER_LABEL, call.caller.uid));
@@ -53,6 +54,19 @@ pub(super) async fn list(mut call: Call) -> Result<Response<Body>, Refusal> {
     };
     let shown = present::container_list(reply, |id| admin || tokens.contains_key(id), original)?;
     Ok(http::json(StatusCode::OK, &shown))
+}
+
+/// Lists before or since a container: one of the caller's own, else the reply would tell that there is another's.
+async fn name_own_in_filters(call: &mut Call) -> Result<(), Refusal> {
+    let mut filters = call.route.query.filters().clone();
+    for key in ["before", "since"] {
+        for asked in filters.remove(key) {
+            let own = own::find_own(&call.door, &call.caller, asked.trim_start_matches('/')).await?;
+            filters.add(key, own.id.to_string());
+        }
+    }
+    call.route.query.set_filters(filters);
+    Ok(())
 }
 
 /// Shows one container as its owner made it.
@@ -124,6 +138,12 @@ pub(super) async fn delete(call: Call) -> Result<Response<Body>, Refusal> {
 
 /// Writes that a container is gone, and clears what stood for it on the host.
 pub(crate) async fn forget(door: &Arc<super::Door>, own: &Own) {
+    // At once: its name may be another container's with the next request.
+    if own.container.is_some()
+        && let Ok(at) = door.coordinator.now().await
+    {
+        door.coordinator.try_record(vec![Event::Removed { container: own.id.clone(), at }]).await;
+    }
     door.looks.at(&own.id);
     if let Some(token) = own.token() {
         super::binds::unstage(door, token).await;

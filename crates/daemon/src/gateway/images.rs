@@ -130,6 +130,12 @@ pub(super) async fn claim(call: &Call, image: &ImageRef) -> Result<(), Refusal> 
 
 /// `GET /images/json`.
 pub(super) async fn list(call: Call) -> Result<Response<Body>, Refusal> {
+    for key in ["before", "since"] {
+        // The reply would tell whether there is an image of that name.
+        for asked in call.route.query.filters().clone().remove(key) {
+            visible(&call.door, &call.caller, &asked).await?;
+        }
+    }
     let target = call.route.upstream_target(call.upstream_version().await?, None);
     let (status, reply) = forward::read_json(forward::bare(&call, &target).await?).await?;
     if call.caller.admin {

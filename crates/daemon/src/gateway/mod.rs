@@ -192,7 +192,7 @@ fn rules_of(door: &Door, caller: &Caller) -> Rules {
 }
 
 /// The control group above a user's containers.
-fn cgroup_parent(config: &Config, uid: u32) -> String {
+pub(crate) fn cgroup_parent(config: &Config, uid: u32) -> String {
     format!("/{}/u{uid}", config.engine.cgroup_parent.trim_matches('/'))
 }
 
@@ -255,6 +255,10 @@ impl From<Fault> for Refusal {
             Fault::Ledger(_) => {
                 "DS01 cannot write its ledger (is the disk full?): nothing new is created or started until it can. \
                  Running containers go on; stopping and removing works. Tell an admin"
+            }
+            Fault::Blind => {
+                "DS01 has just started, and the Docker Engine has not told it yet which containers run; nothing is \
+                 started before that. Try again in a minute, or tell an admin"
             }
             Fault::Stopping => "DS01 is restarting; try again in a few seconds",
             Fault::Confused => "DS01 met a fault of its own; tell an admin what you did",

@@ -115,8 +115,14 @@ async fn admit_and_start(
         super::create::ensure_staged(door, token, &remembered.record).await?;
         super::volumes::still_own(door, &person, &remembered.record.volumes).await?;
     }
-    let reservation = match door.coordinator.admit(person, id.clone(), patience).await? {
-        Admitted::NoNeed => None,
+    let mut admitted = door.coordinator.admit(person.clone(), id.clone(), patience).await?;
+    if matches!(admitted, Admitted::Runs) {
+        // It may have ended a moment ago, and nobody has looked yet.
+        door.looks.at_and_wait(id).await;
+        admitted = door.coordinator.admit(person, id.clone(), patience).await?;
+    }
+    let reservation = match admitted {
+        Admitted::NoNeed | Admitted::Runs => None,
         Admitted::Granted(reservation) => Some(reservation),
         Admitted::Denied(denial) => return Err(StartRefusal::Denied(denial)),
         Admitted::Waits(line) => Some(wait(door, id, *line, told).await?),
@@ -155,6 +161,7 @@ async fn wait(
                     return Ok(reservation);
                 }
                 Some(WaitNews::Denied(denial)) => return Err(StartRefusal::Denied(denial)),
+                Some(WaitNews::Failed(fault)) => return Err(fault.into()),
                 Some(WaitNews::Cancelled) | None => return Err(StartRefusal::Cancelled),
             },
             () = terminal.interrupted() => return Err(StartRefusal::Cancelled),
@@ -272,12 +279,13 @@ pub(super) async fn owner_person(door: &Arc<Door>, own: &Own, caller: Person) ->
 /// `POST /containers/{id}/restart`: a running container keeps its GPU, a stopped one is started.
 pub(super) async fn restart(call: Call) -> Result<Response<Body>, Refusal> {
     let own = call.own_container().await?;
-    let kept = match &own.container {
-        Some(c) if c.want.is_some() => {
-            // Marked at once: a restart that is broken off leaves a container of which nobody knows what it does.
-            call.door.coordinator.keep_for_restart(&own.id).await?.map(Reservation::forwarding)
-        }
-        _ => None,
+    let kept = if own.holds_want() {
+        // It may have ended a moment ago: then it is started like any other.
+        call.door.looks.at_and_wait(&own.id).await;
+        // Marked at once: a restart that is broken off leaves a container of which nobody knows what it does.
+        call.door.coordinator.keep_for_restart(&own.id).await?.map(Reservation::forwarding)
+    } else {
+        None
     };
     if own.holds_want() && kept.is_none() {
         return start(call).await;

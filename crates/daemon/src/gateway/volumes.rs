@@ -82,7 +82,8 @@ pub(super) async fn own_anonymous(door: &Door, uid: u32, container: &ContainerId
         .await?
         .map_err(Fault::from)?;
     let owners = owners(door).await?;
-    if owners.iter().filter(|(name, owner)| **owner == uid && is_anonymous(name)).count() > ANONYMOUS_ROWS_MAX {
+    if owners.iter().filter(|(name, owner)| **owner == uid && is_anonymous(name)).count() > ANONYMOUS_ROWS_MAX
+    {
         let reply = door.engine.ask(Method::GET, "/v1.40/volumes", None).await?;
         sweep(door, &owners, &reply).await?;
     }

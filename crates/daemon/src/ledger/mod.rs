@@ -356,3 +356,6 @@ fn lock_beside(path: &Path) -> Result<File, LedgerError> {
         Err(std::fs::TryLockError::Error(source)) => Err(fail(source)),
     }
 }
+
+#[cfg(test)]
+mod tests;

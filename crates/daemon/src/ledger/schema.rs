@@ -77,7 +77,7 @@ pub(super) fn step(db: &Connection, path: &Path, found: i64, steps: &[&str]) -> 
     }
     for (step, statements) in steps.iter().enumerate().skip(usize::try_from(found).unwrap_or(0)) {
         let next = step + 1;
-        db.execute_batch(&format!("BEGIN IMMEDIATE; {statements} PRAGMA user_version = {next}; COMMIT;"))
+        db.execute_batch(&format!("BEGIN IMMEDIATE; {statements}; PRAGMA user_version = {next}; COMMIT;"))
             .map_err(&fail)?;
     }
     Ok(())

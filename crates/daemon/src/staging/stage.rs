@@ -228,7 +228,10 @@ impl Stage {
     }
 
     /// The creates that have a place on the stage, with or without slots.
-    fn tokens(&self) -> Result<Vec<Token>, StageError> {
+    ///
+    /// # Errors
+    /// [`StageError::Step`] where the stage cannot be read.
+    pub fn tokens(&self) -> Result<Vec<Token>, StageError> {
         let entries = fs::read_dir(&self.root).map_err(|source| step("list", &self.root, source))?;
         let mut tokens = Vec::new();
         for entry in entries {
