@@ -25,6 +25,7 @@ import traceback
 ANSWER_SECONDS_MAX = 90
 DOOR_SECONDS_MAX = 60
 LEAK_SECONDS_MAX = 30
+CREATE_SECONDS_MAX = 150  # ds01d gives up a create of which nobody heard any more after two minutes
 LOOK_EVERY = 0.03
 GPU = {"DeviceRequests": [{"Driver": "", "Count": 1, "Capabilities": [["gpu"]]}]}
 
@@ -93,6 +94,8 @@ class Client:
         self.api = Api(options.door)
         self.counts = collections.Counter()
         self.oddities = []
+        self.words = {}
+        self.lost_creates = []
 
     def ask(self, what, method, target, body=None):
         """An answer, or None where the daemon was killed meanwhile: then the door is open again on return."""
@@ -107,6 +110,8 @@ class Client:
             self.oddities.append(f"{self.name}: no answer within {ANSWER_SECONDS_MAX} s: {error}")
             return None, None
         self.counts[f"{what} {status}"] += 1
+        if status >= 400 and reply:
+            self.words.setdefault(f"{what} {status}", str(reply.get("message"))[:200])
         if status == 500:
             self.oddities.append(f"{self.name}: {what}: 500 {reply}")
         return status, reply
@@ -128,10 +133,17 @@ class Client:
             host["Binds"] = [f"{self.home}:/w"]
         body = {"Image": "busybox", "Cmd": command, "HostConfig": host}
         status, _ = self.ask("create", "POST", f"/v1.40/containers/create?name={name}", body)
+        if status in (None, 502) and not auto_remove:
+            self.lost_creates.append(name)
         return status == 201
 
     def start(self, name):
-        return self.ask("start", "POST", f"/v1.40/containers/{name}/start")[0] in (204, 304)
+        """Tried again where the daemon was killed meanwhile, as people do."""
+        for _ in range(3):
+            status, _ = self.ask("start", "POST", f"/v1.40/containers/{name}/start")
+            if status is not None:
+                return status in (204, 304)
+        return False
 
     def remove(self, name):
         """Until it is gone. A container whose create was lost may or may not be there."""
@@ -202,7 +214,8 @@ class Client:
 
     def live(self):
         kinds = [self.cycle] * 6 + [self.run] * 3 + [self.short] * 2 + [self.hang_up]
-        for round_number in range(self.options.ops // self.options.users):
+        rounds, more = divmod(self.options.ops, self.options.users)
+        for round_number in range(rounds + (self.number < more)):
             self.random.choice(kinds)(f"chaos-{self.options.tag}-{self.number}-{round_number}")
             self.counts["rounds"] += 1
 
@@ -226,7 +239,8 @@ def spawn(client):
         except Exception:
             client.oddities.append(f"{client.name}: {traceback.format_exc()}")
         with os.fdopen(writer, "w") as out:
-            json.dump({"counts": client.counts, "oddities": client.oddities}, out)
+            kept = ("counts", "oddities", "words", "lost_creates")
+            json.dump({key: getattr(client, key) for key in kept}, out)
     finally:
         os._exit(0)
 
@@ -316,7 +330,7 @@ class Chaos(threading.Thread):
             raise RuntimeError(f"lab {' '.join(words)}: {done.stderr}")
 
     def run(self):
-        engine_at = self.random.randint(1, max(1, self.options.kills - 1))
+        engine_at = self.random.randint(1, max(1, self.options.kills // 3))
         try:
             while self.kills < self.options.kills:
                 if self.over.wait(self.random.uniform(0.5, self.options.gap)):
@@ -363,14 +377,33 @@ def staged(lab):
         return [line.split()[4] for line in file if f" {lab}/run/binds/" in line]
 
 
-def leaks(options, kept):
-    """What is there and should not be, now."""
+def pending_creates(ledger):
+    """Creates that ds01d has planned and of which it has not heard the end."""
+    pending = set()
+    for (body,) in ledger.execute("SELECT body FROM events ORDER BY seq"):
+        event = json.loads(body)
+        if event["event"] == "create-planned":
+            pending.add(event["token"])
+        elif event["event"] in ("created", "create-abandoned"):
+            pending.discard(event["token"])
+    return pending
+
+
+def leaks(options, kept, lost_creates):
+    """What is there and should not be, now; and the creates whose end is still open."""
     found = []
-    engine = Api(options.engine)
+    engine, door = Api(options.engine), Api(options.door)
     containers = engine.call("GET", "/v1.40/containers/json?all=1")[1]
-    strangers = [c["Names"][0] + " " + c["Status"] for c in containers if c["Names"][0].lstrip("/") not in kept]
-    if strangers:
-        found.append(f"containers: {strangers}")
+    ids, own = {c["Id"] for c in containers}, set()
+    for container in containers:
+        name = container["Names"][0].lstrip("/")
+        if name in kept:
+            own.add(container["Labels"]["ds01.token"])
+        elif name in lost_creates:
+            # Made, and its maker never heard of it: he finds it in his list and removes it.
+            door.call("DELETE", f"/v1.40/containers/{name}")
+        else:
+            found.append(f"container {name} {container['Status']}")
     held, unfit, waiting = holdings(options.door)
     if len(held) != len(kept):
         found.append(f"units held: {held}")
@@ -378,31 +411,34 @@ def leaks(options, kept):
         found.append(f"units unfit: {unfit}")
     if waiting:
         found.append(f"{waiting} wait in line")
-    mounts = staged(options.lab)
-    if len(mounts) != len(kept):
-        found.append(f"staged: {mounts}")
-    places = os.listdir(f"{options.lab}/run/binds")
-    if len(places) != len(kept):
-        found.append(f"places on the stage: {places}")
     receipts = [name for name in os.listdir(f"{options.lab}/run/receipts") if name.endswith(".json")]
-    ids = {c["Id"] for c in containers}
     if len(receipts) != len(kept) or any(name.removesuffix(".json") not in ids for name in receipts):
         found.append(f"receipts: {receipts}")
     with sqlite3.connect(f"file:{options.lab}/state/ledger.db?mode=ro", uri=True) as ledger:
-        records = ledger.execute("SELECT count(*) FROM records").fetchone()[0]
-    if records != len(kept):
-        found.append(f"{records} records of containers")
-    return found
+        pending = pending_creates(ledger)
+        records = {token for (token,) in ledger.execute("SELECT token FROM records")}
+    places = set(os.listdir(f"{options.lab}/run/binds"))
+    mounts = {path.split("/")[-2] for path in staged(options.lab)}
+    for what, there in (("records", records), ("places on the stage", places), ("staged", mounts)):
+        if there - own - pending:
+            found.append(f"{what}: {there - own - pending}")
+        if own - there:
+            found.append(f"{what} that are missing: {own - there}")
+    return found, pending
 
 
-def nothing_leaks(options, kept):
-    deadline = time.monotonic() + LEAK_SECONDS_MAX
+def nothing_leaks(options, kept, lost_creates):
+    began = time.monotonic()
     while True:
         try:
-            found = leaks(options, kept)
+            found, pending = leaks(options, kept, lost_creates)
         except (Lost, Silent) as error:
-            found = [str(error)]
-        if not found or time.monotonic() > deadline:
+            found, pending = [str(error)], set()
+        waited = time.monotonic() - began
+        if options.patient and pending:
+            if waited > CREATE_SECONDS_MAX:
+                return [*found, f"creates without an end: {pending}"]
+        elif not found or waited > LEAK_SECONDS_MAX:
             return found
         time.sleep(0.2)
 
@@ -422,6 +458,7 @@ def main():
     parser.add_argument("--names", required=True, help="users, by commas")
     for word, default in (("ops", 60), ("kills", 6), ("long-lived", 2), ("seed", 0)):
         parser.add_argument(f"--{word}", type=int, default=default)
+    parser.add_argument("--patient", action="store_true", help="wait until the end of every lost create is known")
     parser.add_argument("--gap", type=float, default=4, help="longest pause between two kills, seconds")
     options = parser.parse_args()
     names = options.names.split(",")
@@ -436,7 +473,7 @@ def main():
     children = [spawn(Client(number, name, options)) for number, name in enumerate(names)]
     watcher.start()
     chaos.start()
-    counts, faults = collections.Counter(), []
+    counts, faults, words, lost_creates = collections.Counter(), [], {}, set()
     for pid, reader in children:
         with os.fdopen(reader) as pipe:
             told = pipe.read()
@@ -447,12 +484,14 @@ def main():
         told = json.loads(told)
         counts.update(told["counts"])
         faults += told["oddities"]
+        words.update(told["words"])
+        lost_creates.update(told["lost_creates"])
     took = time.monotonic() - began
     chaos.over.set()
     chaos.join()
     if chaos.fault:
         faults.append(chaos.fault)
-    found = nothing_leaks(options, kept)
+    found = nothing_leaks(options, kept, lost_creates)
     faults += [f"after {LEAK_SECONDS_MAX} s there is still: {leak}" for leak in found]
     watcher.over.set()
     watcher.join()
@@ -463,6 +502,8 @@ def main():
             faults.append(f"{what}: {count}")
 
     print("    " + ", ".join(f"{what}: {count}" for what, count in sorted(counts.items())))
+    for what, said in sorted(words.items()):
+        print(f"    {what}: {said!r}")
     starts = counts["start 204"] + counts["run exit 0"]
     print(f"    {took:.0f} s: {starts} starts went through, ds01d killed {chaos.kills} times, Engine restarted "
           f"{chaos.engine_restarts} times, {watcher.looks} looks at {watcher.seen} devices (at most {watcher.most} at "
