@@ -3,6 +3,7 @@
 //! The hinge opens after the ledger is replayed and before the Engine is asked anything: at boot the Engine waits for
 //! its containers, and they wait for us.
 
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::{Arc, RwLock};
 
@@ -54,7 +55,11 @@ pub async fn run(path: Option<&Path>) -> anyhow::Result<()> {
     }
     let paths = config.paths.clone();
     std::fs::create_dir_all(&paths.run).with_context(|| format!("cannot make {}", paths.run.display()))?;
-    std::fs::create_dir_all(&paths.state)
+    // What people asked for is nobody else's to read.
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&paths.state)
         .with_context(|| format!("cannot make {}", paths.state.display()))?;
 
     let (ledger, state) = Ledger::open(&paths.state.join(LEDGER_FILE))?;
@@ -89,6 +94,7 @@ pub async fn run(path: Option<&Path>) -> anyhow::Result<()> {
     });
     let enforcer = Enforcer::new(door.clone(), inventory, receipts);
     enforcer.look_at_units().await;
+    enforcer.stage_again().await;
     let mut enforcing = tokio::spawn(enforcer.run(errands, stopping.clone()));
     let listener =
         serve::open(&paths.socket).with_context(|| format!("cannot open {}", paths.socket.display()))?;

@@ -173,7 +173,14 @@ pub(crate) fn retired(retired: &Retired) -> String {
     ];
     text += &facts(safe.into_iter().flatten());
     if let Some(project) = &retired.project {
-        text += &next_steps(&[(format!("container deploy {project}"), "makes it again")]);
+        // The project's own image needs no naming: `ds01-<user>/<project>:latest`.
+        let own =
+            |image: &&String| image.starts_with("ds01-") && image.ends_with(&format!("/{project}:latest"));
+        let image = match &retired.image {
+            Some(image) if !own(&image) => format!(" --image {image}"),
+            _ => String::new(),
+        };
+        text += &next_steps(&[(format!("container deploy {project}{image}"), "makes it again")]);
     }
     text
 }

@@ -47,6 +47,8 @@ pub struct Config {
     pub binds: Binds,
     /// What may be published.
     pub ports: Ports,
+    /// Registries that the Engine may be sent to beside the public ones, with their ports.
+    pub registries: Vec<String>,
     /// Groups and limits.
     pub policy: Policy,
     /// What the file says and DS01 does not carry out.
@@ -64,6 +66,7 @@ impl Default for Config {
             admins: Admins::default(),
             binds: Binds::default(),
             ports: Ports::default(),
+            registries: Vec::new(),
             policy,
             notes: Vec::new(),
         }
@@ -123,6 +126,7 @@ const SECTIONS: &[&str] = &[
     "admins",
     "binds",
     "ports",
+    "registries",
     "start_wait",
     "defaults",
     "default_group",
@@ -144,6 +148,7 @@ fn read_config(text: &str, findings: &mut Findings) -> Config {
             "machine" => config.machine = machine::machine(node, findings),
             "binds" => config.binds = sections::binds(node, findings),
             "ports" => config.ports = sections::ports(node, findings),
+            "registries" => config.registries = sections::registries(node, findings),
             "start_wait" => draft.start_wait(entry, findings),
             "defaults" => draft.defaults(node, findings),
             "default_group" => draft.default_group(entry, findings),

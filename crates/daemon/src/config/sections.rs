@@ -319,6 +319,26 @@ fn shareable(text: &str) -> Result<PathBuf, String> {
     }
 }
 
+/// Reads `registries`: names as they stand in front of an image.
+pub(super) fn registries(node: &Node, findings: &mut Findings) -> Vec<String> {
+    let mut registries = Vec::new();
+    for item in read::list(node, "registries", findings).unwrap_or(&[]) {
+        match &item.value {
+            Value::Scalar { text, .. } if ds01_docker::registry::is_registry(text.trim()) => {
+                registries.push(text.trim().to_owned());
+            }
+            Value::Scalar { text, .. } => findings.mistake(
+                item.place,
+                format!(
+                    "registries: {text} is not the name of a registry; write e.g. registry.lab.example:5000"
+                ),
+            ),
+            _ => findings.mistake(item.place, format!("registries: {} where a name belongs", item.kind())),
+        }
+    }
+    registries
+}
+
 /// Reads `ports`.
 pub(super) fn ports(node: &Node, findings: &mut Findings) -> Ports {
     let mut ports = Ports::default();

@@ -109,3 +109,69 @@ impl Books {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use ds01_domain::{ContainerId, Epoch, Grant, Issuer, Time, Uid, UnitId, Weight};
+
+    use super::*;
+
+    fn id() -> ContainerId {
+        ContainerId::new(&"a".repeat(64)).unwrap()
+    }
+
+    fn grant(epoch: u64) -> Event {
+        // Long enough that a full disk has no room for it.
+        let units = (0..100).map(|n| UnitId::new(&format!("GPU-{n:050}")).unwrap()).collect();
+        let weight = Weight::from_milli(1000);
+        let hold = Duration::ZERO;
+        Event::Reserved(Grant::from_ledger(
+            id(),
+            Uid(1),
+            Epoch(epoch),
+            units,
+            weight,
+            Issuer::Local,
+            hold,
+            Time(epoch),
+        ))
+    }
+
+    fn ends(at: u64) -> Vec<Event> {
+        // Many, so that they need room as well.
+        (0..200).map(|n| Event::Renamed { container: id(), name: format!("{at}-{n:050}") }).collect()
+    }
+
+    #[test]
+    fn on_a_full_disk_nothing_is_granted_and_nothing_is_forgotten() {
+        let directory = std::env::temp_dir().join(format!("ds01-books-{}", std::process::id()));
+        let path = directory.join("ledger.db");
+        let (ledger, _) = Ledger::open(&path).unwrap();
+        let mut books = Books::new(ledger);
+        let mut told = vec![grant(1)];
+        books.write(&told).unwrap();
+
+        books.ledger().fill_disk(true);
+        assert!(books.write(&[grant(2)]).is_err(), "a grant is written or it is not made");
+        for at in [5, 6] {
+            books.write(&ends(at)).unwrap();
+            told.extend(ends(at));
+        }
+        assert!(books.write(&[grant(3)]).is_err());
+        books.catch_up();
+        assert_eq!(books.unwritten.len(), 400);
+
+        books.ledger().fill_disk(false);
+        told.push(grant(4));
+        books.write(&[grant(4)]).unwrap();
+        assert!(books.unwritten.is_empty());
+        drop(books);
+        let (_, replayed) = Ledger::open(&path).unwrap();
+        let mut state = State::default();
+        told.iter().for_each(|event| state.apply(event));
+        assert_eq!(replayed.durable(), state.durable(), "in the order in which it happened");
+        std::fs::remove_dir_all(&directory).unwrap();
+    }
+}

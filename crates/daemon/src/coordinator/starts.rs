@@ -258,7 +258,7 @@ impl Desk {
         };
         let Some(holding) = self.state.holding(&container) else {
             return refused(
-                "no GPU is reserved for this container; start it through DS01 (docker start, or container start), \
+                "no GPU is reserved for this container; start it through DS01 (docker start, or container run), \
                  which reserves one first",
             );
         };

@@ -4,12 +4,14 @@
 //! planned before anything of it is made.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use ds01_domain::{ContainerId, Token};
 use ds01_runtime::receipt;
 
 use super::Enforcer;
 use crate::engine::{Listed, RunState};
+use crate::gateway;
 
 /// What there was before the state was read.
 #[derive(Debug, Default)]
@@ -18,7 +20,34 @@ pub(super) struct Left {
     recorded: Vec<Token>,
 }
 
+/// How long staging again may take together before the door opens without it: a start stages what is missing.
+const STAGE_AGAIN_TIME_MAX: Duration = Duration::from_secs(10);
+
 impl Enforcer {
+    /// Stages again what is missing, as after a reboot: the Engine starts containers by itself, and what they bind has
+    /// to be there before.
+    pub async fn stage_again(&self) {
+        if tokio::time::timeout(STAGE_AGAIN_TIME_MAX, self.stage_all()).await.is_err() {
+            tracing::warn!("staging again takes long; what is missing is staged when its container starts");
+        }
+    }
+
+    async fn stage_all(&self) {
+        let read = self.door.coordinator.read(|state, _, _| {
+            state.containers().filter(|c| c.exists()).filter_map(|c| c.token.clone()).collect::<Vec<_>>()
+        });
+        let Ok(tokens) = read.await else { return };
+        for token in tokens {
+            let staged = match self.door.records.one(&self.door, Some(&token)).await {
+                Ok(known) => gateway::ensure_staged(&self.door, &token, &known.record).await,
+                Err(refusal) => Err(refusal),
+            };
+            if let Err(refusal) = staged {
+                tracing::warn!(%token, error = %refusal, "a bind mount could not be staged again");
+            }
+        }
+    }
+
     /// Lists what there is on the stage and among the records.
     pub(super) async fn left_behind(&self) -> Left {
         let stage = self.door.stage.clone();

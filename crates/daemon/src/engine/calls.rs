@@ -77,6 +77,10 @@ pub struct ImageFacts {
     pub tags: Vec<String>,
     /// Whether every container of it gets volumes of its own.
     pub volumes: bool,
+    /// The instructions that run in every build on it.
+    pub on_build: Vec<String>,
+    /// The shortest time between two health checks that it asks for, in nanoseconds; 0 is the Engine's own.
+    pub health_interval_ns: i64,
 }
 
 fn encoded(text: &str) -> String {
@@ -217,6 +221,17 @@ impl Engine {
                 .pointer("/RepoTags")
                 .and_then(Value::as_array)
                 .map(|tags| tags.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+                .unwrap_or_default(),
+            health_interval_ns: ["Interval", "StartInterval"]
+                .iter()
+                .filter_map(|key| reply.pointer("/Config/Healthcheck")?.get(*key)?.as_i64())
+                .filter(|interval| *interval > 0)
+                .min()
+                .unwrap_or(0),
+            on_build: reply
+                .pointer("/Config/OnBuild")
+                .and_then(Value::as_array)
+                .map(|triggers| triggers.iter().filter_map(Value::as_str).map(str::to_owned).collect())
                 .unwrap_or_default(),
             volumes: reply
                 .pointer("/Config/Volumes")

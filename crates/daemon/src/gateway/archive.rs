@@ -1,23 +1,90 @@
-//! `docker cp` into a container.
+//! `docker cp` into a container: the Engine unpacks as root, through binds as well.
 //!
-//! Binds are staged with their owner's identity, so what the Engine writes through them as root belongs to the owner
-//! and carries neither set-id power nor device nodes: the mount forbids both.
+//! What it is given holds no device, no attribute of the host's security, and where a bind could be reached no set-id
+//! bit; what goes into a bind belongs to the container's user, who is the caller outside.
 
+use ds01_docker::query::Query;
 use hyper::Response;
+use serde_json::Value;
 
-use super::Call;
-use super::forward;
-use super::http::{Body, Refusal};
+use super::http::{Body, Refusal, boxed};
+use super::own::Remembered;
+use super::tarball::{self, Content, Entry, Judge, Kind};
+use super::{Call, forward};
+
+/// All but set-user-id and set-group-id.
+const MODE_WITHOUT_SET_ID: u32 = 0o1777;
+/// The only attributes that no part of the system obeys.
+const PLAIN_ATTRIBUTE: &str = "user.";
 
 /// `PUT /containers/{id}/archive`.
-pub(super) async fn put(call: Call) -> Result<Response<Body>, Refusal> {
+pub(super) async fn put(mut call: Call) -> Result<Response<Body>, Refusal> {
     let own = call.own_container().await?;
+    let remembered = call.door.records.one(&call.door, own.token()).await?;
     if let Some(token) = own.token() {
         // A container that never ran after a reboot has empty stages: what is copied must not land beside the bind.
-        let remembered = call.door.records.one(&call.door, Some(token)).await?;
         super::create::ensure_staged(&call.door, token, &remembered.record).await?;
     }
     let target = call.route.upstream_target(call.upstream_version().await?, Some(&own.object()?));
     let (id, asked) = (own.id.to_string(), call.asked_container().to_owned());
-    forward::reply_as_asked(forward::upload(call, &target).await?, &id, &asked).await
+    if call.caller.admin {
+        return forward::reply_as_asked(forward::upload(call, &target).await?, &id, &asked).await;
+    }
+    let look = call.door.engine.look(&own.id).await?;
+    let copy = Copy::into_container(&look.reply, &remembered, &call.route.query);
+    let mut request = forward::upstream_request(&call, &target, super::http::empty())?;
+    let mut refusal = None;
+    if let Some(body) = call.body.take() {
+        let filtered = tarball::filter(call.caller.uid, body, copy)?;
+        *request.body_mut() = boxed(filtered.body);
+        refusal = Some(filtered.refusal);
+    }
+    let answer = call.door.engine.send(request).await;
+    if let Some(refusal) = refusal.as_ref().and_then(|told| told.get()) {
+        return Err(refusal.clone());
+    }
+    forward::reply_as_asked(answer?, &id, &asked).await
+}
+
+/// The rules for one copy.
+struct Copy {
+    /// Some path in the container leads to the host.
+    has_binds: bool,
+    /// The container's own user, where what is copied goes into a bind.
+    owner: Option<(u32, u32)>,
+}
+
+impl Copy {
+    /// `inspect` is the Engine's word on the container: mounts that it took from another one are there as well.
+    fn into_container(inspect: &Value, remembered: &Remembered, query: &Query) -> Self {
+        let targets: Vec<&str> = inspect
+            .pointer("/Mounts")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter(|mount| mount.get("Type").and_then(Value::as_str) == Some("bind"))
+            .filter_map(|mount| mount.get("Destination").and_then(Value::as_str))
+            .collect();
+        let path = std::path::Path::new(query.text("path").unwrap_or("/"));
+        let into_bind = targets.iter().any(|target| path.starts_with(target));
+        let owner = remembered.record.binds.first().map(|bind| bind.effective).filter(|_| into_bind);
+        Self { has_binds: !targets.is_empty(), owner }
+    }
+}
+
+impl Judge for Copy {
+    fn entry(&mut self, entry: &mut Entry) -> Result<Content, Refusal> {
+        if matches!(entry.kind, Kind::Special(_)) {
+            return Err(tarball::special(entry));
+        }
+        entry.attributes.retain(|(name, _)| name.starts_with(PLAIN_ATTRIBUTE));
+        if self.has_binds {
+            // Also where the path is not a bind's: a link inside may lead there.
+            entry.mode &= MODE_WITHOUT_SET_ID;
+        }
+        if let Some((uid, gid)) = self.owner {
+            (entry.uid, entry.gid) = (uid.into(), gid.into());
+        }
+        Ok(Content::Stream)
+    }
 }

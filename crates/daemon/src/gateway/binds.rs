@@ -122,6 +122,11 @@ fn stage_one(
     Ok((pinned.path().to_path_buf(), read_only))
 }
 
+/// Whether a bind's source means the door's own socket.
+fn is_door(config: &Config, source: &Path) -> bool {
+    source == config.paths.socket || CLIENT_SOCKETS.iter().any(|s| source == Path::new(s))
+}
+
 /// Takes everything of a create off the stage.
 pub(crate) async fn unstage(door: &Arc<Door>, token: &Token) {
     let (stage, key) = (door.stage.clone(), token.clone());
@@ -133,6 +138,10 @@ pub(crate) async fn unstage(door: &Arc<Door>, token: &Token) {
 
 /// Stages again what is missing, as after a reboot: with the owner's rights, as at create.
 pub(crate) async fn ensure_staged(door: &Arc<Door>, token: &Token, record: &Record) -> Result<(), Refusal> {
+    if record.binds.iter().any(|b| is_door(&door.config(), &b.source)) {
+        // The door's socket is a new one after each start of the daemon: the old one answers nobody.
+        unstage(door, token).await;
+    }
     let missing: Vec<&RecordedBind> =
         record.binds.iter().filter(|b| !door.stage.is_mounted(token, b.slot)).collect();
     let Some(first) = missing.first() else { return Ok(()) };

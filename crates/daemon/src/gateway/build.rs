@@ -3,8 +3,9 @@
 use ds01_docker::query::build::{self as judged, BuildBounds, BuildNetwork};
 use hyper::Response;
 
-use super::http::{Body, Refusal};
-use super::{Call, forward, images, networks};
+use super::context::Context;
+use super::http::{Body, Refusal, boxed};
+use super::{Call, forward, images, networks, tarball};
 
 /// `POST /build`.
 pub(super) async fn build(mut call: Call) -> Result<Response<Body>, Refusal> {
@@ -30,13 +31,46 @@ pub(super) async fn build(mut call: Call) -> Result<Response<Body>, Refusal> {
         labels: std::collections::BTreeMap::new(),
     };
     judged::bound(&mut call.route.query, &bounds);
-    if let Some(id) = call.route.query.text("buildid").map(str::to_owned) {
-        // Build ids are chosen by clients: the caller's own prefix keeps others from cancelling his.
-        let own = own_build(&call, &id);
-        call.route.query.set("buildid", own);
+    // Only BuildKit's builds can be called by it.
+    call.route.query.remove("buildid");
+    if call.caller.admin {
+        let target = call.route.upstream_target(call.upstream_version().await?, None);
+        return forward::stream(call, &target).await;
     }
+    judged_context(call).await
+}
+
+/// Sends a user's build on: its Dockerfile takes nothing that is not his, and leaves no container behind.
+async fn judged_context(mut call: Call) -> Result<Response<Body>, Refusal> {
+    let query = &mut call.route.query;
+    if query.bool("pull") {
+        return Err(Refusal::bad(
+            "--pull fetches images that nobody has looked at; fetch the base image first, then build without it: \
+             docker pull IMAGE",
+        ));
+    }
+    // Nobody could remove the containers of its steps: they belong to no one.
+    query.set("rm", "1");
+    query.set("forcerm", "1");
+    let build_args = judged::build_args(query).map_err(|e| Refusal::bad(e.to_string()))?;
+    // Steps that see another network than everybody's must not be taken for everybody's when they are built again.
+    let line =
+        judged::has_own_view(query).then(|| format!("LABEL {}={}", super::OWNER_LABEL, call.caller.uid));
+    let dockerfile = query.text("dockerfile").unwrap_or_default().to_owned();
     let target = call.route.upstream_target(call.upstream_version().await?, None);
-    forward::stream(call, &target).await
+    let mut request = forward::upstream_request(&call, &target, super::http::empty())?;
+    let context = Context::new(call.door.clone(), call.caller.clone(), &dockerfile, build_args, line)?;
+    let mut refusal = None;
+    if let Some(body) = call.body.take() {
+        let filtered = tarball::filter(call.caller.uid, body, context)?;
+        *request.body_mut() = boxed(filtered.body);
+        refusal = Some(filtered.refusal);
+    }
+    let answer = call.door.engine.send(request).await;
+    match refusal.as_ref().and_then(|told| told.get()) {
+        Some(refusal) => Err(refusal.clone()),
+        None => Ok(forward::reply(answer?)),
+    }
 }
 
 /// A limit as the Engine's query has it.
@@ -44,16 +78,8 @@ fn signed(limit: Option<u64>) -> Option<i64> {
     limit.and_then(|n| i64::try_from(n).ok())
 }
 
-fn own_build(call: &Call, id: &str) -> String {
-    format!("{}-{id}", call.caller.uid)
-}
-
-/// `POST /build/cancel`.
-pub(super) async fn cancel(mut call: Call) -> Result<Response<Body>, Refusal> {
-    let id =
-        call.route.query.text("id").ok_or_else(|| Refusal::bad("the build to cancel is missing"))?.to_owned();
-    let own = own_build(&call, &id);
-    call.route.query.set("id", own);
-    let target = call.route.upstream_target(call.upstream_version().await?, None);
-    Ok(forward::reply(forward::bare(&call, &target).await?))
+/// `POST /build/cancel`: it cancels BuildKit's builds, of which there are none; others end with their connection.
+pub(super) fn cancel(call: &Call) -> Result<Response<Body>, Refusal> {
+    let id = call.route.query.text("id").ok_or_else(|| Refusal::bad("the build to cancel is missing"))?;
+    Err(Refusal::no_such("build", id))
 }

@@ -12,7 +12,7 @@ use hyper::{Method, Response, StatusCode};
 use serde_json::Value;
 
 use super::http::{self, Body, Refusal};
-use super::{Call, Door, binds, images, networks, own, volumes};
+use super::{Call, Door, binds, images, networks, own, quota, volumes};
 use crate::coordinator::Planned;
 use crate::engine::{EngineError, ImageFacts};
 use crate::identity::Caller;
@@ -23,6 +23,8 @@ pub(crate) use binds::ensure_staged;
 
 /// The label by which the Engine's own filters find a user's containers; ours decide.
 pub const OWNER_LABEL: &str = "ds01.owner";
+/// The shortest time between two health checks, as for a request.
+const HEALTH_INTERVAL_NS_MIN: i64 = 1_000_000_000;
 /// The internal label by which a create whose answer was lost is found again.
 pub(crate) const TOKEN_LABEL: &str = crate::engine::TOKEN_LABEL;
 
@@ -89,11 +91,11 @@ pub(super) async fn create(mut call: Call) -> Result<Response<Body>, Refusal> {
         judge_name(&call.caller, name.as_str())?;
     }
     for network in judged.networks().to_vec() {
-        let resolved = networks::resolve(&call, &network).await?;
+        let resolved = networks::resolve(&call, &network).await.map_err(named_in_a_create)?;
         judged.set_network(&network, &resolved);
     }
     for asked in judged.containers().to_vec() {
-        let own = own::find_own(&call.door, &call.caller, &asked.name).await?;
+        let own = own::find_own(&call.door, &call.caller, &asked.name).await.map_err(named_in_a_create)?;
         judged.set_container(asked.slot, own.id.as_str());
     }
     call.route.query.remove("name");
@@ -110,6 +112,15 @@ pub(super) async fn create(mut call: Call) -> Result<Response<Body>, Refusal> {
     let made = make(&call.door, making).await?;
     let shown = ds01_docker::present::with_warnings(made.reply, made.warnings)?;
     Ok(http::json(made.status, &shown))
+}
+
+/// A 404 at create means to Docker's client that the image is missing, and it would pull: another object that is
+/// missing is the request's mistake.
+fn named_in_a_create(refusal: Refusal) -> Refusal {
+    match refusal.status {
+        StatusCode::NOT_FOUND => Refusal::bad(refusal.message),
+        _ => refusal,
+    }
 }
 
 /// Names with `._.` in them belong to the user whose name follows.
@@ -170,7 +181,7 @@ fn kind_of(judged: &JudgedCreate, deploy: bool) -> Kind {
 pub(crate) async fn make(door: &Arc<Door>, mut making: Making) -> Result<Made, MakeRefusal> {
     let image_name = making.judged.image().to_owned();
     let image = images::visible(door, &making.caller, &image_name).await?;
-    judge_image_directory(&image)?;
+    judge_image(&image)?;
     for other in making.judged.images().to_vec() {
         images::visible(door, &making.caller, &other).await?;
     }
@@ -179,6 +190,7 @@ pub(crate) async fn make(door: &Arc<Door>, mut making: Making) -> Result<Made, M
             volumes::claim(door, making.caller.uid, making.caller.admin, name).await?;
         }
     }
+    quota::may_create(door, &making.caller, making.judged.binds().len()).await?;
     let token = crate::random_token();
     making.judged.set_label(OWNER_LABEL, &making.caller.uid.to_string());
     making.judged.set_label(TOKEN_LABEL, token.as_str());
@@ -192,19 +204,44 @@ pub(crate) async fn make(door: &Arc<Door>, mut making: Making) -> Result<Made, M
     }
 }
 
-/// An image's own working directory is as dangerous as one that is asked for: a path under `/proc` reaches the host.
-fn judge_image_directory(image: &ImageFacts) -> Result<(), Refusal> {
+/// What an image says of its containers is judged as if it were asked for: a working directory under `/proc` reaches
+/// the host, and every health check is an exec.
+fn judge_image(image: &ImageFacts) -> Result<(), Refusal> {
     let path = std::path::Path::new(&image.working_dir);
     let inside = path.components().all(|c| !matches!(c, std::path::Component::ParentDir));
     let sound = image.working_dir.is_empty()
         || (path.is_absolute() && inside && !path.starts_with("/proc") && !path.starts_with("/sys"));
-    if sound {
+    if !sound {
+        return Err(Refusal::bad(format!(
+            "the image's working directory {} is not allowed; build an image with another WORKDIR",
+            image.working_dir
+        )));
+    }
+    if (1..HEALTH_INTERVAL_NS_MIN).contains(&image.health_interval_ns) {
+        return Err(Refusal::bad(
+            "the image checks its health more than once a second; build an image with a longer HEALTHCHECK --interval",
+        ));
+    }
+    Ok(())
+}
+
+/// The image was judged by its name, and a name can be moved to another image while a create is under way.
+async fn refuse_other_image(
+    door: &Arc<Door>,
+    id: &ContainerId,
+    token: &Token,
+    image: &ImageFacts,
+) -> Result<(), Refusal> {
+    let look = door.engine.look(id).await?;
+    if look.reply.get("Image").and_then(Value::as_str) == Some(image.id.as_str()) {
         return Ok(());
     }
-    Err(Refusal::bad(format!(
-        "the image's working directory {} is not allowed; build an image with another WORKDIR",
-        image.working_dir
-    )))
+    door.engine.remove(id).await?;
+    binds::unstage(door, token).await;
+    door.looks.at(id);
+    Err(Refusal::conflict(
+        "the image's name was given to another image meanwhile; create the container again",
+    ))
 }
 
 /// The part that runs to its end: permit, stage, forward, remember.
@@ -250,6 +287,7 @@ async fn planned(
     match forward(door, &mut making, &token, effective.unwrap_or((0, 0)), record).await {
         Ok((id, status, reply, record)) => {
             let made = Made { id, status, reply, warnings: making.judged.warnings().to_vec() };
+            refuse_other_image(door, &made.id, &token, &image).await?;
             if image.volumes || making.judged.makes_volumes() {
                 volumes::own_anonymous(door, making.caller.uid, &made.id).await?;
             }
@@ -327,9 +365,11 @@ async fn forward(
     };
     match answer {
         Ok((status, reply)) => {
-            let id = reply.get("Id").and_then(Value::as_str).and_then(ContainerId::new).ok_or_else(|| {
-                Refusal::new(StatusCode::BAD_GATEWAY, "the Docker Engine gave no container id")
-            })?;
+            let id = reply
+                .get("Id")
+                .and_then(Value::as_str)
+                .and_then(ContainerId::new)
+                .ok_or_else(|| Refusal::from(EngineError::Rubbish { what: "a create".to_owned() }))?;
             remember(door, token, &id, making.name.is_some()).await?;
             Ok((id, status, reply, record))
         }

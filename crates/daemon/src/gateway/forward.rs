@@ -1,7 +1,10 @@
 //! Sending a judged request on to the Engine and its reply back to the client.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use ds01_docker::object::ObjectRef;
+use ds01_docker::route::Op;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderValue, UPGRADE};
@@ -11,7 +14,7 @@ use serde_json::Value;
 use super::http::{self, Body, Refusal, boxed};
 use super::tunnel::{self, Terminal};
 use super::{Call, Visit};
-use crate::engine::{EngineError, REPLY_BYTES_MAX, docker_message, send_on};
+use crate::engine::{EngineError, QUESTION_TIME_MAX, REPLY_BYTES_MAX, docker_message, send_on};
 
 /// Builds the upstream request of a call: its own method, a built target, the few headers that mean something.
 pub(super) fn upstream_request(call: &Call, target: &str, body: Body) -> Result<Request<Body>, Refusal> {
@@ -85,7 +88,20 @@ pub(super) async fn upload(mut call: Call, target: &str) -> Result<Response<Inco
 /// Forwards a call without a body.
 pub(super) async fn bare(call: &Call, target: &str) -> Result<Response<Incoming>, Refusal> {
     let request = upstream_request(call, target, http::empty())?;
-    Ok(send(&call.visit, request).await?)
+    let what = format!("{} {target}", request.method());
+    match tokio::time::timeout(patience(call.route.op), send(&call.visit, request)).await {
+        Ok(answer) => Ok(answer?),
+        Err(_) => Err(EngineError::Unknown { what }.into()),
+    }
+}
+
+/// How long a reply to a request without a body may be on its way: it says how things are, or does one small thing.
+fn patience(op: Op) -> Duration {
+    match op {
+        // The one walks through everything that is stored, the other mounts images from slow disks.
+        Op::SystemDf | Op::ContainerStart => Duration::from_secs(600),
+        _ => QUESTION_TIME_MAX,
+    }
 }
 
 /// Forwards a call with a body that was judged and written anew.
@@ -111,8 +127,9 @@ pub(super) async fn read_json(upstream: Response<Incoming>) -> Result<(StatusCod
 }
 
 fn parse(bytes: &[u8]) -> Result<Value, Refusal> {
-    serde_json::from_slice(bytes)
-        .map_err(|_| Refusal::new(StatusCode::BAD_GATEWAY, "the Docker Engine's answer cannot be read"))
+    serde_json::from_slice(bytes).map_err(|_| {
+        Refusal::new(StatusCode::BAD_GATEWAY, "the Docker Engine's answer cannot be read; tell an admin")
+    })
 }
 
 /// Reads an Engine's reply whole.
@@ -120,7 +137,12 @@ pub(super) async fn read(upstream: Response<Incoming>) -> Result<Bytes, Refusal>
     Ok(Limited::new(upstream.into_body(), REPLY_BYTES_MAX)
         .collect()
         .await
-        .map_err(|_| Refusal::new(StatusCode::BAD_GATEWAY, "the Docker Engine's answer broke off"))?
+        .map_err(|_| {
+            Refusal::new(
+                StatusCode::BAD_GATEWAY,
+                "the Docker Engine's answer broke off; try again in a minute, or tell an admin",
+            )
+        })?
         .to_bytes())
 }
 
@@ -184,7 +206,10 @@ pub(super) async fn hijack(
     if let Some(protocol) = upstream.headers().get(UPGRADE).or(protocol.as_ref()) {
         response.headers_mut().insert(UPGRADE, protocol.clone());
     }
+    let visit = call.visit.clone();
     tokio::spawn(async move {
+        // A tunnel is a connection of its user's as well.
+        let _visit = visit;
         match tokio::try_join!(client, engine) {
             Ok((client, engine)) => {
                 if let Err(error) = tunnel::carry(client, engine, terminal).await {

@@ -75,6 +75,16 @@ impl From<crate::engine::EngineError> for Refusal {
                 "the Docker Engine is not answering; running containers are not affected. \
                  Try again in a minute, or tell an admin",
             ),
+            // A question changes nothing, whatever became of it.
+            E::Unknown { what } | E::Rubbish { what }
+                if what.starts_with("GET ") || what.starts_with("HEAD ") =>
+            {
+                Self::new(
+                    StatusCode::BAD_GATEWAY,
+                    "the Docker Engine did not answer as it should; nothing was changed, and running containers are \
+                     not affected. Try again in a minute, or tell an admin",
+                )
+            }
             E::Unknown { .. } | E::Rubbish { .. } => Self::new(
                 StatusCode::BAD_GATEWAY,
                 format!("{error}; it may still have worked: look with `docker ps -a` before you repeat it"),

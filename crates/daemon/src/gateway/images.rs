@@ -17,6 +17,11 @@ use crate::coordinator::Fault;
 use crate::identity::Caller;
 use crate::ledger::ObjectKind;
 
+/// Hex digits of an id that the Engine shows to whoever built an image.
+const ID_DIGITS_TOLD: usize = 12;
+/// Tags that one user may own.
+const TAGS_MAX: usize = 1000;
+
 /// Which image tags a caller sees and owns.
 pub(crate) struct Sight {
     owners: HashMap<String, u32>,
@@ -47,6 +52,11 @@ impl Sight {
             Some(uid) => *uid == self.uid,
             None => !in_a_namespace(tag) || tag.starts_with(&self.namespace),
         }
+    }
+
+    /// How many tags the caller owns.
+    fn owned(&self) -> usize {
+        self.owners.values().filter(|uid| **uid == self.uid).count()
     }
 
     /// Whether the caller may make, move or remove a tag.
@@ -84,18 +94,22 @@ pub(crate) async fn visible(
     caller: &Caller,
     reference: &str,
 ) -> Result<crate::engine::ImageFacts, Refusal> {
+    ImageRef::parse(reference).map_err(|error| Refusal::bad(error.to_string()))?;
     let facts = match door.engine.image(reference).await {
         Ok(facts) => facts,
         Err(error) if error.is_not_found() => return Err(absent(reference)),
         Err(error) => return Err(error.into()),
     };
     let sight = Sight::of(door, caller).await?;
-    let by_tag = ImageRef::parse(reference).ok().and_then(|r| tagged(&r));
-    let seen = match by_tag {
+    let read = ImageRef::parse(reference).ok();
+    // Short prefixes can be tried one after the other; who was told an id knows more of it.
+    let told =
+        read.as_ref().and_then(ImageRef::id_digits).is_none_or(|digits| digits.len() >= ID_DIGITS_TOLD);
+    let seen = match read.and_then(|r| tagged(&r)) {
         // The name itself is what is judged; another's tag is not seen although its image may be.
         Some(tag) if facts.tags.contains(&tag) => sight.sees(&tag),
         // By id or digest: an image without tags is a build's own result, known only to whoever was told its id.
-        _ => sight.admin || facts.tags.is_empty() || facts.tags.iter().any(|t| sight.sees(t)),
+        _ => sight.admin || (facts.tags.is_empty() && told) || facts.tags.iter().any(|t| sight.sees(t)),
     };
     if seen { Ok(facts) } else { Err(absent(reference)) }
 }
@@ -108,7 +122,8 @@ pub(super) async fn claim(call: &Call, image: &ImageRef) -> Result<(), Refusal> 
         Err(error) if error.is_not_found() => false,
         Err(error) => return Err(error.into()),
     };
-    if !Sight::of(&call.door, &call.caller).await?.may_change(&tag, exists) {
+    let sight = Sight::of(&call.door, &call.caller).await?;
+    if !sight.may_change(&tag, exists) {
         return Err(Refusal::forbidden(format!(
             "the image tag {tag} is not yours to change; use one of your own, such as {}/{}",
             ds01_api::names::image_namespace(&call.caller.name),
@@ -117,6 +132,11 @@ pub(super) async fn claim(call: &Call, image: &ImageRef) -> Result<(), Refusal> 
     }
     if call.caller.admin {
         return Ok(());
+    }
+    if !sight.owners.contains_key(&tag) && sight.owned() >= TAGS_MAX {
+        return Err(Refusal::conflict(format!(
+            "you own {TAGS_MAX} image tags, the most that one user may; remove some with docker rmi"
+        )));
     }
     let (key, uid) = (tag.clone(), call.caller.uid);
     let owner = call
@@ -181,6 +201,7 @@ pub(super) async fn create(call: Call) -> Result<Response<Body>, Refusal> {
     let target = call.route.upstream_target(call.upstream_version().await?, None);
     match source(&call.route.query).map_err(|e| Refusal::bad(e.to_string()))? {
         ImageSource::Pull { image, .. } => {
+            super::registries::judge(&call, image.domain())?;
             // A pull of a tag that is there renews it: for shared tags that is the admin's to do.
             claim_pull(&call, &image).await?;
             let request = forward::upstream_request(&call, &target, http::empty())?;
@@ -258,6 +279,7 @@ pub(super) async fn delete(call: Call) -> Result<Response<Body>, Refusal> {
 /// `POST /images/{name}/push`: own tags only.
 pub(super) async fn push(call: Call) -> Result<Response<Body>, Refusal> {
     let image = call.route.image().ok_or_else(|| Refusal::fault("the route names no image"))?.clone();
+    super::registries::judge(&call, image.domain())?;
     visible(&call.door, &call.caller, image.as_str()).await?;
     let mut tag = image.as_str().to_owned();
     if let Some(named) = call.route.query.text("tag") {

@@ -12,6 +12,7 @@ mod archive;
 mod binds;
 mod build;
 mod containers;
+mod context;
 mod control;
 mod create;
 mod events;
@@ -20,8 +21,11 @@ mod forward;
 mod images;
 mod networks;
 mod own;
+mod quota;
+mod registries;
 mod start;
 mod system;
+mod tarball;
 mod unread;
 mod volumes;
 
@@ -43,6 +47,7 @@ use crate::engine::{Connection, Engine};
 use crate::identity::{Caller, Identity, Peer, Place};
 use crate::staging::Stage;
 
+pub(crate) use binds::ensure_staged;
 pub use create::OWNER_LABEL;
 pub use own::Records;
 pub use start::{Cause, StartRefusal, Started, start_container};
@@ -124,13 +129,14 @@ pub struct Visit {
     /// Where the peer runs; it holds for the whole connection.
     place: tokio::sync::OnceCell<Place>,
     upstream: Mutex<Option<Connection>>,
+    /// Counts the connection for as long as anything of it lives.
+    _seat: serve::Seat,
 }
 
 impl Visit {
     /// A new connection.
-    #[must_use]
-    pub fn new(door: Arc<Door>, peer: Peer) -> Self {
-        Self { door, peer, place: tokio::sync::OnceCell::new(), upstream: Mutex::new(None) }
+    fn new(door: Arc<Door>, peer: Peer, seat: serve::Seat) -> Self {
+        Self { door, peer, place: tokio::sync::OnceCell::new(), upstream: Mutex::new(None), _seat: seat }
     }
 }
 
@@ -198,11 +204,7 @@ pub(crate) fn cgroup_parent(config: &Config, uid: u32) -> String {
 
 /// How many of a user's containers run.
 async fn running_containers(door: &Door, uid: u32) -> Result<u32, Refusal> {
-    let filters = format!("{{\"label\":[\"{OWNER_LABEL}={uid}\"]}}");
-    let encoded = percent_encoding::utf8_percent_encode(&filters, percent_encoding::NON_ALPHANUMERIC);
-    let path = format!("/v1.40/containers/json?filters={encoded}");
-    let reply = door.engine.ask(hyper::Method::GET, &path, None).await?;
-    Ok(reply.as_array().map_or(0, |list| u32::try_from(list.len()).unwrap_or(u32::MAX)))
+    Ok(u32::try_from(quota::running(door, Uid(uid)).await?.len()).unwrap_or(u32::MAX))
 }
 
 /// The account files of an image and the shell it has.
@@ -276,7 +278,7 @@ impl From<RouteRefusal> for Refusal {
 
 impl From<ds01_docker::present::Unreadable> for Refusal {
     fn from(error: ds01_docker::present::Unreadable) -> Self {
-        Self::new(StatusCode::BAD_GATEWAY, error.to_string())
+        Self::new(StatusCode::BAD_GATEWAY, format!("{error}; try again in a minute, or tell an admin"))
     }
 }
 
@@ -316,7 +318,9 @@ async fn dispatch(call: Call) -> Result<Response<Body>, Refusal> {
         Op::Info => system::info(call).await,
         Op::SystemDf => system::disk_usage(call).await,
         Op::Events => events::events(call).await,
-        Op::Auth | Op::ImageSearch | Op::Distribution => forward::pass(call).await,
+        Op::Auth => registries::login(call).await,
+        Op::Distribution => registries::distribution(call).await,
+        Op::ImageSearch => forward::pass(call).await,
 
         Op::ContainerCreate => create::create(call).await,
         Op::ContainerList => containers::list(call).await,
@@ -357,7 +361,7 @@ async fn dispatch(call: Call) -> Result<Response<Body>, Refusal> {
         Op::ImageLoad => images::load(call).await,
         Op::Commit => images::commit(call).await,
         Op::Build => build::build(call).await,
-        Op::BuildCancel => build::cancel(call).await,
+        Op::BuildCancel => build::cancel(&call),
 
         Op::NetworkList => networks::list(call).await,
         Op::NetworkCreate => networks::create(call).await,

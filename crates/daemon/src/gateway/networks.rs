@@ -14,7 +14,7 @@ use crate::ledger::ObjectKind;
 /// Networks that everybody may use and nobody may change.
 const SHARED: [&str; 3] = ["bridge", "none", "default"];
 
-async fn owners(door: &Door) -> Result<HashMap<String, u32>, Refusal> {
+pub(super) async fn owners(door: &Door) -> Result<HashMap<String, u32>, Refusal> {
     let owned =
         door.coordinator.ledger(|ledger| ledger.owned(ObjectKind::Network)).await?.map_err(Fault::from)?;
     Ok(owned.into_iter().map(|o| (o.name, o.uid)).collect())
@@ -97,6 +97,7 @@ pub(super) async fn create(mut call: Call) -> Result<Response<Body>, Refusal> {
     let bytes = call.json_body().await?;
     let judged = body::judge_network(&bytes, &call.rules())?;
     let name = judged.name().to_owned();
+    super::quota::may_create_network(&call.door, &call.caller).await?;
     let target = call.route.upstream_target(call.upstream_version().await?, None);
     let request = forward::upstream_request(
         &call,

@@ -2,11 +2,13 @@
 //!
 //! It must never look into a request beyond its framing.
 
+use std::collections::HashMap;
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use ds01_domain::ContainerId;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use hyper::server::conn::http1;
@@ -14,8 +16,8 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode, Version};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Semaphore;
 use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::http::{self, Body, HEADER_BYTES_MAX, Refusal};
 use super::tunnel::Vanished;
@@ -24,6 +26,8 @@ use crate::identity::Peer;
 
 /// Connections that may be open at once, everybody's together.
 const CONNECTIONS_MAX: usize = 4096;
+/// Connections that one user, or one container, may have open at once.
+const CONNECTIONS_EACH_MAX: usize = 256;
 /// Read buffer of one connection.
 const READ_BYTES_MAX: usize = 256 * 1024;
 /// How long a client may take to send the head of a request.
@@ -46,6 +50,7 @@ pub fn open(path: &Path) -> std::io::Result<UnixListener> {
 /// Serves until told to stop. Requests under way are not cut off: they end with their connections.
 pub async fn serve(door: Arc<Door>, listener: UnixListener, mut stop: watch::Receiver<bool>) {
     let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let guests = Guests::default();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -64,15 +69,60 @@ pub async fn serve(door: Arc<Door>, listener: UnixListener, mut stop: watch::Rec
             tracing::warn!("too many connections; one more was closed");
             continue;
         };
-        let door = door.clone();
+        let (door, guests) = (door.clone(), guests.clone());
         tokio::spawn(async move {
-            connection(door, stream).await;
-            drop(permit);
+            connection(door, stream, &guests, permit).await;
         });
     }
 }
 
-async fn connection(door: Arc<Door>, stream: UnixStream) {
+/// Whose connections they are: a user's on the host, or a container's, in which anybody may be any user.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Guest {
+    User(u32),
+    Container(ContainerId),
+}
+
+/// How many connections each has open.
+#[derive(Debug, Default, Clone)]
+struct Guests(Arc<Mutex<HashMap<Guest, usize>>>);
+
+/// One connection of a guest, counted for as long as it lives, also as a tunnel.
+#[derive(Debug)]
+pub(super) struct Seat {
+    guests: Guests,
+    guest: Guest,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Guests {
+    fn seat(&self, peer: &Peer, permit: OwnedSemaphorePermit) -> Option<Seat> {
+        let container = peer.candidates().last().cloned();
+        let guest = container.map_or(Guest::User(peer.uid()), Guest::Container);
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = open.entry(guest.clone()).or_insert(0);
+        // Root of the host is never locked out.
+        if *count >= CONNECTIONS_EACH_MAX && guest != Guest::User(0) {
+            return None;
+        }
+        *count += 1;
+        Some(Seat { guests: self.clone(), guest, _permit: permit })
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut open = self.guests.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = open.get_mut(&self.guest) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&self.guest);
+            }
+        }
+    }
+}
+
+async fn connection(door: Arc<Door>, stream: UnixStream, guests: &Guests, permit: OwnedSemaphorePermit) {
     let (peer, gone) = match (Peer::of(stream.as_fd()), Vanished::watch(&stream)) {
         (Ok(peer), Ok(gone)) => (peer, gone),
         (Err(error), _) => {
@@ -84,7 +134,11 @@ async fn connection(door: Arc<Door>, stream: UnixStream) {
             return;
         }
     };
-    let visit = Arc::new(Visit::new(door, peer));
+    let Some(seat) = guests.seat(&peer, permit) else {
+        tracing::warn!(uid = peer.uid(), "too many connections of one user; one more was closed");
+        return;
+    };
+    let visit = Arc::new(Visit::new(door, peer, seat));
     let service = service_fn(move |request| {
         let visit = visit.clone();
         async move { Ok::<_, std::convert::Infallible>(answer(&visit, request).await) }

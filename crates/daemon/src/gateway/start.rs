@@ -106,6 +106,12 @@ async fn admit_and_start(
     told: &mut (impl FnMut(&Place) + Send),
     abandoned: &mut Abandoned,
 ) -> Result<Started, StartRefusal> {
+    // A container that a person starts is one more that runs; one that its policy restarts ran before.
+    if abandoned.armed
+        && let Some(denial) = super::quota::may_start(door, &person, id).await?
+    {
+        return Err(StartRefusal::Denied(Box::new(denial)));
+    }
     let token = {
         let id = id.clone();
         door.coordinator.read(move |state, _, _| state.container(&id).and_then(|c| c.token.clone())).await?
@@ -289,6 +295,12 @@ pub(super) async fn restart(call: Call) -> Result<Response<Body>, Refusal> {
     };
     if own.holds_want() && kept.is_none() {
         return start(call).await;
+    }
+    if kept.is_none() && own.container.is_some() {
+        let person = owner_person(&call.door, &own, call.person()).await;
+        if let Some(denial) = super::quota::may_start(&call.door, &person, &own.id).await? {
+            return Err(StartRefusal::Denied(Box::new(denial)).into());
+        }
     }
     if let Some(token) = own.token() {
         let remembered = call.door.records.one(&call.door, Some(token)).await?;

@@ -43,6 +43,7 @@ pub(super) async fn claim(door: &Door, uid: u32, admin: bool, name: &str) -> Res
     if exists && !admin {
         return Err(taken(name));
     }
+    super::quota::may_create_volume(door, uid, admin).await?;
     let key = name.to_owned();
     let owner = door
         .coordinator

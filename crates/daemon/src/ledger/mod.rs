@@ -158,6 +158,8 @@ impl Ledger {
             OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
         )
         .map_err(sql("the ledger cannot be opened"))?;
+        // What people asked for is nobody else's to read; the files beside it take their mode from it.
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(fail)?;
         let found = schema::judge(&db, path, steps)?;
         schema::set_up(&db)?;
         schema::step(&db, path, found, steps)?;
@@ -297,6 +299,14 @@ impl Ledger {
         rows.filter_map(|row| row.map(|token| Token::new(&token)).transpose())
             .collect::<Result<_, _>>()
             .map_err(fail)
+    }
+
+    /// Makes the disk full, or not.
+    #[cfg(test)]
+    pub(crate) fn fill_disk(&self, full: bool) {
+        let pages: i64 = self.db.query_row("PRAGMA page_count", [], |row| row.get(0)).expect("a count");
+        let most = if full { pages } else { 1_000_000 };
+        self.db.pragma_update(None, "max_page_count", most).expect("a limit can be set");
     }
 
     /// Forgets the records of containers that are no more.

@@ -402,9 +402,12 @@ fn refused(scratch: &Scratch) -> LedgerError {
     error
 }
 
+/// What is done to a file, and how.
+type Damage = (&'static str, fn(&mut Vec<u8>));
+
 #[test]
 fn a_damaged_ledger_is_refused_and_left_as_it_is() {
-    let damages: [(&str, fn(&mut Vec<u8>)); 5] = [
+    let damages: [Damage; 5] = [
         ("no ledger at all", |bytes| bytes.fill(b'x')),
         ("cut off", |bytes| bytes.truncate(bytes.len() / 2)),
         ("nothing in it", Vec::clear),
@@ -534,12 +537,11 @@ fn a_full_disk_writes_nothing_and_harms_nothing() {
     let scratch = Scratch::new();
     let (mut ledger, _) = Ledger::open(&scratch.file()).unwrap();
     ledger.append(&[Event::UnitSeen(unit(1))]).unwrap();
-    let pages: i64 = ledger.db.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
-    ledger.db.pragma_update(None, "max_page_count", pages).unwrap();
+    ledger.fill_disk(true);
     let many: Vec<Event> = (0..200).map(|n| Event::UnitSeen(unit(n))).collect();
     let Err(error) = ledger.append(&many) else { panic!("the disk was not full") };
     assert!(crate::Chain(&error).to_string().contains("full"), "{error}");
-    ledger.db.pragma_update(None, "max_page_count", 1_000_000).unwrap();
+    ledger.fill_disk(false);
     ledger.append(&[Event::UnitSeen(unit(2))]).unwrap();
     drop(ledger);
     let (_, state) = Ledger::open(&scratch.file()).unwrap();

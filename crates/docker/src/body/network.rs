@@ -14,6 +14,7 @@ use super::table::Rule::{Allow, Check, Pass, Refuse, Set};
 use super::table::{Table, judge_object, row};
 use super::volume::set_label;
 use crate::json::{Json, Object, parse};
+use crate::object::ObjectRef;
 
 type Judged = Result<Option<Json>, Refusal>;
 
@@ -75,6 +76,11 @@ fn name(_desk: &mut Desk<'_>, path: &str, value: Option<&Json>) -> Judged {
     if matches!(given.as_str(), "bridge" | "host" | "none" | "default") || given.starts_with("container:") {
         return Err(Refusal::forbidden(format!(
             "\"{path}\" {given:?} is the Engine's own; choose another name"
+        )));
+    }
+    if ObjectRef::new(&given).is_none() {
+        return Err(Refusal::bad(format!(
+            "\"{path}\" {given:?} is no name: letters, digits, `_`, `.` and `-`, the first a letter or digit"
         )));
     }
     Ok(Some(Json::text(given)))

@@ -134,6 +134,30 @@ pub fn cache_sources(query: &Query) -> Result<Vec<ImageRef>, QueryRefusal> {
         .collect()
 }
 
+/// The arguments of a judged build (`--build-arg`); `null` leaves the Dockerfile's default.
+///
+/// # Errors
+/// Other JSON than an object of texts.
+pub fn build_args(query: &Query) -> Result<BTreeMap<String, Option<String>>, QueryRefusal> {
+    let Some(text) = query.text("buildargs") else { return Ok(BTreeMap::new()) };
+    let read: Option<_> = serde_json::from_str(text)
+        .map_err(|_| QueryRefusal::new("`buildargs` must be a JSON object of texts."))?;
+    Ok(read.unwrap_or_default())
+}
+
+/// Whether RUN steps see another network than those of everybody's builds: what they fetch can be the client's own
+/// invention, and the builder's cache, which all share, does not tell it from the real thing.
+pub fn has_own_view(query: &Query) -> bool {
+    const PROXIES: [&str; 5] = ["all_proxy", "ftp_proxy", "http_proxy", "https_proxy", "no_proxy"];
+    let proxied = build_args(query)
+        .unwrap_or_default()
+        .iter()
+        .any(|(key, value)| value.is_some() && PROXIES.contains(&key.to_ascii_lowercase().as_str()));
+    let hosts = query.all("extrahosts").any(|host| !host.is_empty());
+    let network = matches!(network(query), Ok(BuildNetwork::Named(_)));
+    proxied || hosts || network
+}
+
 /// Puts the daemon's bounds into a judged query. What the client asked below them is kept.
 pub fn bound(query: &mut Query, bounds: &BuildBounds) {
     query.set("cgroupparent", bounds.cgroup_parent.clone());
@@ -181,11 +205,11 @@ fn string_map(query: &Query, key: &str) -> Result<BTreeMap<String, String>, Quer
 
 /// Build arguments become variables of RUN steps; `null` takes the client's own value away.
 fn judge_build_args(query: &mut Query) -> Result<(), QueryRefusal> {
-    let Some(text) = query.text("buildargs") else { return Ok(()) };
-    let read: Option<BTreeMap<String, Option<String>>> = serde_json::from_str(text)
-        .map_err(|_| QueryRefusal::new("`buildargs` must be a JSON object of texts."))?;
+    if query.text("buildargs").is_none() {
+        return Ok(());
+    }
     let kept: BTreeMap<String, Option<String>> =
-        read.unwrap_or_default().into_iter().filter(|(key, _)| !crate::gpu::is_gpu_env_key(key)).collect();
+        build_args(query)?.into_iter().filter(|(key, _)| !crate::gpu::is_gpu_env_key(key)).collect();
     match serde_json::to_string(&kept) {
         Ok(text) if !kept.is_empty() => query.set("buildargs", text),
         _ => query.remove("buildargs"),
@@ -204,8 +228,13 @@ fn judge_ulimits(query: &mut Query) -> Result<(), QueryRefusal> {
         Soft: i64,
     }
     let Some(text) = query.text("ulimits") else { return Ok(()) };
+    // Of an ordinary container they are dropped as well: they take CPU time from everybody.
+    const REAL_TIME: [&str; 2] = ["nice", "rtprio"];
     let read: Option<Vec<Ulimit>> = serde_json::from_str(text)
         .map_err(|_| QueryRefusal::new("`ulimits` must be a JSON list of {\"Name\", \"Soft\", \"Hard\"}."))?;
+    let read = read.map(|limits| {
+        limits.into_iter().filter(|limit| !REAL_TIME.contains(&limit.Name.as_str())).collect::<Vec<_>>()
+    });
     match read.filter(|limits| !limits.is_empty()).map(|limits| serde_json::to_string(&limits)) {
         Some(Ok(text)) => query.set("ulimits", text),
         _ => query.remove("ulimits"),

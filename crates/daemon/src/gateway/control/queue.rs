@@ -78,7 +78,7 @@ pub(super) async fn why(ask: Ask, name: &str) -> Result<Response<Body>, Fault> {
             facts.push(fact("GPU", held.join(", ")));
             next.push(format!("container retire {label}"));
             format!(
-                "{label} runs and holds {} GPU unit(s), which are nobody else's while it runs",
+                "{label} runs and holds {} of the GPU units, nobody else's while it runs",
                 container.units.len()
             )
         }

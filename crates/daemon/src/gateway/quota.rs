@@ -1,0 +1,102 @@
+//! How much of everything one user may have, where the kernel or the Engine has one store for all: mounts, address
+//! ranges, names. What groups say of GPUs, memory and running containers is the rules' own.
+
+use ds01_domain::{ContainerId, Denial, Person, Uid};
+
+use super::http::Refusal;
+use super::own;
+use super::{Door, networks, volumes};
+use crate::engine::RunState;
+use crate::identity::Caller;
+
+/// Bind mounts of one container. Each is a mount of the host for as long as the container exists, and the kernel
+/// allows 100 000 in all.
+const BINDS_MAX: usize = 64;
+/// Containers of one user that exist, running or not.
+const CONTAINERS_MAX: usize = 256;
+/// Networks of one user: by default the Engine has address ranges for thirty.
+const NETWORKS_MAX: usize = 12;
+/// Volumes of one user.
+const VOLUMES_MAX: usize = 1000;
+
+/// Whether one more container may be made, with so many binds.
+pub(super) async fn may_create(door: &Door, caller: &Caller, binds: usize) -> Result<(), Refusal> {
+    if caller.admin {
+        return Ok(());
+    }
+    if binds > BINDS_MAX {
+        return Err(Refusal::bad(format!(
+            "a container can have {BINDS_MAX} bind mounts here, not {binds}; mount a directory above them instead"
+        )));
+    }
+    let existing = own::visible_ids(door, caller).await?.map_or(0, |ids| ids.len());
+    if existing >= CONTAINERS_MAX {
+        return Err(Refusal::conflict(format!(
+            "you have {existing} containers, the most that one user may; remove those that you need no more: docker \
+             container prune"
+        )));
+    }
+    Ok(())
+}
+
+/// Whether one more network may be made.
+pub(super) async fn may_create_network(door: &Door, caller: &Caller) -> Result<(), Refusal> {
+    let owned = networks::owners(door).await?.values().filter(|uid| **uid == caller.uid).count();
+    if caller.admin || owned < NETWORKS_MAX {
+        return Ok(());
+    }
+    Err(Refusal::conflict(format!(
+        "you have {owned} networks, the most that one user may; remove those that you need no more: docker network prune"
+    )))
+}
+
+/// Whether one more volume may be claimed.
+pub(super) async fn may_create_volume(door: &Door, uid: u32, admin: bool) -> Result<(), Refusal> {
+    let owned = volumes::owners(door).await?.values().filter(|owner| **owner == uid).count();
+    if admin || owned < VOLUMES_MAX {
+        return Ok(());
+    }
+    Err(Refusal::conflict(format!(
+        "you have {owned} volumes, the most that one user may; remove those that you need no more: docker volume prune"
+    )))
+}
+
+/// Whether one more of a person's containers may run. At its create fewer may have run than now.
+pub(super) async fn may_start(
+    door: &Door,
+    person: &Person,
+    id: &ContainerId,
+) -> Result<Option<Denial>, Refusal> {
+    let Some(max) = door.config().policy.resolve(person).max_containers_per_user else { return Ok(None) };
+    let running = running(door, person.uid).await?;
+    let others = running.iter().filter(|other| *other != id).count();
+    let others = u32::try_from(others).unwrap_or(u32::MAX);
+    if others < max || running.contains(id) {
+        return Ok(None);
+    }
+    match door.engine.look(id).await {
+        Ok(look) if matches!(look.state, RunState::Running | RunState::Paused) => Ok(None),
+        _ => Ok(Some(Denial::Containers { running: others, max })),
+    }
+}
+
+/// The containers of a user that run, by our own books: a label alone can be an image's.
+pub(super) async fn running(door: &Door, uid: Uid) -> Result<Vec<ContainerId>, Refusal> {
+    let filters = format!("{{\"label\":[\"{}={uid}\"]}}", super::OWNER_LABEL);
+    let encoded = percent_encoding::utf8_percent_encode(&filters, percent_encoding::NON_ALPHANUMERIC);
+    let path = format!("/v1.40/containers/json?filters={encoded}");
+    let reply = door.engine.ask(hyper::Method::GET, &path, None).await?;
+    let listed: Vec<ContainerId> = reply
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.get("Id").and_then(serde_json::Value::as_str))
+        .filter_map(ContainerId::new)
+        .collect();
+    Ok(door
+        .coordinator
+        .read(move |state, _, _| {
+            listed.into_iter().filter(|id| state.container(id).is_some_and(|c| c.owner == uid)).collect()
+        })
+        .await?)
+}

@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Every form of asking for a GPU ends in exactly the granted units inside the container, in process 1 and in exec, or
+# in a refusal; who asks for none gets `void` and no device.
+source "$(dirname "$0")/lib.sh"
+
+lab_start --users alice:student,carol:researcher
+cp -r "$DS01_ROOT/tests/e2e/clients" "$SCRATCH/clients"
+chmod -R a+rX "$SCRATCH/clients"
+
+as carol /usr/bin/python3 "$SCRATCH/clients/gpu_forms.py" "$(<"$DIR/run/devices.json")" || fail "forms of asking for a GPU"
+
+# The same through the command line, whose own parsing stands before the door's.
+opened() { as carol "$@" busybox sh -c 'for d in /dev/nvidia*; do [ -e "$d" ] && : <"$d" && echo "$d"; done | wc -l'; }
+assert_eq "$(opened docker run --rm --gpus all)" 1 "--gpus all"
+assert_eq "$(opened docker run --rm --gpus 2)" 2 "--gpus 2"
+assert_eq "$(opened docker run --rm --gpus '"device=0,1:2"')" 2 "--gpus device=0,1:2"
+assert_eq "$(opened docker run --rm --runtime nvidia -e NVIDIA_VISIBLE_DEVICES=0)" 1 "--runtime nvidia"
+assert_eq "$(opened docker run --rm -v /dev/null:/var/run/nvidia-container-devices/all)" 1 "a volume mount"
+assert_eq "$(opened docker run --rm --device /dev/nvidia0)" 1 "--device /dev/nvidia0"
+assert_eq "$(opened docker run --rm)" 0 "nothing"
+if [[ -x /usr/local/bin/docker ]]; then
+    assert_eq "$(opened /usr/local/bin/docker run --rm --device nvidia.com/gpu=0)" 1 "--device nvidia.com/gpu=0"
+    assert_eq "$(opened /usr/local/bin/docker run --rm --gpus 'driver=cdi,"device=nvidia.com/gpu=0"')" 1 "--gpus driver=cdi"
+fi
+assert_fails "1 GPU" as alice docker run --rm --gpus 2 busybox true
+assert_eq "$(as alice docker ps -aq)" "" "nothing stays of a refused start"
+note "the command line's own forms"

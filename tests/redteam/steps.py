@@ -1,0 +1,113 @@
+"""The fields of a case that say what is done around its request: before, after, and what must hold on the host.
+
+It answers for the cases of our own (own-*.json), which are data alone, and for the words of the given cases'
+`setup`. README.md describes the fields.
+"""
+
+import json
+import os
+import re
+import subprocess
+
+import bodies
+import wire
+
+SHELL_SECONDS_MAX = 60
+
+
+def body_of(world, case):
+    """The bytes of a request's body, and the headers that a case of words gets."""
+    headers = dict(case.get("headers", {}))
+    if "tar" in case:
+        headers.setdefault("Content-Type", "application/x-tar")
+        return bodies.archive(world.fill({"tar": case["tar"], "compress": case.get("compress", "")})), headers
+    body = case.get("body")
+    if isinstance(body, str) and body.startswith("{TAR"):
+        return bodies.archive(world.fill(bodies.GIVEN[case["id"]])), headers
+    if body is None:
+        return b"", headers
+    if isinstance(body, str):
+        return world.fill(body).encode("utf-8"), headers
+    if not any(name.lower() == "content-type" for name in headers):
+        headers["Content-Type"] = "application/json"
+    return json.dumps(world.fill(body)).encode("utf-8"), headers
+
+
+def step(world, one):
+    """One request of `before` or `after`; what it must answer is in `status`, what is kept of it in `save`."""
+    people = {"alice": world.alice, "bob": world.bob}
+    who = one.get("as", "alice")
+    for _ in range(one.get("times", 1)):
+        body, headers = body_of(world, one)
+        path = world.fill(one["path"])
+        if who == "engine":
+            data = wire.request_bytes(one["method"], path, headers, body)
+            reply = wire.Response(wire.exchange(world.engine_path, data))
+        else:
+            reply = world.ask(people[who], one["method"], path, body or None, headers)
+    wanted = str(one.get("status", "2"))
+    if not any(str(reply.status).startswith(word) for word in wanted.split("|")):
+        return [f"{who} {one['method']} {path}: {reply.status} {reply.message() or reply.text[-200:]}"]
+    if "save" in one:
+        value = reply.json()
+        for part in one.get("take", "Id").split("."):
+            value = value[int(part)] if isinstance(value, list) else value[part]
+        world.values[one["save"]] = value
+    faults = [f"{path} answers without {text!r}" for text in world.fill(one.get("has", [])) if text not in reply.text]
+    return faults + [f"{path} answers with {text!r}" for text in world.fill(one.get("lacks", [])) if text in reply.text]
+
+
+def shell(world, script, container=None):
+    """A script on the host; its failure is a fault, with its last words."""
+    values = {key: str(value) for key, value in world.values.items()}
+    environment = {**os.environ, **values, "CTR": container or ""}
+    done = subprocess.run(["/bin/bash", "-euc", world.fill(script)], env=environment, capture_output=True, text=True,
+                          timeout=SHELL_SECONDS_MAX, check=False)
+    said = (done.stdout + done.stderr).strip().splitlines()
+    return [f"on the host: {script}: {' '.join(said[-3:])}"] if done.returncode else []
+
+
+def before(world, case):
+    faults = []
+    for one in case.get("before", []):
+        faults += step(world, one)
+    if "before_host" in case:
+        faults += shell(world, case["before_host"])
+    words = case.get("setup", "")
+    link = re.match(r"ln -s (\S+) (\S+)$", words)
+    if link:
+        os.symlink(link.group(1), world.fill(link.group(2)))
+    if case["id"] == "st-01":
+        faults += gpu_is_taken(world)
+    return faults
+
+
+def after(world, case, attempt):
+    """What follows in a case of our own, and what must hold."""
+    faults = []
+    world.values["CTR"] = attempt.created or ""
+    for one in case.get("after", []):
+        faults += step(world, one)
+    if "host" in case and not (case.get("host_if_accepted") and attempt.response.status >= 400):
+        faults += shell(world, case["host"], attempt.created)
+    faults += [f"the reply lacks {text!r}" for text in world.fill(case.get("has", [])) if text not in attempt.response.text]
+    faults += [f"the reply shows {text!r}" for text in world.fill(case.get("lacks", [])) if text in attempt.response.text]
+    for one in case.get("cleanup", []):
+        step(world, {**one, "status": "|".join("12345")})
+    return faults
+
+
+def gpu_is_taken(world):
+    """alice's container stops, and bob takes every unit there is."""
+    world.must(world.alice, "POST", "/v1.41/containers/alice-gpu/stop?t=0")
+    body = {"Image": "base:latest", "Cmd": ["/bin/sleep", "600"], "StopTimeout": 0,
+            "HostConfig": {"DeviceRequests": [{"Count": 1, "Capabilities": [["gpu"]]}]}}
+    for number in range(2):
+        world.create(world.bob, f"bob-gpu-{number}", body)
+    return []
+
+
+def gpu_is_given_back(world):
+    for number in range(2):
+        world.ask(world.bob, "DELETE", f"/v1.41/containers/bob-gpu-{number}?force=1")
+    world.must(world.alice, "POST", "/v1.41/containers/alice-gpu/start")
