@@ -30,8 +30,8 @@ for method, target, body in (
         checks.holds(name, False, f"no answer: {error!r}")
         continue
     took = time.monotonic() - began
-    if what == "nonsense" and reply.status < 500:
-        # JSON is JSON: what the door does not have to understand it hands on.
+    if what in ("nonsense", "text") and reply.status < 300:
+        # A reply is a reply: what the door does not have to understand it hands on.
         continue
     checks.holds(f"{name}: an error", reply.status in (500, 502, 503, 504), f"{reply.status} {reply.body[:120]}")
     checks.holds(f"{name}: a sentence that says what to do", any(
@@ -43,7 +43,7 @@ for method, target, body in (
 began = time.monotonic()
 checks.equal(f"{what}: who am I", door.ask("GET", "/ds01/v1/whoami").json["name"], "alice")
 limits = door.ask("GET", "/ds01/v1/limits")
-checks.holds(f"{what}: my limits", limits.status == 200 or "tell an admin" in limits.message, limits.body)
+checks.holds(f"{what}: my limits", limits.status == 200 or "admin" in limits.message, limits.body)
 checks.equal(f"{what}: the machine", door.ask("GET", "/ds01/v1/machine").status, 200)
 checks.holds(f"{what}: at once", time.monotonic() - began < 2)
 checks.end(f"an Engine that is {what}")

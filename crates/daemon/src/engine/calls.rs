@@ -138,13 +138,26 @@ fn listed(entry: &Value) -> Option<Listed> {
     })
 }
 
+/// A list of containers, read whole or not at all: a container that is missing in it counts as removed.
+fn all_listed(reply: &Value) -> Result<Vec<Listed>, EngineError> {
+    reply
+        .as_array()
+        .and_then(|entries| entries.iter().map(listed).collect())
+        .ok_or_else(|| EngineError::Rubbish { what: "GET /containers/json".to_owned() })
+}
+
 impl Engine {
     /// Looks at one container by full id.
     ///
     /// # Errors
     /// Every [`EngineError`]; [`EngineError::is_not_found`] when it is gone.
     pub async fn look(&self, id: &ContainerId) -> Result<ContainerLook, EngineError> {
-        Ok(look_of(self.ask(Method::GET, &format!("{OWN_API}/containers/{id}/json"), None).await?))
+        let reply = self.ask(Method::GET, &format!("{OWN_API}/containers/{id}/json"), None).await?;
+        // What tells of no container, or of another, tells nothing of this one.
+        if text(&reply, "/Id") != id.as_str() {
+            return Err(EngineError::Rubbish { what: format!("GET /containers/{id}/json") });
+        }
+        Ok(look_of(reply))
     }
 
     /// Finds a container by whatever Docker takes for a reference; the id in the answer is the full one.
@@ -165,9 +178,7 @@ impl Engine {
     /// Every [`EngineError`].
     pub async fn list_all(&self) -> Result<Vec<Listed>, EngineError> {
         let reply = self.ask(Method::GET, &format!("{OWN_API}/containers/json?all=1"), None).await?;
-        let entries =
-            reply.as_array().ok_or_else(|| EngineError::Rubbish { what: "the container list".into() })?;
-        Ok(entries.iter().filter_map(listed).collect())
+        all_listed(&reply)
     }
 
     /// One entry of the list of containers.
@@ -195,7 +206,7 @@ impl Engine {
         let filters = json!({ filter: [value] }).to_string();
         let path = format!("{OWN_API}/containers/json?all=1&filters={}", encoded(&filters));
         let reply = self.ask(Method::GET, &path, None).await?;
-        Ok(reply.as_array().and_then(|entries| entries.first()).and_then(listed))
+        Ok(all_listed(&reply)?.into_iter().next())
     }
 
     /// The container that carries a create token, if there is one.
