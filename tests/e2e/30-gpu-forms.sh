@@ -22,6 +22,6 @@ if [[ -x /usr/local/bin/docker ]]; then
     assert_eq "$(opened /usr/local/bin/docker run --rm --device nvidia.com/gpu=0)" 1 "--device nvidia.com/gpu=0"
     assert_eq "$(opened /usr/local/bin/docker run --rm --gpus 'driver=cdi,"device=nvidia.com/gpu=0"')" 1 "--gpus driver=cdi"
 fi
-assert_fails "1 GPU" as alice docker run --rm --gpus 2 busybox true
+assert_fails "2 asked for, 1 allowed" as alice docker run --rm --gpus 2 busybox true
 assert_eq "$(as alice docker ps -aq)" "" "nothing stays of a refused start"
 note "the command line's own forms"

@@ -182,20 +182,20 @@ while_away() {
 is_held_only_by() { [[ $(held | cut -d' ' -f3) == "$1" ]]; }
 
 lost_answer() {
-    local dockerd
+    local containerd
     as alice docker create --name lost --gpus 1 busybox sleep 3600 >/dev/null
-    dockerd=$(daemon_pid dockerd)
+    containerd=$(daemon_pid containerd)
     mark_log
-    kill -STOP "$dockerd"
+    # The Engine takes the start and cannot carry it out.
+    kill -STOP "$containerd"
     in_background lost door_post /v1.40/containers/lost/start
     wait_for logged reserved
     kill_daemon ds01d KILL
     wait_for ended lost
     alone
     wait_for door_listens
-    # The Engine may have the start in its ear: its unit is nobody else's.
-    assert_eq "$(held)" "1:0 alice lost"
-    kill -CONT "$dockerd"
+    assert_eq "$(held)" "1:0 alice lost" "its unit is nobody else's"
+    kill -CONT "$containerd"
     wait_for as alice docker version
     wait_for settled lost
     gpu bob b1
@@ -205,7 +205,7 @@ lost_answer() {
     wait_for held_by_all
     no_device_twice
     rm_all
-    note "a start whose answer was lost before it reached the Engine: settled, and never two owners"
+    note "a start whose answer was lost on the way: settled, and never two owners"
 }
 # Runs with its unit, or does not run and has none.
 settled() { if is_running "$1"; then [[ $(held) == *" $1"* ]]; else [[ $(held) != *" $1"* ]]; fi; }
@@ -411,7 +411,7 @@ restart_policies() {
 
     keeps failing on-failure:2 'exit 3'
     wait_for at_least failing 3
-    keeps done on-failure:2 'exit 0'
+    keeps "done" on-failure:2 'exit 0'
     keeps always always 'sleep 0.2'
     wait_for at_least always 3
     # Through the line: whoever waits for its unit would get it between two runs.
@@ -441,7 +441,7 @@ restart_policies() {
     door http://door/ds01/v1/machine -o /dev/null
     assert_eq "$(times always)" "$before" "stopped by hand, and started again"
     assert_eq "$(times failing)" 3 "on-failure:2 is one run and two more"
-    assert_eq "$(times done)" 1 "what ended well is not started again"
+    assert_eq "$(times "done")" 1 "what ended well is not started again"
     assert_eq "$(times unless)" 3
     as alice docker start always >/dev/null
     wait_for at_least always $((before + 2))

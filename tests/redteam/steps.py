@@ -71,6 +71,8 @@ def before(world, case):
     faults = []
     for one in case.get("before", []):
         faults += step(world, one)
+    for name, (source, begin, end) in case.get("prefix", {}).items():
+        world.values[name] = str(world.values[source])[begin:end]
     if "before_host" in case:
         faults += shell(world, case["before_host"])
     words = case.get("setup", "")
@@ -86,6 +88,8 @@ def after(world, case, attempt):
     """What follows in a case of our own, and what must hold."""
     faults = []
     world.values["CTR"] = attempt.created or ""
+    if "save" in case and attempt.response.status < 400:
+        world.values[case["save"]] = attempt.response.json()[case.get("take", "Id")]
     for one in case.get("after", []):
         faults += step(world, one)
     if "host" in case and not (case.get("host_if_accepted") and attempt.response.status >= 400):

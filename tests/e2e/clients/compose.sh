@@ -13,7 +13,7 @@ export COMPOSE_DOCKER_CLI_BUILD=0 DOCKER_BUILDKIT=0 COMPOSE_INTERACTIVE_NO_CLI=1
 
 # Progress is told in whatever order the threads come: sorted, and without the lines that say that something begins.
 compose() {
-    docker-compose --ansi never "$@" 2> >(grep -v '\.\.\. *$' | sed 's/  */ /g' | sort >&2; echo done >"$WORK/.said")
+    docker-compose --ansi never "$@" 2> >(grep -v '\.\.\. *$' | sed 's/  */ /g' | sort >&2; echo "done" >"$WORK/.said")
     local rc=$?
     until_true test -e "$WORK/.said"
     rm -f "$WORK/.said"

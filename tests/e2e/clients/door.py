@@ -145,6 +145,11 @@ def run_exec(container, command, user=""):
     return ask("GET", f"/v1.41/exec/{exec_id}/json").json["ExitCode"], out, err
 
 
+def shortened(value, characters=400):
+    text = repr(value)
+    return text if len(text) <= characters else f"{text[:characters]}… ({len(text)} characters)"
+
+
 class Checks:
     """Named assertions: every one is told, the first that fails ends nothing, the end says how many did."""
 
@@ -152,7 +157,7 @@ class Checks:
         self.passed, self.failed = 0, 0
 
     def equal(self, name, got, wanted):
-        self.holds(name, got == wanted, f"expected {wanted!r}, got {got!r}")
+        self.holds(name, got == wanted, f"expected {shortened(wanted)}, got {shortened(got)}")
 
     def contains(self, name, text, part):
         self.holds(name, text is not None and part in text, f"{part!r} is not in {text!r}")
