@@ -10,8 +10,6 @@ mod mailbox;
 mod place;
 mod starts;
 mod sweep;
-#[cfg(test)]
-mod tests;
 
 use std::path::PathBuf;
 use std::sync::Arc;

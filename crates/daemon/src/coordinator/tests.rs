@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ds01_domain::{
     Action, CardId, ContainerId, Event, Kind, Observed, Occupancy, Person, Policy, Processes, RestartPolicy,
@@ -58,6 +58,11 @@ impl Office {
     /// The daemon is killed, and another one begins. Whoever holds something of the first must have dropped it.
     fn killed(self) -> Self {
         drop(self.coordinator);
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !self.thread.is_finished() {
+            assert!(Instant::now() < deadline, "somebody still holds a place or a reservation");
+            std::thread::sleep(Duration::from_millis(1));
+        }
         self.thread.join().unwrap();
         Self::over(self.scratch)
     }

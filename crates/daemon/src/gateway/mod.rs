@@ -11,7 +11,6 @@ pub mod tunnel;
 mod archive;
 mod binds;
 mod build;
-mod carrier;
 mod containers;
 mod context;
 mod control;

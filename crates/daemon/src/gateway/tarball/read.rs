@@ -121,11 +121,14 @@ impl<R: Read> Reader<R> {
         }
     }
 
-    /// Passes over what fills the last block of a content. Docker's own client leaves it out at the very end when it
-    /// adds a Dockerfile to a context.
+    /// Passes over what fills the last block of a content.
     pub(super) fn padding(&mut self, size: u64) -> io::Result<()> {
         let mut rest = [0_u8; BLOCK];
-        fill(&mut self.source, &mut rest[..padding(size)]).map(drop)
+        let count = padding(size);
+        // Docker's own client leaves out the last filling of a context to which it adds a Dockerfile: an archive that
+        // ends here ends after a whole file.
+        fill(&mut self.source, &mut rest[..count])?;
+        Ok(())
     }
 
     /// The content of a header that says something of the next.

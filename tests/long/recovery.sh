@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What is left after ds01d, the Engine, the ledger, the disk or the machine failed: every running container keeps its
 # unit, no unit has two owners, nothing is lost or begun anew in silence, and people are told what to do.
-source "$(dirname "$0")/lib.sh"
+source "$(dirname "$0")/../e2e/lib.sh"
 
 cat >"$SCRATCH/machine.yaml" <<'YAML'
 machine:
