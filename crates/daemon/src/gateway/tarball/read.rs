@@ -127,8 +127,10 @@ impl<R: Read> Reader<R> {
         let count = padding(size);
         // Docker's own client leaves out the last filling of a context to which it adds a Dockerfile: an archive that
         // ends here ends after a whole file.
-        fill(&mut self.source, &mut rest[..count])?;
-        Ok(())
+        match fill(&mut self.source, &mut rest[..count])? {
+            read if read == count || read == 0 => Ok(()),
+            _ => Err(broken("it ends within a file")),
+        }
     }
 
     /// The content of a header that says something of the next.
