@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 
-from measure import Failed, Lab, Row, pairs, report, series, wait_until
+from measure import Failed, Lab, Row, calm, pairs, report, series, wait_until
 
 IMAGE = "busybox"
 PINGS_PER_BATCH = 500
@@ -87,7 +87,9 @@ class Bench:
         """1 GB out of an exec's standard output"""
         with Streamer(self) as at:
             def one(bare):
-                command = ["docker", "exec", at.names[bare], "head", "-c", str(STREAM_BYTES), "/dev/zero"]
+                # Pieces of 64 KiB, as tar and cat write them.
+                pieces = ["if=/dev/zero", "bs=64k", f"count={STREAM_BYTES >> 16}"]
+                command = ["docker", "exec", at.names[bare], "dd", *pieces]
                 return self.lab.timed(command, bare=bare, stdout=subprocess.DEVNULL)
 
             return self.rate("stream-out", one)
@@ -141,6 +143,7 @@ class Bench:
         holders = self.lab.users[:3]
         self.hold("bench-held", holders[1])
         for number in range(self.count + 1):
+            calm()
             name = self.hold(f"bench-holder-{number}", holders[0])
             waiter = self.lab.start(
                 docker_detached(f"bench-waiter-{number}", "--gpus", "1"),
@@ -390,6 +393,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--lab")
     parser.add_argument("--pairs", type=int, default=21)
+    parser.add_argument("--patience", type=float, default=20)
     parser.add_argument("--json")
     parser.add_argument("--names", action="store_true")
     parser.add_argument("--pinger")
@@ -401,6 +405,7 @@ def main():
         for name, row in ROWS.items():
             print(f"{name:15} {row.__doc__}")
         return None
+    calm.patience = args.patience
     bench = Bench(Lab(args.lab), args.pairs)
     rows, broken = [], False
     for name in chosen(args.rows):

@@ -7,7 +7,15 @@ lab_start --users alice:student
 cp -r "$DS01_ROOT/tests/e2e/clients" "$SCRATCH/clients"
 chmod -R a+rX "$SCRATCH/clients"
 FAKE=''
-trap '[[ -z $FAKE ]] || kill "$FAKE" 2>/dev/null; at_exit' EXIT
+
+at_my_exit() {
+    local rc=$?
+    [[ -z $FAKE ]] || kill "$FAKE" 2>/dev/null || true
+    # at_exit reads the status of what ran before it.
+    (exit "$rc") || at_exit
+    at_exit
+}
+trap at_my_exit EXIT
 
 engine_has() { engine ps -a --format '{{.Names}} {{.State}}' | sort; engine volume ls -q; engine network ls --format '{{.Name}}'; }
 

@@ -309,7 +309,13 @@ full_disk() {
     assert_lacks "$(as alice docker ps -a)" a1
     assert_eq "$(as bob docker exec b1 echo on)" on
     as alice docker ps >/dev/null
-    # Killed now, the next daemon finds by looking what was never written.
+    # Killed now, the next daemon finds by looking what was never written, on a full disk as well.
+    stopped --kill
+    started
+    wait_for held_is "1:1 bob b1"
+    assert_fails "cannot write its ledger" as alice docker start later
+    as bob docker restart -t 0 b1 >/dev/null
+    as bob docker exec b1 true
     stopped --kill
     rm "$DIR/state/filler"
     started
@@ -338,8 +344,8 @@ fill_disk() { dd if=/dev/zero of="$DIR/state/filler" bs=1k status=none 2>/dev/nu
 
 reboot() {
     local group
-    mkdir -p "$HOME_ALICE/rebooted"
-    chown alice: "$HOME_ALICE/rebooted"
+    rm -rf "$HOME_ALICE/rebooted"
+    install -d -o alice "$HOME_ALICE/rebooted"
     as alice docker run --name bound --gpus 1 -v "$HOME_ALICE/rebooted:/w" busybox sh -c 'date >>/w/file'
     gpu alice cut -v "$HOME_ALICE/rebooted:/w" --restart always
     as bob docker run -d --name tool --restart always -v "$DS01_HOME_bob:/w:ro" busybox sleep 3600 >/dev/null
@@ -404,6 +410,7 @@ other_boot() {
 
 restart_policies() {
     local book=$HOME_ALICE/starts
+    rm -rf "$book"
     install -d -o alice -g alice "$book"
     keeps() { as alice docker run -d --name "$1" --gpus 1 --restart "$2" -v "$book:/w" busybox sh -c "echo >>/w/$1; $3" >/dev/null; }
     times() { wc -l <"$book/$1" 2>/dev/null || echo 0; }

@@ -94,10 +94,11 @@ pub async fn run(path: Option<&Path>) -> anyhow::Result<()> {
     });
     let enforcer = Enforcer::new(door.clone(), inventory, receipts);
     enforcer.look_at_units().await;
-    enforcer.stage_again().await;
-    let mut enforcing = tokio::spawn(enforcer.run(errands, stopping.clone()));
     let listener =
         serve::open(&paths.socket).with_context(|| format!("cannot open {}", paths.socket.display()))?;
+    // With the socket there: it may be what is bound.
+    enforcer.stage_again().await;
+    let mut enforcing = tokio::spawn(enforcer.run(errands, stopping.clone()));
     tracing::info!(socket = %paths.socket.display(), engine = %paths.engine.display(), "the door is open");
     let serving = tokio::spawn(serve::serve(door.clone(), listener, stopping));
     let mut coordinating = tokio::task::spawn_blocking(move || thread.join());

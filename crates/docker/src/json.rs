@@ -20,6 +20,10 @@ pub const JSON_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Deepest nesting of arrays and objects that is read. Docker's own bodies need seven.
 pub const JSON_DEPTH_MAX: usize = 64;
 
+/// Most values that are read in one body, those in lists and objects counted: each takes many times the memory that
+/// it takes in the body. Docker's own bodies have a few hundred.
+pub const JSON_VALUES_MAX: usize = 50_000;
+
 pub use read::parse;
 
 /// One JSON value. Object members keep their order; numbers keep their text.
@@ -304,9 +308,17 @@ impl Object {
 
 impl FromIterator<(String, Json)> for Object {
     fn from_iter<I: IntoIterator<Item = (String, Json)>>(members: I) -> Self {
+        // Looking for every key in all before it would take the square of the time.
+        let mut places: std::collections::HashMap<String, usize> = std::collections::HashMap::new();
         let mut object = Object::new();
         for (key, value) in members {
-            object.set(&key, value);
+            match places.get(&key) {
+                Some(place) => object.members[*place].1 = value,
+                None => {
+                    places.insert(key.clone(), object.members.len());
+                    object.members.push((key, value));
+                }
+            }
         }
         object
     }
@@ -355,6 +367,12 @@ pub enum JsonError {
     #[error("the body is nested deeper than {JSON_DEPTH_MAX} levels at byte {at}")]
     Depth {
         /// Offset of the bracket that is too deep.
+        at: usize,
+    },
+    /// More values than anybody needs.
+    #[error("the body has more than {JSON_VALUES_MAX} values, at byte {at}")]
+    TooMany {
+        /// Offset of the first value too many.
         at: usize,
     },
     /// Something after the value.

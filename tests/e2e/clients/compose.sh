@@ -20,6 +20,19 @@ compose() {
     return "$rc"
 }
 
+# This docker-compose attaches after it has started, so what a short program says may be over by then: it is said
+# until it was seen.
+run_until_seen() {
+    compose run --rm -T worker sh -c 'until [ -e /store/seen ]; do cat /store/file; sleep 0.1; done' | {
+        local line
+        read -r line
+        echo "$line"
+        docker-compose exec -T worker touch /store/seen
+        cat >/dev/null
+    }
+    return "${PIPESTATUS[0]}"
+}
+
 mkdir -p page
 echo "welcome" >page/index.html
 cat >Dockerfile <<'TEXT'
@@ -54,7 +67,7 @@ step ps sh -c "docker-compose ps | sed 's/  */ /g'"
 step logs compose logs --no-color worker
 step exec compose exec -T worker sh -c 'echo $GREETING; ls /page; wget -qO- http://web/; wget -qO- http://www/; echo kept >/store/file'
 step exec-exit compose exec -T worker sh -c 'exit 5'
-step run compose run --rm -T worker cat /store/file
+step run run_until_seen
 step run-exit compose run --rm -T --no-deps worker sh -c 'exit 6'
 step up-again compose up -d
 export GREETING=moin

@@ -321,6 +321,18 @@ fn no_file_and_empty_files_are_the_same() {
 }
 
 #[test]
+fn registries_are_names_with_ports() {
+    let config = good("registries: [registry.lab.example:5000, localhost:5000]\n");
+    assert_eq!(config.registries, ["registry.lab.example:5000", "localhost:5000"]);
+    for wrong in
+        ["https://registry.lab.example", "registry.lab.example/team", "lab", "a b", "u@registry.lab.example"]
+    {
+        let (config, mistakes) = check_text(&format!("registries: [\"{wrong}\"]\n"), "f");
+        assert!(config.is_none() && mistakes.len() == 1, "{wrong}: {mistakes:?}");
+    }
+}
+
+#[test]
 fn a_lab_carries_its_file_over() {
     let config = good(include_str!("real_vocabulary.yaml"));
     let guest = config.policy.resolve(&person("nobody", &[]));

@@ -20,9 +20,10 @@ pub(super) struct Books {
     refused: bool,
 }
 
-/// Whether a fact holds without being on the disk: it gives nothing to anybody.
+/// Whether a fact holds without being on the disk: it gives nothing to anybody. A binding only repeats what its
+/// reservation has given.
 fn may_wait(event: &Event) -> bool {
-    !matches!(event, Event::CreatePlanned { .. } | Event::Reserved(_) | Event::Bound { .. })
+    !matches!(event, Event::CreatePlanned { .. } | Event::Reserved(_))
 }
 
 impl Books {

@@ -10,6 +10,8 @@ mod mailbox;
 mod place;
 mod starts;
 mod sweep;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -267,14 +267,14 @@ impl Desk {
                 "the last run of this container is still being cleared away; start it again in a moment",
             );
         }
-        let (epoch, units, phase) = (holding.epoch, holding.units.clone(), holding.phase);
+        let (epoch, units) = (holding.epoch, holding.units.clone());
         let Some(bound) = self.inventory.bound(epoch, &units) else {
             return refused("a GPU that was reserved for this container has disappeared; start it again");
         };
+        // Recorded each time, also of what runs already as far as is known: a look that began before this answer must
+        // not end the holding that it speaks of.
         let event = Event::Bound { container: container.clone(), epoch, at: self.now() };
-        if phase == Phase::Reserved
-            && let Err(fault) = self.record(&[event])
-        {
+        if let Err(fault) = self.record(&[event]) {
             tracing::error!(error = %crate::Chain(&fault), %container, "a binding was refused: it cannot be written");
             return refused(
                 "DS01 cannot write its ledger (is the disk full?); no GPU is given out until it can",

@@ -209,6 +209,8 @@ async fn nothing_is_granted_before_everything_was_looked_at() {
 async fn what_runs_by_its_receipt_is_adopted_before_anything_is_granted() {
     let office = Office::new();
     office.leave_receipt(7, 3);
+    // The units are seen before anything else.
+    office.look(false, &[]).await;
     office.create(1, false).await;
     office.look(true, &[(1, Run::Created), (7, Run::Running)]).await;
     assert_eq!(office.holders().await, [id(7)]);

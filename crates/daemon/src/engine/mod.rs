@@ -4,6 +4,7 @@
 //! "the Engine said no", "the Engine cannot be reached" and "nobody knows whether it worked".
 //! It must never decide anything, and never touch the ledger.
 
+mod along;
 mod calls;
 
 use std::path::{Path, PathBuf};
@@ -94,21 +95,26 @@ impl Engine {
         Self { socket: socket.to_path_buf() }
     }
 
-    /// Opens a connection and lets a task drive it; the task ends with the connection.
-    ///
-    /// # Errors
-    /// [`EngineError::Unreachable`].
-    pub async fn connect(&self) -> Result<Connection, EngineError> {
+    /// Opens a connection that nobody drives yet.
+    async fn open(&self) -> Result<(Connection, http1::Connection<TokioIo<UnixStream>, Body>), EngineError> {
         let unreachable = |source| EngineError::Unreachable { socket: self.socket.clone(), source };
         let stream = tokio::time::timeout(CONNECT_TIME_MAX, UnixStream::connect(&self.socket))
             .await
             .map_err(|_| unreachable(std::io::ErrorKind::TimedOut.into()))?
             .map_err(unreachable)?;
-        let (sender, connection) = http1::Builder::new()
+        http1::Builder::new()
             .preserve_header_case(true)
-            .handshake::<_, Body>(TokioIo::new(stream))
+            .handshake(TokioIo::new(stream))
             .await
-            .map_err(|e| unreachable(std::io::Error::other(e)))?;
+            .map_err(|e| unreachable(std::io::Error::other(e)))
+    }
+
+    /// Opens a connection and lets a task drive it; the task ends with the connection.
+    ///
+    /// # Errors
+    /// [`EngineError::Unreachable`].
+    pub async fn connect(&self) -> Result<Connection, EngineError> {
+        let (sender, connection) = self.open().await?;
         // The task holds nothing but the connection: it ends when either side closes it.
         tokio::spawn(async move {
             if let Err(error) = connection.with_upgrades().await {
@@ -150,11 +156,12 @@ impl Engine {
             Some(value) => Bytes::from(value.to_string()),
             None => Bytes::new(),
         };
+        let what = format!("{method} {path}");
         let (_, reply) = self.ask_raw(method, path, bytes, "application/json", deadline).await?;
         if reply.is_empty() {
             return Ok(Value::Null);
         }
-        serde_json::from_slice(&reply).map_err(|_| EngineError::Rubbish { what: path.to_owned() })
+        serde_json::from_slice(&reply).map_err(|_| EngineError::Rubbish { what })
     }
 
     /// Sends bytes and reads the answer's bytes whole; success statuses only.

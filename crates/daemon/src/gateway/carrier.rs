@@ -22,7 +22,8 @@ const PIPE_BYTES: i32 = 512 * 1024;
 pub(super) struct Carrier<'s> {
     from: &'s UnixStream,
     to: &'s UnixStream,
-    copied: usize,
+    /// How much it has carried so far.
+    carried: usize,
     /// Whether the kernel moves bytes between sockets at all: some sandboxes for whole machines do not.
     can_move: bool,
     pipe: Option<Pipe>,
@@ -43,7 +44,7 @@ impl<'s> Carrier<'s> {
     pub(super) fn new(from: &'s UnixStream, to: &'s UnixStream, early: &[u8]) -> Self {
         let mut buffer = BytesMut::with_capacity(COPY_BYTES.max(early.len()));
         buffer.extend_from_slice(early);
-        Self { from, to, copied: 0, can_move: true, pipe: None, buffer }
+        Self { from, to, carried: 0, can_move: true, pipe: None, buffer }
     }
 
     /// Whether the source can be asked for bytes. May be dropped at any time.
@@ -55,7 +56,7 @@ impl<'s> Carrier<'s> {
     ///
     /// Where `seen` is set the bytes are brought into [`Carrier::buffer`], to be looked at.
     pub(super) fn take(&mut self, seen: bool) -> io::Result<Option<usize>> {
-        let taken = if seen || !self.can_move || self.copied < MOVE_AFTER_BYTES {
+        let taken = if seen || !self.can_move || self.carried < MOVE_AFTER_BYTES {
             self.from.try_read_buf(&mut self.buffer)
         } else {
             self.take_into_pipe()
@@ -66,7 +67,7 @@ impl<'s> Carrier<'s> {
                 Ok(None)
             }
             Ok(bytes) => {
-                self.copied = self.copied.saturating_add(bytes);
+                self.carried = self.carried.saturating_add(bytes);
                 Ok(Some(bytes))
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),

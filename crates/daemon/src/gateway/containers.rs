@@ -85,7 +85,7 @@ pub(super) async fn act(call: Call, after: After) -> Result<Response<Body>, Refu
     let target = call.route.upstream_target(call.upstream_version().await?, Some(&own.object()?));
     // A connection of its own: logs, stats and wait may be left at any time.
     let request = forward::upstream_request(&call, &target, http::empty())?;
-    let response = call.door.engine.send(request).await?;
+    let response = call.door.engine.send_along(request).await?;
     if after == After::Look {
         call.door.looks.at(&own.id);
     }

@@ -19,6 +19,8 @@ const USUAL_NAMES: [&str; 2] = ["Dockerfile", "dockerfile"];
 
 /// Links of one context that are remembered; real ones have far fewer.
 const LINKS_MAX: usize = 200_000;
+/// Images that one Dockerfile may use: each is looked up.
+const IMAGES_MAX: usize = 64;
 /// How often one archive may bring the Dockerfile.
 const DOCKERFILES_MAX: usize = 4;
 
@@ -72,11 +74,14 @@ impl Context {
             dockerfile::read(text, &self.build_args).map_err(|wrong| Refusal::bad(wrong.to_string()))?;
         self.runtime.block_on(async {
             let mut images: BTreeSet<ImageRef> = reading.images().cloned().collect();
-            for base in reading.bases() {
+            for base in reading.bases().take(IMAGES_MAX) {
                 let facts = self.visible(base).await?;
                 let triggers = dockerfile::read_triggers(facts.on_build.iter().map(String::as_str))
                     .map_err(|wrong| Refusal::bad(format!("the image {base} cannot be built on: {wrong}")))?;
                 images.extend(triggers);
+            }
+            if images.len() > IMAGES_MAX {
+                return Err(Refusal::bad(format!("the Dockerfile uses more than {IMAGES_MAX} images")));
             }
             for image in images {
                 self.visible(&image).await?;

@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::http::{self, Body, Refusal};
 use super::{Call, Door, binds, images, networks, own, quota, volumes};
 use crate::coordinator::Planned;
-use crate::engine::{EngineError, ImageFacts};
+use crate::engine::{ContainerLook, EngineError, ImageFacts};
 use crate::identity::Caller;
 use crate::ledger::Record;
 use crate::words;
@@ -86,6 +86,7 @@ pub(super) async fn create(mut call: Call) -> Result<Response<Body>, Refusal> {
     let bytes = call.json_body().await?;
     let rules = call.rules();
     let mut judged = body::judge_create(&bytes, &rules)?;
+    quota::few_enough(&judged)?;
     let name = call.route.query.chosen_name();
     if let Some(name) = &name {
         judge_name(&call.caller, name.as_str())?;
@@ -179,8 +180,14 @@ fn kind_of(judged: &JudgedCreate, deploy: bool) -> Kind {
 
 /// Makes a container. Once it is planned in the ledger, a client that hangs up changes nothing any more.
 pub(crate) async fn make(door: &Arc<Door>, mut making: Making) -> Result<Made, MakeRefusal> {
+    quota::few_enough(&making.judged)?;
     let image_name = making.judged.image().to_owned();
-    let image = images::visible(door, &making.caller, &image_name).await?;
+    // Two questions that do not wait for each other's answer.
+    let (image, running) = tokio::join!(
+        images::visible(door, &making.caller, &image_name),
+        super::running_containers(door, making.caller.uid)
+    );
+    let image = image?;
     judge_image(&image)?;
     for other in making.judged.images().to_vec() {
         images::visible(door, &making.caller, &other).await?;
@@ -190,12 +197,12 @@ pub(crate) async fn make(door: &Arc<Door>, mut making: Making) -> Result<Made, M
             volumes::claim(door, making.caller.uid, making.caller.admin, name).await?;
         }
     }
-    quota::may_create(door, &making.caller, making.judged.binds().len()).await?;
+    quota::may_create(door, &making.caller).await?;
     let token = crate::random_token();
     making.judged.set_label(OWNER_LABEL, &making.caller.uid.to_string());
     making.judged.set_label(TOKEN_LABEL, token.as_str());
-    let door = door.clone();
-    match tokio::spawn(async move { planned(&door, making, token, image).await }).await {
+    let (door, running) = (door.clone(), running?);
+    match tokio::spawn(async move { planned(&door, making, token, image, running).await }).await {
         Ok(result) => result,
         Err(error) => {
             tracing::error!(%error, "a create's task failed");
@@ -231,8 +238,8 @@ async fn refuse_other_image(
     id: &ContainerId,
     token: &Token,
     image: &ImageFacts,
+    look: &ContainerLook,
 ) -> Result<(), Refusal> {
-    let look = door.engine.look(id).await?;
     if look.reply.get("Image").and_then(Value::as_str) == Some(image.id.as_str()) {
         return Ok(());
     }
@@ -250,6 +257,7 @@ async fn planned(
     mut making: Making,
     token: Token,
     image: ImageFacts,
+    running_containers: u32,
 ) -> Result<Made, MakeRefusal> {
     let user = making.judged.user().map_or(image.user.clone(), str::to_owned);
     // A name is looked up once there is a container to look into; until then root stands for it.
@@ -277,7 +285,6 @@ async fn planned(
         auto_remove: making.judged.auto_remove(),
         at: Time(0),
     };
-    let running_containers = super::running_containers(door, making.caller.uid).await?;
     let plan = Planned { person: making.person.clone(), event, running_containers };
     let _permit = match door.coordinator.plan_create(plan).await.map_err(Refusal::from)? {
         Ok(permit) => permit,
@@ -285,9 +292,9 @@ async fn planned(
     };
     making.judged.set_gpu(gpu.then_some(making.rules.gpu_runtime.as_str()));
     match forward(door, &mut making, &token, effective.unwrap_or((0, 0)), record).await {
-        Ok((id, status, reply, record)) => {
+        Ok(Forwarded { id, status, reply, record, look }) => {
             let made = Made { id, status, reply, warnings: making.judged.warnings().to_vec() };
-            refuse_other_image(door, &made.id, &token, &image).await?;
+            refuse_other_image(door, &made.id, &token, &image, &look.map_err(Refusal::from)?).await?;
             if image.volumes || making.judged.makes_volumes() {
                 volumes::own_anonymous(door, making.caller.uid, &made.id).await?;
             }
@@ -306,6 +313,16 @@ async fn abandon(door: &Arc<Door>, token: &Token) {
     door.records.forget(token);
 }
 
+/// A create that the Engine has carried out, written down.
+struct Forwarded {
+    id: ContainerId,
+    status: StatusCode,
+    reply: Value,
+    record: Record,
+    /// How the container looked right after.
+    look: Result<ContainerLook, EngineError>,
+}
+
 /// Stages the binds and sends the create; whatever fails is undone, unless nobody knows whether it worked.
 async fn forward(
     door: &Arc<Door>,
@@ -313,7 +330,7 @@ async fn forward(
     token: &Token,
     effective: (u32, u32),
     mut record: Record,
-) -> Result<(ContainerId, StatusCode, Value, Record), Refusal> {
+) -> Result<Forwarded, Refusal> {
     let wanted = making.judged.binds().iter().map(|b| binds::Wanted {
         slot: slot_number(b.slot),
         source: b.source.clone().into(),
@@ -370,8 +387,8 @@ async fn forward(
                 .and_then(Value::as_str)
                 .and_then(ContainerId::new)
                 .ok_or_else(|| Refusal::from(EngineError::Rubbish { what: "a create".to_owned() }))?;
-            remember(door, token, &id, making.name.is_some()).await?;
-            Ok((id, status, reply, record))
+            let look = remember(door, token, &id, making.name.is_some()).await?;
+            Ok(Forwarded { id, status, reply, record, look })
         }
         // Nobody knows: the enforcer looks for the token and settles it.
         Err(refusal) if refusal.status == StatusCode::BAD_GATEWAY => Err(refusal),
@@ -407,15 +424,27 @@ async fn send(door: &Arc<Door>, making: &Making, body: Vec<u8>) -> Result<(Statu
     Ok((status, reply))
 }
 
-/// Writes that a container exists, before the client hears of it.
-async fn remember(door: &Arc<Door>, token: &Token, id: &ContainerId, named: bool) -> Result<(), Refusal> {
+/// Writes that a container exists, before the client hears of it, and looks at it: a name that the Engine chose is
+/// written with it.
+async fn remember(
+    door: &Arc<Door>,
+    token: &Token,
+    id: &ContainerId,
+    named: bool,
+) -> Result<Result<ContainerLook, EngineError>, Refusal> {
     let at = door.coordinator.now().await?;
     let mut events = vec![Event::Created { token: token.clone(), container: id.clone(), at }];
-    if !named && let Ok(look) = door.engine.look(id).await {
-        events.push(Event::Renamed { container: id.clone(), name: look.name });
+    if named {
+        let (written, look) = tokio::join!(door.coordinator.record(events), door.engine.look(id));
+        written?;
+        return Ok(look);
+    }
+    let look = door.engine.look(id).await;
+    if let Ok(look) = &look {
+        events.push(Event::Renamed { container: id.clone(), name: look.name.clone() });
     }
     door.coordinator.record(events).await?;
-    Ok(())
+    Ok(look)
 }
 
 /// Writes what the door remembers of a container.

@@ -40,8 +40,16 @@ pub(super) async fn send(visit: &Visit, request: Request<Body>) -> Result<Respon
     Ok(response)
 }
 
+/// A streaming body of the Engine's.
+pub(super) trait FromEngine:
+    hyper::body::Body<Data = Bytes, Error = hyper::Error> + Send + Sync + 'static
+{
+}
+
+impl<B: hyper::body::Body<Data = Bytes, Error = hyper::Error> + Send + Sync + 'static> FromEngine for B {}
+
 /// Shows an Engine's reply to the client: status, headers, streaming body.
-pub(super) fn reply(upstream: Response<Incoming>) -> Response<Body> {
+pub(super) fn reply(upstream: Response<impl FromEngine>) -> Response<Body> {
     let (parts, body) = upstream.into_parts();
     let mut response = Response::new(boxed(body));
     *response.status_mut() = parts.status;
@@ -55,7 +63,7 @@ const REPEATS_THE_NAME: [&str; 4] =
 
 /// As [`reply`]; an error says the container's name as the user gave it, where Docker would: we sent the full id.
 pub(super) async fn reply_as_asked(
-    upstream: Response<Incoming>,
+    upstream: Response<impl FromEngine>,
     id: &str,
     asked: &str,
 ) -> Result<Response<Body>, Refusal> {
@@ -133,7 +141,7 @@ fn parse(bytes: &[u8]) -> Result<Value, Refusal> {
 }
 
 /// Reads an Engine's reply whole.
-pub(super) async fn read(upstream: Response<Incoming>) -> Result<Bytes, Refusal> {
+pub(super) async fn read(upstream: Response<impl FromEngine>) -> Result<Bytes, Refusal> {
     Ok(Limited::new(upstream.into_body(), REPLY_BYTES_MAX)
         .collect()
         .await

@@ -179,7 +179,7 @@ pub(super) async fn look(call: Call) -> Result<Response<Body>, Refusal> {
     let target = call.route.upstream_target(call.upstream_version().await?, None);
     if call.route.op != ds01_docker::route::Op::ImageInspect {
         let request = forward::upstream_request(&call, &target, http::empty())?;
-        return Ok(forward::reply(call.door.engine.send(request).await?));
+        return Ok(forward::reply(call.door.engine.send_along(request).await?));
     }
     let (status, reply) = forward::read_json(forward::bare(&call, &target).await?).await?;
     let sight = Sight::of(&call.door, &call.caller).await?;
@@ -193,7 +193,7 @@ pub(super) async fn export(call: Call) -> Result<Response<Body>, Refusal> {
     }
     let target = call.route.upstream_target(call.upstream_version().await?, None);
     let request = forward::upstream_request(&call, &target, http::empty())?;
-    Ok(forward::reply(call.door.engine.send(request).await?))
+    Ok(forward::reply(call.door.engine.send_along(request).await?))
 }
 
 /// `POST /images/create`: a pull, or an import from the client.

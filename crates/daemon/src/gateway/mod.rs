@@ -11,6 +11,7 @@ pub mod tunnel;
 mod archive;
 mod binds;
 mod build;
+mod carrier;
 mod containers;
 mod context;
 mod control;

@@ -1,6 +1,7 @@
 //! How much of everything one user may have, where the kernel or the Engine has one store for all: mounts, address
 //! ranges, names. What groups say of GPUs, memory and running containers is the rules' own.
 
+use ds01_docker::body::JudgedCreate;
 use ds01_domain::{ContainerId, Denial, Person, Uid};
 
 use super::http::Refusal;
@@ -12,6 +13,8 @@ use crate::identity::Caller;
 /// Bind mounts of one container. Each is a mount of the host for as long as the container exists, and the kernel
 /// allows 100 000 in all.
 const BINDS_MAX: usize = 64;
+/// Other objects that one container names: each is looked up.
+const NAMED_MAX: usize = 64;
 /// Containers of one user that exist, running or not.
 const CONTAINERS_MAX: usize = 256;
 /// Networks of one user: by default the Engine has address ranges for thirty.
@@ -19,15 +22,26 @@ const NETWORKS_MAX: usize = 12;
 /// Volumes of one user.
 const VOLUMES_MAX: usize = 1000;
 
-/// Whether one more container may be made, with so many binds.
-pub(super) async fn may_create(door: &Door, caller: &Caller, binds: usize) -> Result<(), Refusal> {
+/// Whether a container names no more than can be looked up one by one.
+pub(super) fn few_enough(judged: &JudgedCreate) -> Result<(), Refusal> {
+    for (count, max, things) in [
+        (judged.binds().len(), BINDS_MAX, "bind mounts"),
+        (judged.volumes().len(), NAMED_MAX, "volumes"),
+        (judged.networks().len(), NAMED_MAX, "networks"),
+        (judged.containers().len(), NAMED_MAX, "other containers"),
+        (judged.images().len(), NAMED_MAX, "images mounted"),
+    ] {
+        if count > max {
+            return Err(Refusal::bad(format!("a container can have {max} {things} here, not {count}")));
+        }
+    }
+    Ok(())
+}
+
+/// Whether one more container may be made.
+pub(super) async fn may_create(door: &Door, caller: &Caller) -> Result<(), Refusal> {
     if caller.admin {
         return Ok(());
-    }
-    if binds > BINDS_MAX {
-        return Err(Refusal::bad(format!(
-            "a container can have {BINDS_MAX} bind mounts here, not {binds}; mount a directory above them instead"
-        )));
     }
     let existing = own::visible_ids(door, caller).await?.map_or(0, |ids| ids.len());
     if existing >= CONTAINERS_MAX {

@@ -184,6 +184,7 @@ async fn forward_start(
 ) -> Result<Started, Refusal> {
     let path = format!("/v1.40/containers/{id}/start");
     let reservation = reservation.map(Reservation::forwarding);
+    tracing::debug!(container = id.short(), "start forwarded");
     let answer = door
         .engine
         .ask_raw(hyper::Method::POST, &path, bytes::Bytes::new(), "application/json", START_TIME_MAX)

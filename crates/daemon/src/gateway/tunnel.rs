@@ -9,14 +9,13 @@ use std::os::fd::{AsFd, OwnedFd};
 use bytes::{BufMut, Bytes, BytesMut};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::UnixStream;
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
 
-/// One read's worth; large because `docker cp` and piped data sets pass here.
-const COPY_BYTES: usize = 256 * 1024;
+use super::carrier::Carrier;
+
 /// What a terminal sends for Ctrl-C.
 const CTRL_C: u8 = 0x03;
 
@@ -35,18 +34,20 @@ impl Vanished {
     /// When the descriptor cannot be duplicated or registered.
     pub fn watch(socket: &impl AsFd) -> io::Result<Self> {
         let fd = socket.as_fd().try_clone_to_owned()?;
+        // A hang-up is reported whatever is asked for; urgent data, which is asked for, nobody sends. So the watch sleeps
+        // while bytes pass, and "read closed" means closed both ways: a half-close is not reported.
         #[expect(unsafe_code, reason = "registering a descriptor has no safe form any more")]
         // SAFETY: the descriptor is owned by the `AsyncFd` and closed only with it.
-        let fd = unsafe { AsyncFd::register_with_interest(fd, Interest::WRITABLE) }?;
+        let fd = unsafe { AsyncFd::register_with_interest(fd, Interest::PRIORITY) }?;
         Ok(Self { fd })
     }
 
     /// Waits until the peer is gone.
     pub async fn wait(&self) {
         loop {
-            match self.fd.ready(Interest::WRITABLE).await {
+            match self.fd.ready(Interest::PRIORITY).await {
                 Ok(mut guard) => {
-                    if guard.ready().is_write_closed() {
+                    if guard.ready().is_read_closed() {
                         return;
                     }
                     guard.clear_ready();
@@ -86,14 +87,12 @@ pub async fn carry(client: Upgraded, engine: Upgraded, terminal: Option<Terminal
     let (client, client_early) = into_socket(client)?;
     let (engine, engine_early) = into_socket(engine)?;
     let gone = Vanished::watch(&client)?;
-    let (client_read, client_write) = client.into_split();
-    let (engine_read, engine_write) = engine.into_split();
     let (notices, ears) = match terminal {
-        Some(t) => (Some((t.notices, t.tty)), Some((t.interrupt, t.waiting, t.tty))),
+        Some(t) => (Some((t.notices, t.tty)), t.tty.then_some((t.interrupt, t.waiting))),
         None => (None, None),
     };
-    let up = upwards(client_read, engine_write, client_early, ears);
-    let down = downwards(engine_read, client_write, engine_early, notices);
+    let up = upwards(Carrier::new(&client, &engine, &client_early), ears);
+    let down = downwards(Carrier::new(&engine, &client, &engine_early), notices);
     // The Engine ends a stream by closing it; after that nobody reads what the client still sends.
     let up_then_rest = async {
         up.await?;
@@ -106,54 +105,34 @@ pub async fn carry(client: Upgraded, engine: Upgraded, terminal: Option<Terminal
     }
 }
 
-type Ears = (mpsc::Sender<()>, tokio::sync::watch::Receiver<bool>, bool);
+/// Who hears the keys of a terminal while its container's start waits, and whether it does.
+type Ears = (mpsc::Sender<()>, tokio::sync::watch::Receiver<bool>);
 
-async fn upwards(
-    mut from: OwnedReadHalf,
-    mut to: OwnedWriteHalf,
-    early: Bytes,
-    ears: Option<Ears>,
-) -> io::Result<()> {
-    let mut buffer = BytesMut::with_capacity(COPY_BYTES);
-    buffer.extend_from_slice(&early);
+async fn upwards(mut stream: Carrier<'_>, ears: Option<Ears>) -> io::Result<()> {
     loop {
-        if !buffer.is_empty() {
-            if let Some((interrupt, waiting, true)) = &ears
-                && *waiting.borrow()
-                && buffer.contains(&CTRL_C)
-            {
-                // The key is meant for the wait, not for a program that does not run yet.
-                buffer.clear();
-                let _ = interrupt.try_send(());
-            } else {
-                to.write_all(&buffer).await?;
-                buffer.clear();
-            }
+        if let Some((interrupt, waiting)) = &ears
+            && *waiting.borrow()
+            && stream.buffer.contains(&CTRL_C)
+        {
+            // The key is meant for the wait, not for a program that does not run yet.
+            stream.buffer.clear();
+            let _ = interrupt.try_send(());
         }
-        if from.read_buf(&mut buffer).await? == 0 {
+        stream.deliver().await?;
+        stream.ready().await?;
+        if stream.take(ears.is_some())? == Some(0) {
             // Half-close: the program inside sees the end of its stdin, its output goes on.
-            return match to.shutdown().await {
-                Err(e) if e.kind() == io::ErrorKind::NotConnected => Ok(()),
-                other => other,
-            };
+            return stream.close();
         }
     }
 }
 
 async fn downwards(
-    mut from: OwnedReadHalf,
-    mut to: OwnedWriteHalf,
-    early: Bytes,
-    notices: Option<(mpsc::Receiver<String>, bool)>,
+    mut stream: Carrier<'_>,
+    mut notices: Option<(mpsc::Receiver<String>, bool)>,
 ) -> io::Result<()> {
-    let mut buffer = BytesMut::with_capacity(COPY_BYTES);
-    buffer.extend_from_slice(&early);
-    let mut notices = notices;
     loop {
-        if !buffer.is_empty() {
-            to.write_all(&buffer).await?;
-            buffer.clear();
-        }
+        stream.deliver().await?;
         let next_notice = async {
             match &mut notices {
                 Some((receiver, tty)) => receiver.recv().await.map(|text| frame_notice(&text, *tty)),
@@ -163,15 +142,15 @@ async fn downwards(
         tokio::select! {
             biased;
             notice = next_notice => match notice {
-                Some(bytes) => to.write_all(&bytes).await?,
+                Some(bytes) => stream.buffer.extend_from_slice(&bytes),
                 None => notices = None,
             },
-            read = from.read_buf(&mut buffer) => if read? == 0 {
-                return match to.shutdown().await {
-                    Err(e) if e.kind() == io::ErrorKind::NotConnected => Ok(()),
-                    other => other,
-                };
-            },
+            ready = stream.ready() => {
+                ready?;
+                if stream.take(false)? == Some(0) {
+                    return stream.close();
+                }
+            }
         }
     }
 }
@@ -191,6 +170,8 @@ fn frame_notice(text: &str, tty: bool) -> Bytes {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncWriteExt;
+
     use super::*;
 
     #[test]

@@ -39,7 +39,7 @@ impl Refusal {
 impl From<JsonError> for Refusal {
     fn from(error: JsonError) -> Self {
         let status = match error {
-            JsonError::TooLarge { .. } => 413,
+            JsonError::TooLarge { .. } | JsonError::TooMany { .. } => 413,
             _ => 400,
         };
         Refusal { status, message: format!("the request was not understood: {error}") }

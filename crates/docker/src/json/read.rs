@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 
-use super::{JSON_BODY_BYTES_MAX, JSON_DEPTH_MAX, Json, JsonError, Number, Object};
+use super::{JSON_BODY_BYTES_MAX, JSON_DEPTH_MAX, JSON_VALUES_MAX, Json, JsonError, Number, Object};
 
 /// Reads one JSON value that fills the whole body.
 ///
@@ -15,7 +15,7 @@ pub fn parse(body: &[u8]) -> Result<Json, JsonError> {
         return Err(JsonError::TooLarge { bytes: body.len() });
     }
     let text = std::str::from_utf8(body).map_err(|error| JsonError::Utf8 { at: error.valid_up_to() })?;
-    let mut reader = Reader { bytes: text.as_bytes(), text, at: 0 };
+    let mut reader = Reader { bytes: text.as_bytes(), text, at: 0, values: 0 };
     reader.skip_space();
     if reader.at == body.len() {
         return Err(JsonError::Empty);
@@ -32,6 +32,8 @@ struct Reader<'a> {
     bytes: &'a [u8],
     text: &'a str,
     at: usize,
+    /// Values read so far.
+    values: usize,
 }
 
 impl Reader<'_> {
@@ -50,6 +52,10 @@ impl Reader<'_> {
     }
 
     fn value(&mut self, depth: usize) -> Result<Json, JsonError> {
+        self.values += 1;
+        if self.values > JSON_VALUES_MAX {
+            return Err(JsonError::TooMany { at: self.at });
+        }
         match self.peek() {
             Some(b'{') => self.object(depth),
             Some(b'[') => self.array(depth),

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{JSON_BODY_BYTES_MAX, JSON_DEPTH_MAX, Json, JsonError, Object, fold, parse};
+use super::{JSON_BODY_BYTES_MAX, JSON_DEPTH_MAX, JSON_VALUES_MAX, Json, JsonError, Object, fold, parse};
 
 fn error(body: &str) -> String {
     parse(body.as_bytes()).expect_err(body).to_string()
@@ -163,4 +163,18 @@ proptest! {
             prop_assert!(parse(body.as_bytes()).is_err(), "{}", body);
         }
     }
+}
+
+#[test]
+fn a_body_of_many_values_is_refused_before_it_fills_the_memory() {
+    let many = |count: usize| format!("[{}0]", "0,".repeat(count));
+    assert!(parse(many(JSON_VALUES_MAX - 2).as_bytes()).is_ok());
+    assert!(matches!(parse(many(JSON_VALUES_MAX).as_bytes()), Err(JsonError::TooMany { .. })));
+}
+
+#[test]
+fn many_keys_take_no_square_of_time() {
+    let object: Object = (0..200_000).map(|n| (format!("k{}", n % 150_000), Json::int(n))).collect();
+    assert_eq!(object.iter().count(), 150_000);
+    assert_eq!(object.get("k0"), Some(&Json::int(150_000)));
 }

@@ -127,6 +127,9 @@ pub fn cache_sources(query: &Query) -> Result<Vec<ImageRef>, QueryRefusal> {
     let Some(text) = query.text("cachefrom") else { return Ok(Vec::new()) };
     let names: Option<Vec<String>> = serde_json::from_str(text)
         .map_err(|_| QueryRefusal::new("`cachefrom` must be a JSON list of image names."))?;
+    if names.as_ref().is_some_and(|names| names.len() > super::VALUES_MAX) {
+        return Err(QueryRefusal::new("`cachefrom` names too many images; a few are enough."));
+    }
     names
         .unwrap_or_default()
         .iter()

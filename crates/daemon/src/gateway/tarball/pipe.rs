@@ -173,7 +173,7 @@ pub(super) fn carry(
                     ))));
                 }
                 let mut whole = Vec::new();
-                (&mut reader.source).take(size).read_to_end(&mut whole)?;
+                Exactly { inner: (&mut reader.source).take(size), left: size }.read_to_end(&mut whole)?;
                 let whole = judge.content(&entry, whole).map_err(io::Error::other)?;
                 entry.size = whole.len() as u64;
                 write(&mut builder, &entry, &whole[..])?;

@@ -155,7 +155,7 @@ fn what_two_readers_could_read_differently_is_refused() {
         block(b'S', "sparse", b"x"),
         block(b'M', "odd", b""),
         block(b'2', "link-with-content", b"x"),
-        block(b'0', "a", b"x")[..600].to_vec(),
+        block(b'0', "a", &[1; 200])[..600].to_vec(),
         header(b'0', "short", 10_000).as_bytes().to_vec(),
         [header(b'x', "pax", 1 << 40).as_bytes().to_vec(), vec![0; 2048]].concat(),
         [header(b'L', "name", 1 << 40).as_bytes().to_vec(), vec![0; 2048]].concat(),
@@ -181,6 +181,20 @@ fn devices_and_pipes_are_never_written() {
         let refused = through(ended(&[block(kind, "node", b"")]), &mut Watch::default()).unwrap_err();
         assert!(refused.contains("cannot be copied here"), "{refused}");
     }
+}
+
+#[test]
+fn an_archive_may_end_with_its_last_file() {
+    let archive = block(b'0', "a", b"abc")[..515].to_vec();
+    let mut watch = Watch { read_whole: true, ..Watch::default() };
+    assert_eq!(names(&through(archive, &mut watch).unwrap()), ["a"]);
+    assert!(
+        through(
+            block(b'0', "a", b"abc")[..514].to_vec(),
+            &mut Watch { read_whole: true, ..Watch::default() }
+        )
+        .is_err()
+    );
 }
 
 #[test]
