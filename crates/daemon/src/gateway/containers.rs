@@ -151,44 +151,6 @@ pub(crate) async fn forget(door: &Arc<super::Door>, own: &Own) {
     }
 }
 
-/// Removes the caller's stopped containers, one by one, as `docker container prune` shows it.
-pub(super) async fn prune(call: Call) -> Result<Response<Body>, Refusal> {
-    let version = call.upstream_version().await?;
-    let mut filters = call.route.query.filters().clone();
-    filters.add("status", "exited");
-    filters.add("status", "created");
-    filters.add("status", "dead");
-    let mut list = ds01_docker::route::find("GET", &format!("/v{version}/containers/json?all=1"))?;
-    if !call.caller.admin {
-        filters.add("label", format!("{}={}", super::create::OWNER_LABEL, call.caller.uid));
-    }
-    let until = filters.remove("until");
-    if !until.is_empty() {
-        return Err(Refusal::bad(
-            "prune with an `until` filter is not served by DS01; use a label filter, or none",
-        ));
-    }
-    list.query.set_filters(filters);
-    let reply = call.door.engine.ask(hyper::Method::GET, &list.upstream_target(version, None), None).await?;
-    let visible = own::visible_ids(&call.door, &call.caller).await?;
-    let mut deleted = Vec::new();
-    for id in reply.as_array().into_iter().flatten().filter_map(|e| e.get("Id").and_then(Value::as_str)) {
-        if visible.as_ref().is_some_and(|ids| !ids.contains(id)) {
-            continue;
-        }
-        let Ok(own) = own::find_own(&call.door, &call.caller, id).await else { continue };
-        if call.door.coordinator.is_starting(&own.id).await? {
-            continue;
-        }
-        let path = format!("/v{version}/containers/{id}");
-        if call.door.engine.ask(hyper::Method::DELETE, &path, None).await.is_ok() {
-            forget(&call.door, &own).await;
-            deleted.push(id.to_owned());
-        }
-    }
-    Ok(http::json(StatusCode::OK, &json!({ "ContainersDeleted": deleted, "SpaceReclaimed": 0 })))
-}
-
 /// Renames an own container.
 pub(super) async fn rename(call: Call) -> Result<Response<Body>, Refusal> {
     let own = call.own_container().await?;

@@ -3,28 +3,35 @@
 //! A tag belongs to whoever made it first through the door; tags in another user's namespace (`ds01-<user>/…`) are
 //! his. What nobody owns is shared: everybody may use it, nobody but an admin may change it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use ds01_docker::query::images::{ImageSource, names, source, tag_target};
 use ds01_docker::reference::ImageRef;
 use ds01_docker::{body, present};
 use hyper::{Method, Response, StatusCode};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use super::http::{self, Body, Refusal};
 use super::{Call, Door, forward};
 use crate::coordinator::Fault;
 use crate::identity::Caller;
-use crate::ledger::ObjectKind;
+use crate::ledger::{Ledger, LedgerError, ObjectKind};
 
 /// Hex digits of an id that the Engine shows to whoever built an image.
 const ID_DIGITS_TOLD: usize = 12;
 /// Tags that one user may own.
 const TAGS_MAX: usize = 1000;
+/// Rows of images without a name that a user may have before those of images that are gone are looked for.
+const UNNAMED_ROWS_MAX: usize = 64;
+/// How lists of older Engines call an image without a name.
+pub(super) const UNTAGGED: &str = "<none>:<none>";
 
 /// Which image tags a caller sees and owns.
 pub(crate) struct Sight {
     owners: HashMap<String, u32>,
+    /// Images that had their last name from the caller, by id.
+    unnamed: HashSet<String>,
     uid: u32,
     admin: bool,
     namespace: String,
@@ -33,10 +40,14 @@ pub(crate) struct Sight {
 impl Sight {
     /// Reads the owners.
     pub(crate) async fn of(door: &Door, caller: &Caller) -> Result<Self, Refusal> {
-        let owned =
-            door.coordinator.ledger(|ledger| ledger.owned(ObjectKind::Tag)).await?.map_err(Fault::from)?;
+        let read = |ledger: &mut Ledger| {
+            Ok((ledger.owned(ObjectKind::Tag)?, ledger.owned(ObjectKind::UnnamedImage)?))
+        };
+        let (tags, unnamed) =
+            door.coordinator.ledger(read).await?.map_err(|e: LedgerError| Fault::from(e))?;
         Ok(Self {
-            owners: owned.into_iter().map(|o| (o.name, o.uid)).collect(),
+            owners: tags.into_iter().map(|o| (o.name, o.uid)).collect(),
+            unnamed: unnamed.into_iter().filter(|o| o.uid == caller.uid).map(|o| o.name).collect(),
             uid: caller.uid,
             admin: caller.admin,
             namespace: format!("{}/", ds01_api::names::image_namespace(&caller.name)),
@@ -45,7 +56,7 @@ impl Sight {
 
     /// Whether the caller may use a tag, given as `repository:tag`.
     pub(crate) fn sees(&self, tag: &str) -> bool {
-        if self.admin || tag == "<none>:<none>" {
+        if self.admin || tag == UNTAGGED {
             return self.admin;
         }
         match self.owners.get(tag) {
@@ -59,8 +70,13 @@ impl Sight {
         self.owners.values().filter(|uid| **uid == self.uid).count()
     }
 
+    /// Whether an image, by id, was the caller's when it lost its last name. It may have got another since.
+    pub(crate) fn owns_unnamed(&self, id: &str) -> bool {
+        self.unnamed.contains(id)
+    }
+
     /// Whether the caller may make, move or remove a tag.
-    fn may_change(&self, tag: &str, exists: bool) -> bool {
+    pub(super) fn may_change(&self, tag: &str, exists: bool) -> bool {
         if self.admin {
             return true;
         }
@@ -117,13 +133,13 @@ pub(crate) async fn visible(
 /// Claims a tag before the Engine makes or moves it.
 pub(super) async fn claim(call: &Call, image: &ImageRef) -> Result<(), Refusal> {
     let Some(tag) = tagged(image) else { return Ok(()) };
-    let exists = match call.door.engine.image(&tag).await {
-        Ok(_) => true,
-        Err(error) if error.is_not_found() => false,
+    let there = match call.door.engine.image(&tag).await {
+        Ok(facts) => Some(facts),
+        Err(error) if error.is_not_found() => None,
         Err(error) => return Err(error.into()),
     };
     let sight = Sight::of(&call.door, &call.caller).await?;
-    if !sight.may_change(&tag, exists) {
+    if !sight.may_change(&tag, there.is_some()) {
         return Err(Refusal::forbidden(format!(
             "the image tag {tag} is not yours to change; use one of your own, such as {}/{}",
             ds01_api::names::image_namespace(&call.caller.name),
@@ -145,7 +161,42 @@ pub(super) async fn claim(call: &Call, image: &ImageRef) -> Result<(), Refusal> 
         .ledger(move |l| l.own(ObjectKind::Tag, &key, uid))
         .await?
         .map_err(Fault::from)?;
+    // The tag may move away from an image that has no other name then.
+    if let Some(facts) = there.filter(|facts| owner == uid && facts.tags == [tag.as_str()]) {
+        own_unnamed(&call.door, uid, facts.id, &sight).await?;
+    }
     if owner == uid { Ok(()) } else { Err(Refusal::forbidden(format!("the image tag {tag} was just taken"))) }
+}
+
+/// Writes down whose an image is that loses its name, or never gets one.
+async fn own_unnamed(door: &Door, uid: u32, id: String, sight: &Sight) -> Result<(), Refusal> {
+    door.coordinator
+        .ledger(move |l| l.own(ObjectKind::UnnamedImage, &id, uid))
+        .await?
+        .map_err(Fault::from)?;
+    if sight.unnamed.len() > UNNAMED_ROWS_MAX {
+        // Rows of images that are gone. They were read before this list was: what it lacks is gone.
+        let list = door.engine.ask(Method::GET, "/v1.40/images/json?all=1", None).await?;
+        let listed: HashSet<&str> =
+            list.as_array().into_iter().flatten().filter_map(|i| i.get("Id")?.as_str()).collect();
+        for id in sight.unnamed.iter().filter(|id| !listed.contains(id.as_str())) {
+            disown(door, id).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Forgets whose a tag, or an image by id, was that is gone.
+pub(super) async fn disown(door: &Door, name: &str) -> Result<(), Refusal> {
+    let kind = if name.starts_with("sha256:") { ObjectKind::UnnamedImage } else { ObjectKind::Tag };
+    let name = name.to_owned();
+    door.coordinator.ledger(move |l| l.disown(kind, &name)).await?.map_err(Fault::from)?;
+    Ok(())
+}
+
+/// The Engine's path of an image of its own lists.
+pub(super) fn path_of(name: &str) -> String {
+    format!("/v1.40/images/{}", utf8_percent_encode(name, NON_ALPHANUMERIC))
 }
 
 /// `GET /images/json`.
@@ -162,7 +213,7 @@ pub(super) async fn list(call: Call) -> Result<Response<Body>, Refusal> {
         return Ok(http::json(status, &reply));
     }
     let sight = Sight::of(&call.door, &call.caller).await?;
-    Ok(http::json(status, &present::image_list(reply, |tag| sight.sees(tag), |_| false)?))
+    Ok(http::json(status, &present::image_list(reply, |tag| sight.sees(tag), |id| sight.owns_unnamed(id))?))
 }
 
 /// Inspect, history, export: of images that the caller sees.
@@ -249,7 +300,8 @@ pub(super) async fn delete(call: Call) -> Result<Response<Body>, Refusal> {
     let own = match &tag {
         Some(tag) => sight.may_change(tag, true),
         None => {
-            sight.admin || (!facts.tags.is_empty() && facts.tags.iter().all(|t| sight.may_change(t, true)))
+            let all = facts.tags.iter().all(|t| sight.may_change(t, true));
+            sight.admin || (all && (!facts.tags.is_empty() || sight.owns_unnamed(&facts.id)))
         }
     };
     if !own {
@@ -264,11 +316,8 @@ pub(super) async fn delete(call: Call) -> Result<Response<Body>, Refusal> {
     super::forward::to_the_end(async move {
         let response = door.engine.send(request).await?;
         if response.status().is_success() {
-            for tag in tag.map_or(facts.tags, |t| vec![t]) {
-                door.coordinator
-                    .ledger(move |l| l.disown(ObjectKind::Tag, &tag))
-                    .await?
-                    .map_err(Fault::from)?;
+            for name in tag.map_or_else(|| [facts.tags, vec![facts.id]].concat(), |t| vec![t]) {
+                disown(&door, &name).await?;
             }
         }
         Ok(forward::reply(response))
@@ -322,7 +371,16 @@ pub(super) async fn commit(mut call: Call) -> Result<Response<Body>, Refusal> {
     let judged = body::judge_commit(&bytes, &call.rules())?;
     call.route.query.set("container", own.id.to_string());
     let target = call.route.upstream_target(call.upstream_version().await?, None);
-    Ok(forward::reply(forward::with_json(&call, &target, judged.into_body()).await?))
+    let response = forward::with_json(&call, &target, judged.into_body()).await?;
+    if wanted.is_some() || call.caller.admin || !response.status().is_success() {
+        return Ok(forward::reply(response));
+    }
+    let (status, reply) = forward::read_json(response).await?;
+    if let Some(id) = reply.get("Id").and_then(Value::as_str) {
+        let sight = Sight::of(&call.door, &call.caller).await?;
+        own_unnamed(&call.door, call.caller.uid, id.to_owned(), &sight).await?;
+    }
+    Ok(http::json(status, &reply))
 }
 
 /// The names under which people look for an image that is not there.

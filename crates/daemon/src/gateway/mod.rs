@@ -22,6 +22,7 @@ mod forward;
 mod images;
 mod networks;
 mod own;
+mod prune;
 mod quota;
 mod registries;
 mod start;
@@ -325,7 +326,7 @@ async fn dispatch(call: Call) -> Result<Response<Body>, Refusal> {
 
         Op::ContainerCreate => create::create(call).await,
         Op::ContainerList => containers::list(call).await,
-        Op::ContainerPrune => containers::prune(call).await,
+        Op::ContainerPrune => forward::to_the_end(prune::containers(call)).await,
         Op::ContainerInspect => containers::inspect(call).await,
         Op::ContainerStart => start::start(call).await,
         Op::ContainerRestart => start::restart(call).await,
@@ -363,23 +364,23 @@ async fn dispatch(call: Call) -> Result<Response<Body>, Refusal> {
         Op::Commit => images::commit(call).await,
         Op::Build => build::build(call).await,
         Op::BuildCancel => build::cancel(&call),
+        Op::ImagePrune => forward::to_the_end(prune::images(call)).await,
+        Op::BuildPrune => prune::build(call).await,
 
         Op::NetworkList => networks::list(call).await,
         Op::NetworkCreate => networks::create(call).await,
-        Op::NetworkPrune => networks::prune(call).await,
+        Op::NetworkPrune => forward::to_the_end(prune::networks(call)).await,
         Op::NetworkInspect => networks::inspect(call).await,
         Op::NetworkDelete => networks::delete(call).await,
         Op::NetworkConnect | Op::NetworkDisconnect => networks::connect(call).await,
 
         Op::VolumeList => volumes::list(call).await,
         Op::VolumeCreate => volumes::create(call).await,
-        Op::VolumePrune => volumes::prune(call).await,
+        Op::VolumePrune => forward::to_the_end(prune::volumes(call)).await,
         Op::VolumeInspect => volumes::inspect(call).await,
         Op::VolumeDelete => volumes::delete(call).await,
 
-        Op::ImagePrune | Op::BuildPrune | Op::PluginList | Op::PluginPrivileges | Op::PluginInspect => {
-            forward::pass(call).await
-        }
+        Op::PluginList | Op::PluginPrivileges | Op::PluginInspect => forward::pass(call).await,
         // The table refuses the rest before it comes here; a row that is forgotten here is refused as well.
         other => Err(Refusal::forbidden(format!("{other:?} is not served by DS01; ask the admin"))),
     }

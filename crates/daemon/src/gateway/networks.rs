@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use ds01_docker::{body, present};
 use hyper::{Method, Response, StatusCode};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::http::{self, Body, Refusal};
 use super::{Call, Door, forward, own};
@@ -134,14 +134,18 @@ pub(super) async fn delete(call: Call) -> Result<Response<Body>, Refusal> {
     super::forward::to_the_end(async move {
         let response = door.engine.send(request).await?;
         if response.status().is_success() {
-            door.coordinator
-                .ledger(move |l| l.disown(ObjectKind::Network, &id))
-                .await?
-                .map_err(Fault::from)?;
+            disown(&door, &id).await?;
         }
         Ok(forward::reply(response))
     })
     .await
+}
+
+/// Forgets whose a network was that is gone.
+pub(super) async fn disown(door: &Door, id: &str) -> Result<(), Refusal> {
+    let id = id.to_owned();
+    door.coordinator.ledger(move |l| l.disown(ObjectKind::Network, &id)).await?.map_err(Fault::from)?;
+    Ok(())
 }
 
 /// Connecting an own container to an own network, or taking it off.
@@ -160,32 +164,4 @@ pub(super) async fn connect(mut call: Call) -> Result<Response<Body>, Refusal> {
     };
     let target = call.route.upstream_target(call.upstream_version().await?, Some(&forward::full(&network)?));
     Ok(forward::reply(forward::with_json(&call, &target, body).await?))
-}
-
-/// `POST /networks/prune`: the caller's own unused networks.
-pub(super) async fn prune(call: Call) -> Result<Response<Body>, Refusal> {
-    if !call.route.query.filters().is_empty() {
-        return Err(Refusal::bad(
-            "network prune with filters is not served by DS01; prune without, or remove by name",
-        ));
-    }
-    let mut deleted = Vec::new();
-    for (id, uid) in owners(&call.door).await? {
-        if uid != call.caller.uid {
-            continue;
-        }
-        let path = format!("/v1.40/networks/{id}");
-        let Ok(reply) = call.door.engine.ask(Method::GET, &path, None).await else { continue };
-        let used = reply.get("Containers").and_then(Value::as_object).is_some_and(|c| !c.is_empty());
-        if used || call.door.engine.ask(Method::DELETE, &path, None).await.is_err() {
-            continue;
-        }
-        call.door
-            .coordinator
-            .ledger(move |l| l.disown(ObjectKind::Network, &id))
-            .await?
-            .map_err(Fault::from)?;
-        deleted.extend(reply.get("Name").and_then(Value::as_str).map(str::to_owned));
-    }
-    Ok(http::json(StatusCode::OK, &json!({ "NetworksDeleted": deleted })))
 }

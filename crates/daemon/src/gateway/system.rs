@@ -96,7 +96,7 @@ pub(super) async fn disk_usage(call: Call) -> Result<Response<Body>, Refusal> {
         owns_container: &|id| containers.contains(id),
         owns_volume: &|name| volumes.get(name) == Some(&uid.0),
         sees_tag: &|tag| tags.sees(tag),
-        sees_image: &|_| false,
+        sees_image: &|id| tags.owns_unnamed(id),
     };
     Ok(http::json(StatusCode::OK, &present::system_df(reply, &view)?))
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ds01_docker::{body, present};
 use ds01_domain::{ContainerId, Person};
 use hyper::{Method, Response, StatusCode};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::http::{self, Body, Refusal};
 use super::{Call, Door, forward};
@@ -63,7 +63,7 @@ fn taken(name: &str) -> Refusal {
 const ANONYMOUS_ROWS_MAX: usize = 64;
 
 /// A name that only the Engine gives.
-fn is_anonymous(name: &str) -> bool {
+pub(super) fn is_anonymous(name: &str) -> bool {
     name.len() == 64 && name.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
@@ -203,36 +203,12 @@ pub(super) async fn delete(call: Call) -> Result<Response<Body>, Refusal> {
     .await
 }
 
-async fn disown(door: &Door, name: &str) -> Result<(), Refusal> {
+/// Forgets whose a volume was that is gone.
+pub(super) async fn disown(door: &Door, name: &str) -> Result<(), Refusal> {
     let key = name.to_owned();
     door.coordinator
         .ledger(move |ledger| ledger.disown(ObjectKind::Volume, &key))
         .await?
         .map_err(Fault::from)?;
     Ok(())
-}
-
-/// `POST /volumes/prune`: the caller's own unused volumes, one by one.
-pub(super) async fn prune(call: Call) -> Result<Response<Body>, Refusal> {
-    let owners = owners(&call.door).await?;
-    let mut deleted = Vec::new();
-    let mut filters = call.route.query.filters().clone();
-    let all = filters.remove("all").iter().any(|v| v == "1" || v == "true");
-    filters.add("dangling", "true");
-    let version = call.upstream_version().await?;
-    let mut list = ds01_docker::route::find("GET", &format!("/v{version}/volumes"))?;
-    list.query.set_filters(filters);
-    let reply = call.door.engine.ask(Method::GET, &list.upstream_target(version, None), None).await?;
-    // Before 1.42 a prune took named volumes as well; since then only with `all`.
-    let named_too = all || version.minor() < 42;
-    for name in names(&reply) {
-        if owners.get(name) != Some(&call.caller.uid) || !(is_anonymous(name) || named_too) {
-            continue;
-        }
-        if call.door.engine.ask(Method::DELETE, &format!("/v1.40/volumes/{name}"), None).await.is_ok() {
-            disown(&call.door, name).await?;
-            deleted.push(name.to_owned());
-        }
-    }
-    Ok(http::json(StatusCode::OK, &json!({ "VolumesDeleted": deleted, "SpaceReclaimed": 0 })))
 }

@@ -1,4 +1,4 @@
-//! Who owns which object: volumes, networks, image tags. Containers are the rules' own; execs follow their container.
+//! Who owns which object: volumes, networks, image tags, images without one. Containers are the rules' own; execs follow their container.
 
 use rusqlite::{OptionalExtension, params};
 
@@ -13,6 +13,8 @@ pub enum ObjectKind {
     Network,
     /// An image tag, as `repository:tag`.
     Tag,
+    /// An image that lost its last name or never had one, by id.
+    UnnamedImage,
 }
 
 impl ObjectKind {
@@ -21,6 +23,7 @@ impl ObjectKind {
             Self::Volume => "volume",
             Self::Network => "network",
             Self::Tag => "tag",
+            Self::UnnamedImage => "image",
         }
     }
 }

@@ -36,13 +36,7 @@ impl RouteRefusal {
         if op == Op::PluginInspect {
             return Self { status: 404, message: "plugin not found".to_owned(), op: Some(op) };
         }
-        let message = match op {
-            Op::BuildPrune | Op::ImagePrune => {
-                "The store of images is shared by everybody on this machine, so only an administrator prunes it. \
-                 Remove your own with `docker rmi NAME`."
-            }
-            _ => "Only an administrator may ask this on this machine.",
-        };
+        let message = "Only an administrator may ask this on this machine.";
         Self { status: 403, message: message.to_owned(), op: Some(op) }
     }
 

@@ -81,7 +81,7 @@ pub static ROWS: &[Row] = &[
     row(Get, "/images/get", Op::ImagesExport, Filtered, None, Never),
     row(Post, "/images/create", Op::ImageCreate, Rewritten, Stream, Never),
     row(Post, "/images/load", Op::ImageLoad, Rewritten, Stream, Never),
-    row(Post, "/images/prune", Op::ImagePrune, Admin, None, Never),
+    row(Post, "/images/prune", Op::ImagePrune, Filtered, None, Never),
     row(Get, "/images/{image}/json", Op::ImageInspect, Filtered, None, Never),
     row(Get, "/images/{image}/history", Op::ImageHistory, Filtered, None, Never),
     row(Get, "/images/{image}/get", Op::ImageExport, Filtered, None, Never),
@@ -93,7 +93,7 @@ pub static ROWS: &[Row] = &[
     row(Post, "/commit", Op::Commit, Rewritten, Json, Never),
     // Builds
     row(Post, "/build", Op::Build, Rewritten, Stream, Never),
-    row(Post, "/build/prune", Op::BuildPrune, Admin, None, Never),
+    row(Post, "/build/prune", Op::BuildPrune, Filtered, None, Never),
     row(Post, "/build/cancel", Op::BuildCancel, Own, None, Never),
     row(Post, "/session", Op::Session, Refused(BUILDKIT), Stream, Http2),
     row(Post, "/grpc", Op::Grpc, Refused(BUILDKIT), Stream, Http2),

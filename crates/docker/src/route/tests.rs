@@ -120,7 +120,7 @@ fn refusals_tell_what_to_do() {
     assert_eq!(grpc.status(), 403);
     assert!(grpc.message().contains("DOCKER_BUILDKIT=0 docker build"));
     assert_eq!(RouteRefusal::admin_only(Op::PluginInspect).status(), 404);
-    assert_eq!(RouteRefusal::admin_only(Op::BuildPrune).status(), 403);
+    assert_eq!(RouteRefusal::admin_only(Op::PluginPrivileges).status(), 403);
 }
 
 /// What the Docker command line, docker-py and docker-compose send, recorded from them, must pass.
