@@ -68,8 +68,13 @@ before=$(grep -c "running container" "$DIR/log/ds01d.log")
 wait_for runs $((before + 2))
 assert_eq "$(as alice docker inspect --format '{{.HostConfig.RestartPolicy.Name}}' loop)" always "the policy shown"
 as alice docker stop -t 0 loop >/dev/null
+(($(as alice docker inspect --format '{{.RestartCount}}' loop) >= 2)) || fail "the restarts are not counted"
 rests() { as alice container list --all --json | grep -q '"state": *"stopped"'; }
 wait_for rests
 as alice docker rm loop >/dev/null
+as alice docker run -d --restart on-failure:2 --gpus all --name twice busybox false >/dev/null
+counted() { [[ $(as alice docker inspect --format '{{.RestartCount}} {{.State.Running}}' twice) == "2 false" ]] && as alice container list --all --json | grep -q '"state": *"stopped"'; }
+wait_for counted
+as alice docker rm twice >/dev/null
 free() { as alice gpu-status | head -n 1 | grep -q '1 of 1 GPU unit free'; }
 wait_for free

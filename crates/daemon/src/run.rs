@@ -86,6 +86,7 @@ pub async fn run(path: Option<&Path>) -> anyhow::Result<()> {
         terminals: Terminals::default(),
         stage: Arc::new(Stage::open(&paths.run)?),
         records: Records::default(),
+        deeds: crate::gateway::deeds::Deeds::default(),
         account_files: crate::gateway::AccountCache::default(),
         config: RwLock::new(Arc::new(config)),
         engine_api: RwLock::new(None),

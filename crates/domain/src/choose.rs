@@ -39,7 +39,7 @@ impl<'a> Claim<'a> {
         let allowed = self.sufficient();
         if allowed.len() < asked {
             let largest = if allowed.is_empty() { None } else { Some(allowed.len()) };
-            return Err(Denial::FullGpu { want: self.want.to_string(), without: largest });
+            return Err(Denial::FullGpu { want: self.want.in_words(self.state), without: largest });
         }
         let least = weigh(allowed.iter().take(asked).copied());
         match self.limits.max_gpu_equivalents {
@@ -176,7 +176,7 @@ impl<'a> Claim<'a> {
     }
 
     fn never(&self, fitting: usize) -> Denial {
-        Denial::Never { want: self.want.to_string(), fitting, machine: inventory(self.state) }
+        Denial::Never { want: self.want.in_words(self.state), fitting, machine: inventory(self.state) }
     }
 
     fn quota(&self, asked: Weight, max: Weight, held: Weight) -> Quota {
@@ -186,7 +186,7 @@ impl<'a> Claim<'a> {
         };
         Quota {
             owner_name: self.owner_name.to_owned(),
-            want: self.want.to_string(),
+            want: self.want.in_words(self.state),
             asked,
             held,
             max,

@@ -162,7 +162,7 @@ const RESTART_RUN_GOOD: Duration = Duration::from_secs(10);
 /// The restart policy at work: Docker's own back-off, 100 ms doubling to a minute.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Restarts {
-    /// Restarts tried since a user last started it.
+    /// Restarts tried since a user last started it; a stop leaves them, so that they can be told.
     pub tries: u32,
     /// The last wait.
     pub delay: Duration,
@@ -181,6 +181,11 @@ impl Restarts {
             self.lengthen();
         }
         self.due = self.allows(policy).then(|| at.after(longer(self.delay)));
+    }
+
+    /// A user stopped it: nothing is due any more.
+    pub(crate) fn stopped(&mut self) {
+        *self = Self { tries: self.tries, ..Self::default() };
     }
 
     /// A run ended by itself.

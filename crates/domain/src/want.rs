@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::state::State;
+
 /// A container's wish for GPU units. The door records it at create; it is met at each start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Want {
@@ -26,6 +28,25 @@ impl Want {
     #[must_use]
     pub const fn named(selectors: Vec<Selector>) -> Self {
         Self { ask: Ask::Named(selectors), min_memory_mib: None, full: false, model: None }
+    }
+
+    /// What is asked for in words, with the units of this machine by the names that people have for them.
+    #[must_use]
+    pub fn in_words(&self, state: &State) -> String {
+        let mut want = self.clone();
+        if let Ask::Named(selectors) = &mut want.ask {
+            for selector in selectors {
+                if let Selector::Uuid(uuid) = selector
+                    && let Some(view) = state.units().find(|view| view.unit.id.as_str() == uuid.as_str())
+                {
+                    *selector = match &view.unit.slice {
+                        Some(slice) => Selector::Slice(view.unit.index, slice.ordinal),
+                        None => Selector::Index(view.unit.index),
+                    };
+                }
+            }
+        }
+        want.to_string()
     }
 
     /// How many units it asks for.

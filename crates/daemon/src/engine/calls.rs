@@ -62,6 +62,8 @@ pub struct Listed {
     pub image: String,
     /// When it was created, in Unix seconds.
     pub created: i64,
+    /// For how many seconds it has run, or not, as roughly as a list tells.
+    pub state_seconds: Option<u64>,
 }
 
 /// What the door must know of an image.
@@ -125,6 +127,31 @@ fn exit_in_status(status: &str) -> i64 {
         .unwrap_or(0)
 }
 
+/// The span in a list's `Up About an hour (Paused)` or `Exited (0) 2 days ago`, in seconds.
+fn span_in_status(status: &str) -> Option<u64> {
+    let words = status.strip_prefix("Up ").or_else(|| status.split_once(") ").map(|(_, span)| span))?;
+    let mut words = words.split_whitespace();
+    let mut number = match words.next()? {
+        "Less" => return Some(0),
+        "About" => words.next()?,
+        number => number,
+    };
+    if matches!(number, "a" | "an") {
+        number = "1";
+    }
+    let unit = match words.next()?.trim_end_matches('s') {
+        "second" => 1,
+        "minute" => 60,
+        "hour" => 60 * 60,
+        "day" => 24 * 60 * 60,
+        "week" => 7 * 24 * 60 * 60,
+        "month" => 30 * 24 * 60 * 60,
+        "year" => 365 * 24 * 60 * 60,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(unit)
+}
+
 fn listed(entry: &Value) -> Option<Listed> {
     let id = ContainerId::new(text(entry, "/Id"))?;
     let token = entry.pointer("/Labels").and_then(|l| l.get(TOKEN_LABEL)).and_then(Value::as_str);
@@ -135,6 +162,7 @@ fn listed(entry: &Value) -> Option<Listed> {
         state: run_state(text(entry, "/State"), exit_in_status(text(entry, "/Status"))),
         image: text(entry, "/Image").to_owned(),
         created: entry.pointer("/Created").and_then(Value::as_i64).unwrap_or(0),
+        state_seconds: span_in_status(text(entry, "/Status")),
     })
 }
 
@@ -337,5 +365,22 @@ mod tests {
     fn a_list_tells_exit_codes() {
         assert_eq!(exit_in_status("Exited (137) 3 seconds ago"), 137);
         assert_eq!(exit_in_status("Up 3 seconds"), 0);
+    }
+
+    #[test]
+    fn a_list_tells_roughly_since_when() {
+        for (status, seconds) in [
+            ("Up 3 seconds", Some(3)),
+            ("Up Less than a second", Some(0)),
+            ("Up About a minute (Paused)", Some(60)),
+            ("Up About an hour", Some(3600)),
+            ("Up 5 hours (healthy)", Some(18_000)),
+            ("Exited (137) 2 weeks ago", Some(1_209_600)),
+            ("Exited (0) Less than a second ago", Some(0)),
+            ("Created", None),
+            ("Removal In Progress", None),
+        ] {
+            assert_eq!(span_in_status(status), seconds, "{status}");
+        }
     }
 }

@@ -9,6 +9,7 @@ use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::Call;
+use super::deeds::Deed;
 use super::forward::{self, to_the_end};
 use super::http::{self, Body, Refusal};
 use super::own::{self, Own, Remembered};
@@ -73,7 +74,10 @@ async fn name_own_in_filters(call: &mut Call) -> Result<(), Refusal> {
 pub(super) async fn inspect(call: Call) -> Result<Response<Body>, Refusal> {
     let own = call.own_container().await?;
     let target = call.route.upstream_target(call.upstream_version().await?, Some(&own.object()?));
-    let (status, reply) = forward::read_json(forward::bare(&call, &target).await?).await?;
+    let (status, mut reply) = forward::read_json(forward::bare(&call, &target).await?).await?;
+    if let Some(container) = own.container.as_ref().filter(|c| c.want.is_some()) {
+        reply = present::with_restart_count(reply, container.restarts.tries)?;
+    }
     let record = call.door.records.one(&call.door, own.token()).await?;
     let original = own.token().map(|_| &record.original);
     Ok(http::json(status, &present::container_inspect(reply, original)?))
@@ -99,13 +103,18 @@ pub(super) async fn stop(call: Call) -> Result<Response<Body>, Refusal> {
         return Ok(http::status(StatusCode::NO_CONTENT));
     }
     // Told before it is done: an exit that follows was asked for, and is no reason to restart.
-    if own.holds_want() && ends_the_container(&call) {
+    let ends = ends_the_container(&call);
+    if own.holds_want() && ends {
         let at = call.door.coordinator.now().await?;
         call.door.coordinator.try_record(vec![Event::StopAsked { container: own.id.clone(), at }]).await;
     }
     let target = call.route.upstream_target(call.upstream_version().await?, Some(&own.object()?));
     let request = forward::upstream_request(&call, &target, http::empty())?;
     let response = call.door.engine.send(request).await?;
+    // 304 and 409: it did not run.
+    if ends && response.status() == StatusCode::NO_CONTENT {
+        call.door.deeds.put(&own.id, Deed::Stopped);
+    }
     call.door.looks.at(&own.id);
     forward::reply_as_asked(response, own.id.as_str(), call.asked_container()).await
 }
@@ -145,6 +154,7 @@ pub(crate) async fn forget(door: &Arc<super::Door>, own: &Own) {
         door.coordinator.try_record(vec![Event::Removed { container: own.id.clone(), at }]).await;
     }
     door.looks.at(&own.id);
+    door.deeds.forget(&own.id);
     if let Some(token) = own.token() {
         super::binds::unstage(door, token).await;
         door.records.forget(token);

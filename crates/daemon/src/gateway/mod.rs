@@ -3,6 +3,7 @@
 //! Handlers judge with the pure crates, ask the coordinator for decisions, and forward. They must never keep state of
 //! their own that a restart would miss, and never forward a byte that was not judged.
 
+pub mod deeds;
 pub mod http;
 pub mod serve;
 pub mod terminals;
@@ -74,6 +75,8 @@ pub struct Door {
     pub stage: Arc<Stage>,
     /// What is remembered of containers.
     pub records: Records,
+    /// What was last done to containers that do not run.
+    pub deeds: deeds::Deeds,
     /// The account files of images, read once each.
     pub account_files: AccountCache,
     /// The running configuration, replaced as one value.

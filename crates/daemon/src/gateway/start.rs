@@ -8,6 +8,7 @@ use std::time::Duration;
 use ds01_domain::{ContainerId, Denial, Person, UnitId};
 use hyper::{Response, StatusCode};
 
+use super::deeds::Deed;
 use super::forward::to_the_end;
 use super::http::{self, Body, Refusal};
 use super::own::Own;
@@ -89,6 +90,11 @@ pub async fn start_container(
     let mut abandoned = Abandoned { door: door.clone(), id: id.clone(), armed: cause == Cause::Person };
     let result = admit_and_start(door, person, id, patience, &mut told, &mut abandoned).await;
     abandoned.armed = false;
+    match &result {
+        Err(StartRefusal::Denied(denial)) => door.deeds.put(id, Deed::Denied(denial.clone())),
+        // It runs; or the Engine keeps its own word for a start that failed.
+        _ => door.deeds.forget(id),
+    }
     if let Err(refusal) = &result
         && cause == Cause::Person
         && !matches!(refusal, StartRefusal::Other(r) if r.status == StatusCode::BAD_GATEWAY)
@@ -312,6 +318,7 @@ pub(super) async fn restart(call: Call) -> Result<Response<Body>, Refusal> {
     let door = call.door.clone();
     to_the_end(async move {
         let response = door.engine.send(request).await;
+        door.deeds.forget(&own.id);
         if let Some(reservation) = kept {
             reservation.settle(match &response {
                 Ok(r) if r.status().is_success() => StartOutcome::Running,

@@ -41,6 +41,15 @@ pub fn container_inspect(mut reply: Value, original: Option<&Original>) -> Resul
     Ok(reply)
 }
 
+/// The same reply with the number of restarts that the door made: the Engine does not count another's.
+///
+/// # Errors
+/// A reply that is no object.
+pub fn with_restart_count(mut reply: Value, restarts: u32) -> Result<Value, Unreadable> {
+    object(&mut reply, "a container")?.insert("RestartCount".into(), json!(restarts));
+    Ok(reply)
+}
+
 /// The reply of `GET /containers/json`: the caller's own, in his own words.
 ///
 /// # Errors

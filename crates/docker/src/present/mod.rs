@@ -11,7 +11,7 @@ mod networks;
 mod original;
 mod system;
 
-pub use containers::{container_inspect, container_list, engine_message, with_warnings};
+pub use containers::{container_inspect, container_list, engine_message, with_restart_count, with_warnings};
 pub use event::{Concern, Event};
 pub use images::{image_inspect, image_list};
 pub use networks::{network_inspect, network_list, volume_list};

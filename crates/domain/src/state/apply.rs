@@ -54,7 +54,7 @@ impl State {
                 self.passed(*at);
                 if let Some(known) = self.containers.get_mut(container) {
                     known.stop_asked = true;
-                    known.restarts = Restarts::default();
+                    known.restarts.stopped();
                 }
             }
             Event::Ended { container, epoch, at, exit, by_user } => {
@@ -262,7 +262,7 @@ impl State {
         let policy = container.restart;
         let restarts = &mut container.restarts;
         match ran {
-            _ if by_user => *restarts = Restarts::default(),
+            _ if by_user => restarts.stopped(),
             Some(ran) => restarts.ended(at, ran, exit, policy),
             // The Engine, too, retries no start that a user made and that failed.
             None if restarts.ours => restarts.ended(at, Duration::ZERO, exit, policy),

@@ -30,6 +30,8 @@ struct Known {
     units: Vec<UnitRef>,
     waiting: Option<ds01_api::Waiting>,
     reserved: bool,
+    want: Option<String>,
+    now: Time,
 }
 
 pub(super) async fn containers(ask: Ask) -> Result<Response<Body>, Fault> {
@@ -94,6 +96,8 @@ fn known(
         units: units.unwrap_or_default(),
         waiting,
         reserved: held.is_some_and(|h| matches!(h.phase, domain::Phase::Reserved | domain::Phase::Bound)),
+        want: container.want.as_ref().map(|want| want.in_words(state)),
+        now,
     }
 }
 
@@ -105,6 +109,7 @@ fn shown(ask: &Ask, known: Known, listed: &Listed, record: Option<&crate::ledger
     } else if known.reserved && !state.is_alive() {
         state = ContainerState::Starting;
     }
+    let state_seconds = state_seconds(state, &known, listed);
     let age = u64::try_from(jiff::Timestamp::now().as_second().saturating_sub(listed.created)).unwrap_or(0);
     Container {
         id: listed.id.to_string(),
@@ -126,12 +131,27 @@ fn shown(ask: &Ask, known: Known, listed: &Listed, record: Option<&crate::ledger
         },
         image: listed.image.clone(),
         units: known.units,
-        want: spec.want.as_ref().map(ToString::to_string),
+        want: known.want,
         waiting: known.waiting,
         workspace: record.and_then(|r| r.workspace.as_ref()).map(|w| w.display().to_string()),
         created: listed.created,
         age_seconds: age,
-        state_seconds: None,
+        state_seconds,
+    }
+}
+
+/// For how long it has been in its state: by the rules, else by the Engine.
+fn state_seconds(state: ContainerState, known: &Known, listed: &Listed) -> Option<u64> {
+    let since = |time: Time| Some(known.now.since(time).as_secs());
+    match (state, known.container.standing) {
+        (ContainerState::Waiting, _) => known.waiting.as_ref().map(|waiting| waiting.waited_seconds),
+        (ContainerState::Running, domain::Standing::Running { since: began }) => since(began),
+        (ContainerState::Stopped, domain::Standing::Stopped { at, .. }) => since(at),
+        (ContainerState::Created, domain::Standing::Created) => since(known.container.created),
+        (ContainerState::Running | ContainerState::Paused | ContainerState::Stopped, _) => {
+            listed.state_seconds
+        }
+        _ => None,
     }
 }
 

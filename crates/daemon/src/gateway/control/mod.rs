@@ -7,6 +7,7 @@ mod machine;
 mod queue;
 mod retire;
 mod start;
+mod why;
 
 use std::sync::Arc;
 
@@ -160,7 +161,7 @@ async fn route(method: &Method, path: &str, ask: Ask) -> Result<Response<Body>, 
         return start::start(ask, &name).await;
     }
     if get && let Some(name) = named(path, paths::WHY) {
-        return queue::why(ask, &name).await;
+        return why::why(ask, &name).await;
     }
     if get && let Some(name) = named(path, paths::CONTAINER) {
         return list::container(ask, &name).await;
