@@ -30,6 +30,14 @@ pub struct Limit {
     pub used: Option<u64>,
     /// Who set it.
     pub source: Source,
+    /// Whether it holds; `false` for what is read and not carried out by this version.
+    #[serde(default = "holds", skip_serializing_if = "Clone::clone")]
+    pub enforced: bool,
+}
+
+/// Limits hold, unless they say otherwise.
+const fn holds() -> bool {
+    true
 }
 
 /// What a limit's numbers count.

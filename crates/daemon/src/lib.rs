@@ -18,6 +18,7 @@ pub mod ledger;
 pub mod run;
 pub mod staging;
 mod sys;
+pub mod totals;
 pub mod wire;
 pub mod words;
 

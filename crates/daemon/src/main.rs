@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use ds01_daemon::{config, inventory::Inventory, run};
+use ds01_daemon::{config, run};
 
 /// The door in front of the Docker Engine: it decides who gets which GPU, and for how long.
 #[derive(Debug, Parser)]
@@ -44,7 +44,7 @@ fn main() -> ExitCode {
             let (report, sound) = config::check_report(&file);
             return print(&report, sound);
         }
-        Command::ReleaseDevices { config } => release(config.as_deref()),
+        Command::ReleaseDevices { config } => run::release_devices(config.as_deref()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -73,15 +73,4 @@ fn serve(path: Option<&Path>) -> anyhow::Result<()> {
         .with_writer(std::io::stderr)
         .init();
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run::run(path))
-}
-
-fn release(path: Option<&Path>) -> anyhow::Result<()> {
-    let config = run::configuration(path)?;
-    let released = Inventory::release(&config.paths.run)?;
-    anyhow::ensure!(
-        released.in_use.is_empty(),
-        "devices are still in use and stay: {}; stop the containers that have them, then repeat",
-        released.in_use.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-    );
-    Ok(())
 }

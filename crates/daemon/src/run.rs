@@ -17,11 +17,11 @@ use crate::coordinator::{self, Coordinator};
 use crate::enforcer::Enforcer;
 use crate::engine::Engine;
 use crate::gateway::terminals::Terminals;
-use crate::gateway::{Door, Records, serve};
+use crate::gateway::{Door, Records, bound_everybody, serve};
 use crate::hinge;
 use crate::identity::{Identity, SystemDirectory};
 use crate::inventory::Inventory;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, LedgerError};
 use crate::staging::Stage;
 
 /// The ledger's file in the state directory.
@@ -42,6 +42,29 @@ pub fn configuration(path: Option<&Path>) -> anyhow::Result<Config> {
         }
         None => Ok(Config::default()),
     }
+}
+
+/// Removes the devices of a simulated machine. Never beside a daemon, which would give them out still.
+///
+/// # Errors
+/// A daemon that runs, devices that containers have, and what the system says.
+pub fn release_devices(path: Option<&Path>) -> anyhow::Result<()> {
+    let config = configuration(path)?;
+    let _kept_out = match Ledger::keep_out(&config.paths.state.join(LEDGER_FILE)) {
+        Ok(lock) => lock,
+        Err(LedgerError::InUse { path }) => anyhow::bail!(
+            "ds01d runs and gives these devices out (it has {}). Nothing was changed; stop it first",
+            path.display()
+        ),
+        Err(error) => return Err(error.into()),
+    };
+    let released = Inventory::release(&config.paths.run)?;
+    anyhow::ensure!(
+        released.in_use.is_empty(),
+        "devices are still in use and stay: {}; stop the containers that have them, then repeat",
+        released.in_use.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    );
+    Ok(())
 }
 
 /// Runs the daemon until SIGTERM or SIGINT. SIGHUP reads the configuration again, all or nothing.
@@ -95,6 +118,8 @@ pub async fn run(path: Option<&Path>) -> anyhow::Result<()> {
     });
     let enforcer = Enforcer::new(door.clone(), inventory, receipts);
     enforcer.look_at_units().await;
+    let everybody = door.clone();
+    tokio::spawn(async move { bound_everybody(&everybody).await });
     let listener =
         serve::open(&paths.socket).with_context(|| format!("cannot open {}", paths.socket.display()))?;
     // With the socket there: it may be what is bound.
@@ -173,6 +198,7 @@ async fn reload(door: &Arc<Door>, coordinator: &Coordinator, path: Option<&Path>
             }
             coordinator.new_policy(Arc::new(new.policy.clone())).await;
             *door.config.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(new);
+            bound_everybody(door).await;
             tracing::info!("the configuration was read again");
         }
     }

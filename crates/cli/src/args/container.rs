@@ -73,7 +73,7 @@ pub(crate) struct DeployArgs {
     /// How many GPUs [default: 1]
     #[arg(long, value_name = "N", conflicts_with = "cpu_only")]
     pub(crate) gpus: Option<u32>,
-    /// No GPU; such a container is never stopped for idling
+    /// No GPU
     #[arg(long)]
     pub(crate) cpu_only: bool,
     /// The directory to see as /workspace [default: ~/workspace/<project>, made if missing]

@@ -23,9 +23,14 @@ fn row(limit: &Limit) -> Vec<Cell> {
     vec![
         limit.label.as_str().into(),
         Cell::styled(style, used),
-        limit.limit.map_or_else(|| "unlimited".to_owned(), |value| amount(limit.unit, value)).into(),
+        ceiling(limit).into(),
         Cell::styled(QUIET, source(&limit.source)),
     ]
+}
+
+fn ceiling(limit: &Limit) -> String {
+    let ceiling = limit.limit.map_or_else(|| "unlimited".to_owned(), |value| amount(limit.unit, value));
+    if limit.enforced || limit.limit.is_none() { ceiling } else { format!("{ceiling}, not enforced yet") }
 }
 
 fn amount(unit: LimitUnit, value: u64) -> String {
@@ -64,6 +69,7 @@ mod tests {
             limit,
             used,
             source,
+            enforced: key != "max_runtime_h",
         };
         let group = || Source::Group { name: "student".to_owned() };
         let answer = Limits {
@@ -100,7 +106,7 @@ mod tests {
                     "max_runtime_h",
                     "run time",
                     LimitUnit::Seconds,
-                    None,
+                    Some(86_400),
                     None,
                     Source::User { name: "alice".to_owned() },
                 ),
@@ -109,13 +115,13 @@ mod tests {
         };
         expect![[r#"
             alice, group student
-            LIMIT                  USED    OF          SET BY
-            GPUs at once           0.286   1           group student
-            containers             2       2           defaults
-            memory per container   -       64 GiB      built in
-            CPUs per container     -       16          group student
-            run time               -       unlimited   user alice
-            whole GPUs             -       no          admin
+            LIMIT                  USED    OF                      SET BY
+            GPUs at once           0.286   1                       group student
+            containers             2       2                       defaults
+            memory per container   -       64 GiB                  built in
+            CPUs per container     -       16                      group student
+            run time               -       1 d, not enforced yet   user alice
+            whole GPUs             -       no                      admin
         "#]]
         .assert_eq(&plain(&limits(&answer, Some(80))));
     }

@@ -3,13 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
-use std::time::Duration;
 
-use ds01_domain::{Limits, Person, Uid};
+use ds01_domain::{Aggregate, Limits, Person, Uid};
 
 use super::units::{Weightless, show_size};
 use super::{Config, Machine, Mistakes};
-use crate::clock::for_people;
 
 /// Checks a file as the daemon would at start. The text to print, and whether the file is in order.
 #[must_use]
@@ -80,9 +78,8 @@ fn groups(config: &Config, out: &mut String) {
         names.push(&policy.default_group);
     }
     out.push_str("groups:\n");
-    let mut rows = vec![
-        ["", "GPUs", "per container", "containers", "CPUs", "memory", "idle", "runs"].map(str::to_owned),
-    ];
+    let mut rows =
+        vec![["", "GPUs", "per container", "containers", "CPUs", "memory", "together"].map(str::to_owned)];
     for name in names {
         let limits = limits_of(config, name);
         let mark = if *name == policy.default_group { " (default)" } else { "" };
@@ -93,11 +90,12 @@ fn groups(config: &Config, out: &mut String) {
             show(limits.max_containers_per_user, |n| n.to_string()),
             show(limits.max_cpus_milli, |milli| Weightless(milli).to_string()),
             show(limits.memory_bytes, show_size),
-            show(limits.idle_timeout, span),
-            show(limits.max_runtime, span),
+            together(&limits.aggregate),
         ]);
     }
     table(&rows, out);
+    out.push_str("read, and not enforced by this version: ");
+    out.push_str("idle_timeout, max_runtime, container_hold_after_stop\n");
     if !policy.users.is_empty() {
         let users: Vec<String> = policy.users.keys().cloned().collect();
         let _ = writeln!(out, "limits of their own: {}", users.join(", "));
@@ -121,8 +119,17 @@ fn show<T>(limit: Option<T>, show: impl Fn(T) -> String) -> String {
     limit.map_or_else(|| "no limit".to_owned(), show)
 }
 
-fn span(span: Duration) -> String {
-    for_people(span)
+/// What all containers of a user may use together.
+fn together(total: &Aggregate) -> String {
+    let parts: Vec<String> = [
+        total.cpus_milli.map(|milli| format!("{} CPUs", Weightless(milli))),
+        total.memory_bytes.map(show_size),
+        total.pids.map(|n| format!("{n} processes")),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    if parts.is_empty() { "no limit".to_owned() } else { parts.join(", ") }
 }
 
 fn table<const N: usize>(rows: &[[String; N]], out: &mut String) {

@@ -453,10 +453,11 @@ fn the_example_is_in_order_and_says_what_holds() {
           1  NVIDIA A100-SXM4-80GB, 80g: 3g.40gb, 2g.20gb, 1g.10gb, 1g.10gb
 
         groups:
-                             GPUs  per container  containers  CPUs  memory  idle    runs
-          faculty            2     4              3           64    128g    2 h     3 d
-          researcher         2     2              5           32    64g     1 h     2 d
-          student (default)  1     1              3           16    32g     30 min  1 d
+                             GPUs  per container  containers  CPUs  memory  together
+          faculty            2     4              3           64    128g    no limit
+          researcher         2     2              5           32    64g     64 CPUs, 160g, 65536 processes
+          student (default)  1     1              3           16    32g     no limit
+        read, and not enforced by this version: idle_timeout, max_runtime, container_hold_after_stop
         limits of their own: dave
 
         admins: root, group ds01-admin

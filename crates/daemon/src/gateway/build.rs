@@ -20,6 +20,7 @@ pub(super) async fn build(mut call: Call) -> Result<Response<Body>, Refusal> {
         let resolved = networks::resolve(&call, name.as_str()).await?;
         call.route.query.set("networkmode", resolved);
     }
+    super::quota::bound_together(&call.door, &call.person()).await;
     let limits = call.limits();
     let config = call.door.config();
     let bounds = BuildBounds {

@@ -53,6 +53,7 @@ use crate::staging::Stage;
 pub(crate) use binds::ensure_staged;
 pub use create::OWNER_LABEL;
 pub use own::Records;
+pub(crate) use quota::bound_everybody;
 pub use start::{Cause, StartRefusal, Started, start_container};
 
 use http::{Body, Refusal};
@@ -97,7 +98,11 @@ impl Door {
             Some(account) => (account.name.clone(), account.unix_groups.clone()),
             None => (name.to_owned(), Vec::new()),
         };
-        Person { uid: Uid(uid), name, unix_groups, admin: uid == 0 }
+        let admins = &self.config().admins;
+        let admin = uid == 0
+            || admins.users.contains(&name)
+            || unix_groups.iter().any(|group| admins.groups.contains(group));
+        Person { uid: Uid(uid), name, unix_groups, admin }
     }
 
     /// The configuration as it stands.

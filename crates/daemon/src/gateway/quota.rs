@@ -38,6 +38,37 @@ pub(super) fn few_enough(judged: &JudgedCreate) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Sets what all containers of a person may use together, before one more of them runs.
+pub(crate) async fn bound_together(door: &Door, person: &Person) {
+    let config = door.config();
+    let parent = super::cgroup_parent(&config, person.uid.0);
+    let total = config.policy.resolve(person).aggregate;
+    // Lowering a limit of memory makes the kernel look for what it can take back.
+    let set = tokio::task::spawn_blocking(move || crate::totals::set(&parent, &total)).await;
+    if let Ok(Err(error)) = set {
+        tracing::warn!(principal = person.name, %error, "the limits of a user's containers together could not be set");
+    }
+}
+
+/// Sets it for everybody who has containers: after a start of the daemon, and when the configuration has changed.
+pub(crate) async fn bound_everybody(door: &Door) {
+    let owners = door
+        .coordinator
+        .read(|state, _, _| {
+            state
+                .containers()
+                .filter(|c| c.exists())
+                .map(|c| (c.owner, c.owner_name.clone()))
+                .collect::<std::collections::BTreeMap<_, _>>()
+        })
+        .await
+        .unwrap_or_default();
+    for (uid, name) in owners {
+        let person = door.person(uid.0, &name).await;
+        bound_together(door, &person).await;
+    }
+}
+
 /// Whether one more container may be made.
 pub(super) async fn may_create(door: &Door, caller: &Caller) -> Result<(), Refusal> {
     if caller.admin {

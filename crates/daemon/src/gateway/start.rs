@@ -118,6 +118,7 @@ async fn admit_and_start(
     {
         return Err(StartRefusal::Denied(Box::new(denial)));
     }
+    super::quota::bound_together(door, &person).await;
     let token = {
         let id = id.clone();
         door.coordinator.read(move |state, _, _| state.container(&id).and_then(|c| c.token.clone())).await?

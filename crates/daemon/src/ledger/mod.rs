@@ -140,6 +140,17 @@ impl Ledger {
         Self::open_with(path, schema::STEPS)
     }
 
+    /// Keeps every daemon from a ledger for as long as the answer is held; `None` where there is not even a directory.
+    ///
+    /// # Errors
+    /// [`LedgerError::InUse`] where a daemon has it.
+    pub fn keep_out(path: &Path) -> Result<Option<File>, LedgerError> {
+        if !path.parent().is_some_and(Path::is_dir) {
+            return Ok(None);
+        }
+        lock_beside(path).map(Some)
+    }
+
     fn open_with(path: &Path, steps: &[&str]) -> Result<(Self, State), LedgerError> {
         let lock = lock_beside(path)?;
         let fail = |source| LedgerError::File { path: path.to_path_buf(), source };

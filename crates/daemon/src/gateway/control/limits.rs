@@ -8,13 +8,18 @@ use hyper::{Response, StatusCode};
 
 use super::{Ask, Fault};
 use crate::gateway::http::{self, Body};
-use crate::gateway::person_of;
+use crate::gateway::{cgroup_parent, person_of};
+use crate::totals;
 
 pub(super) async fn limits(ask: Ask) -> Result<Response<Body>, Fault> {
     let person = person_of(&ask.caller);
     let uid = person.uid;
-    let used = ask.door.coordinator.read(move |state, _, _| state.used_by(uid)).await?;
-    let containers = crate::gateway::running_containers(&ask.door, ask.caller.uid).await?;
+    let gpus = ask.door.coordinator.read(move |state, _, _| state.used_by(uid)).await?;
+    let used = Used {
+        gpu_milli: gpus.as_milli().into(),
+        containers: crate::gateway::running_containers(&ask.door, ask.caller.uid).await?.into(),
+        together: totals::used(&cgroup_parent(&ask.door.config(), ask.caller.uid)),
+    };
     let limits = ask.door.config().policy.resolve(&person);
     Ok(http::json(
         StatusCode::OK,
@@ -22,12 +27,19 @@ pub(super) async fn limits(ask: Ask) -> Result<Response<Body>, Fault> {
             user: person.name.clone(),
             group: limits.group.clone(),
             admin: person.admin,
-            limits: rows(&limits, u64::from(used.as_milli()), u64::from(containers)),
+            limits: rows(&limits, &used),
         },
     ))
 }
 
-fn rows(limits: &domain::Limits, used_milli: u64, containers: u64) -> Vec<Limit> {
+/// What the caller uses at this moment.
+struct Used {
+    gpu_milli: u64,
+    containers: u64,
+    together: totals::Use,
+}
+
+fn rows(limits: &domain::Limits, used: &Used) -> Vec<Limit> {
     let row = |key: &str, label: &str, unit, limit: Option<u64>, used| Limit {
         key: key.to_owned(),
         label: label.to_owned(),
@@ -35,15 +47,16 @@ fn rows(limits: &domain::Limits, used_milli: u64, containers: u64) -> Vec<Limit>
         limit,
         used,
         source: source_of(limits.source(key)),
+        enforced: true,
     };
     let seconds = |d: Option<Duration>| d.map(|d| d.as_secs());
-    vec![
+    let mut rows = vec![
         row(
             "max_gpu_equivalents",
             "GPUs at once",
             LimitUnit::GpuMilli,
             limits.max_gpu_equivalents.map(|w| u64::from(w.as_milli())),
-            Some(used_milli),
+            Some(used.gpu_milli),
         ),
         row(
             "max_gpu_slots_per_container",
@@ -64,7 +77,7 @@ fn rows(limits: &domain::Limits, used_milli: u64, containers: u64) -> Vec<Limit>
             "running containers",
             LimitUnit::Count,
             limits.max_containers_per_user.map(u64::from),
-            Some(containers),
+            Some(used.containers),
         ),
         row("max_cpus", "CPUs in one container", LimitUnit::CpuMilli, limits.max_cpus_milli, None),
         row("memory", "memory of one container", LimitUnit::Bytes, limits.memory_bytes, None),
@@ -91,7 +104,52 @@ fn rows(limits: &domain::Limits, used_milli: u64, containers: u64) -> Vec<Limit>
             seconds(Some(limits.start_wait)),
             None,
         ),
-    ]
+        Limit {
+            enforced: false,
+            ..row(
+                "idle_timeout_h",
+                "idle time of a GPU container",
+                LimitUnit::Seconds,
+                seconds(limits.idle_timeout),
+                None,
+            )
+        },
+        Limit {
+            enforced: false,
+            ..row(
+                "max_runtime_h",
+                "run time of a GPU container",
+                LimitUnit::Seconds,
+                seconds(limits.max_runtime),
+                None,
+            )
+        },
+    ];
+    // Few labs set them; nobody has to read that there are none.
+    let total = &limits.aggregate;
+    let together = [
+        ("aggregate.max_cpus", "CPUs of all containers", LimitUnit::CpuMilli, total.cpus_milli, None),
+        (
+            "aggregate.memory",
+            "memory of all containers",
+            LimitUnit::Bytes,
+            total.memory_bytes,
+            used.together.memory_bytes,
+        ),
+        (
+            "aggregate.pids_limit",
+            "processes in all containers",
+            LimitUnit::Count,
+            total.pids,
+            used.together.pids,
+        ),
+    ];
+    let set = together.into_iter().filter(|(_, _, _, limit, _)| limit.is_some());
+    let after = rows.iter().position(|row| row.key == "gpu_hold_after_stop_h").unwrap_or(rows.len());
+    let more: Vec<Limit> =
+        set.map(|(key, label, unit, limit, used)| row(key, label, unit, limit, used)).collect();
+    rows.splice(after..after, more);
+    rows
 }
 
 fn source_of(source: &domain::Source) -> Source {
