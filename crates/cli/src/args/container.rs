@@ -98,7 +98,7 @@ pub(crate) struct DeployArgs {
 /// How long to wait for a GPU.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Patience {
-    /// How long to wait for a GPU: 90s, 3m, 1h30m [default: your group's, usually 3m]
+    /// How long to wait for a GPU, at most a day: 90s, 3m, 1h30m [default: your group's, usually 3m]
     #[arg(long, value_name = "DURATION", value_parser = duration::parse, conflicts_with = "no_wait")]
     wait: Option<Duration>,
     /// Give up at once if no GPU is free

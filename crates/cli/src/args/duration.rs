@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// The longest wait that may be asked for.
-const WAIT_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// The longest wait that may be asked for, as the daemon has it.
+const WAIT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Reads a duration; a number without a unit is seconds.
 pub(crate) fn parse(text: &str) -> Result<Duration, String> {
@@ -35,7 +35,7 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
         None => {}
     }
     let duration = Duration::from_secs(seconds);
-    if duration > WAIT_MAX { Err("7d is the longest wait".to_owned()) } else { Ok(duration) }
+    if duration > WAIT_MAX { Err("a day (24h) is the longest wait".to_owned()) } else { Ok(duration) }
 }
 
 #[cfg(test)]
@@ -49,7 +49,9 @@ mod tests {
         {
             assert_eq!(parse(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
-        for text in ["", "m", "3x", "1m1h", "1h30", "-1", "1.5h", "8d", "99999999999999999999", "1h1h"] {
+        for text in
+            ["", "m", "3x", "1m1h", "1h30", "-1", "1.5h", "25h", "1d1s", "99999999999999999999", "1h1h"]
+        {
             assert!(parse(text).is_err(), "{text}");
         }
     }

@@ -76,7 +76,9 @@ impl ClientError {
                 "what you asked for may have happened: container list --all shows it".to_owned()
             }
             Self::Garbled { .. } => "is it ds01d? If so, tell an admin: its log says more".to_owned(),
-            Self::Late(_) => "try again; if it stays so, tell an admin: systemctl status ds01d".to_owned(),
+            Self::Late(_) => {
+                "try again; if it stays so, tell an admin: the log of ds01d says more".to_owned()
+            }
         })
     }
 
@@ -110,6 +112,6 @@ fn connect_hint(error: &io::Error, socket: &Path) -> String {
         io::ErrorKind::NotFound => {
             format!("there is no {}: ask an admin to start ds01d, or set DOCKER_HOST", socket.display())
         }
-        _ => "it is not running: ask an admin to start it (systemctl start ds01d)".to_owned(),
+        _ => "it is not running: ask an admin to start ds01d".to_owned(),
     }
 }

@@ -64,7 +64,7 @@ fn without_a_door() {
         exit 1
 
         error: ds01d does not answer at DIR/dead.sock: Connection refused (os error 111)
-        hint: it is not running: ask an admin to start it (systemctl start ds01d)
+        hint: it is not running: ask an admin to start ds01d
         exit 1
 
         error: PLAIN belongs to a plain Docker Engine, not to ds01d

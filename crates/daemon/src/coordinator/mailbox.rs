@@ -17,7 +17,7 @@ const FIRST_LOOK_WAIT_MAX: Duration = Duration::from_secs(10);
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
     /// The ledger takes no more facts: nothing new is granted until it does.
-    #[error("the ledger cannot be written")]
+    #[error(transparent)]
     Ledger(#[from] LedgerError),
     /// Nobody has seen yet what runs: the Engine has not answered since the daemon started.
     #[error("the docker engine has not told yet what runs")]

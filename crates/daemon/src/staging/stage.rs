@@ -282,7 +282,13 @@ fn make_place(path: &Path, kind: Kind) -> Result<OwnedFd, StageError> {
 
 /// Removes the empty place; a place that is mounted on, or is not empty, stays and is an error.
 fn remove_place(path: &Path) -> io::Result<()> {
-    if fs::symlink_metadata(path)?.is_dir() { fs::remove_dir(path) } else { fs::remove_file(path) }
+    let removed = fs::symlink_metadata(path)
+        .and_then(|found| if found.is_dir() { fs::remove_dir(path) } else { fs::remove_file(path) });
+    match removed {
+        // A removal and the look that follows it clear the same place; whoever is second has nothing to do.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
 }
 
 /// Detaches everything that is mounted on `path`.

@@ -221,11 +221,21 @@ async fn outlook(ask: &Ask, gpus: u32) -> Result<String, Fault> {
             (free, state.waiters().count())
         })
         .await?;
-    Ok(if waiting == 0 && free >= usize::try_from(gpus).unwrap_or(usize::MAX) {
-        format!("{free} of the GPU units are free: it would start at once")
-    } else {
-        format!("{free} of the GPU units are free and {waiting} wait: it would wait in line")
-    })
+    Ok(outlook_in_words(free, waiting, usize::try_from(gpus).unwrap_or(usize::MAX)))
+}
+
+fn outlook_in_words(free: usize, waiting: usize, gpus: usize) -> String {
+    let units = match free {
+        0 => "no GPU is free".to_owned(),
+        1 => "1 GPU unit is free".to_owned(),
+        n => format!("{n} GPU units are free"),
+    };
+    match waiting {
+        0 if free >= gpus => format!("{units}: it would start at once"),
+        0 => format!("{units}: it would wait, first in line"),
+        1 => format!("{units} and 1 start waits: it would wait in line"),
+        n => format!("{units} and {n} starts wait: it would wait in line"),
+    }
 }
 
 /// The create body of a project's container, judged like any other.
@@ -312,4 +322,19 @@ async fn read_account_files(
     let files = AccountFiles { passwd: read("/etc/passwd").await?, group: read("/etc/group").await? };
     let shell = if door.engine.has_path(id, "/bin/bash").await? { "/bin/bash" } else { "/bin/sh" };
     Ok(crate::gateway::ImageAccounts { files, shell: shell.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_outlook_is_a_sentence() {
+        assert_eq!(outlook_in_words(3, 0, 1), "3 GPU units are free: it would start at once");
+        assert_eq!(outlook_in_words(1, 0, 1), "1 GPU unit is free: it would start at once");
+        assert_eq!(outlook_in_words(0, 0, 1), "no GPU is free: it would wait, first in line");
+        assert_eq!(outlook_in_words(1, 0, 2), "1 GPU unit is free: it would wait, first in line");
+        assert_eq!(outlook_in_words(0, 1, 1), "no GPU is free and 1 start waits: it would wait in line");
+        assert_eq!(outlook_in_words(0, 2, 1), "no GPU is free and 2 starts wait: it would wait in line");
+    }
 }

@@ -33,12 +33,12 @@ pub(super) async fn start(ask: Ask, name: &str) -> Result<Response<Body>, Fault>
     let person = owner_person(&ask.door, &own, person).await;
     let patience = match ask.query("wait").map(|w| w.parse::<u64>()) {
         None => ask.door.config().policy.resolve(&person).start_wait,
-        Some(Ok(seconds)) => Duration::from_secs(seconds).min(WAIT_MAX),
-        Some(Err(_)) => {
+        Some(Ok(seconds)) if seconds <= WAIT_MAX.as_secs() => Duration::from_secs(seconds),
+        Some(_) => {
             return Err(Fault::new(
                 StatusCode::BAD_REQUEST,
                 ds01_api::codes::REQUEST_INVALID,
-                "wait is a number of seconds",
+                "wait is a number of seconds, at most a day",
             ));
         }
     };

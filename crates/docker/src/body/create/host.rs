@@ -137,7 +137,7 @@ fn storage_opt(desk: &mut Desk<'_>, path: &str, value: Option<&Json>) -> Judged 
             "\"{path}\" has the option {key:?}, which is not available here; leave it out"
         )));
     }
-    desk.warn("StorageOpt size was dropped: disk space is shared here, and counted per user.");
+    desk.warn("StorageOpt size was dropped: a container's disk space has no limit here; it is shared with everybody.");
     Ok(None)
 }
 
