@@ -1,0 +1,185 @@
+#!/usr/bin/env bash
+# What is left after ds01d failed or was away: every running container keeps its unit, no unit has two owners, and what
+# happened meanwhile is seen.
+source "$(dirname "$0")/recovery-lib.sh"
+
+replay() {
+    local before list
+    gpu alice a1
+    gpu bob b1
+    as bob docker stop -t 0 b1 >/dev/null
+    as alice docker create --name idle --gpus 1 busybox true >/dev/null
+    wait_for held_is "1:0 alice a1"
+    before=$(as alice docker ps -a --format '{{.Names}} {{.State}} {{.ID}}' | sort)
+    list=$(as bob ds01 container list --all --json | jq -c '[.. | objects | .name? // empty] | sort')
+    stopped --kill
+    started
+    assert_eq "$(held)" "1:0 alice a1" "replayed"
+    assert_eq "$(as alice docker ps -a --format '{{.Names}} {{.State}} {{.ID}}' | sort)" "$before"
+    assert_eq "$(as bob ds01 container list --all --json | jq -c '[.. | objects | .name? // empty] | sort')" "$list"
+    as bob docker start b1 >/dev/null
+    wait_for held_is $'1:0 alice a1\n1:1 bob b1'
+    no_device_twice
+    rm_all
+    note "the ledger is replayed after SIGKILL"
+}
+
+older_ledger() {
+    local a1 b1
+    gpu bob gone
+    stopped
+    cp "$DIR/state/ledger.db" "$SCRATCH/older.db"
+    started
+    as bob docker rm -f gone >/dev/null
+    gpu alice a1
+    gpu bob b1 -v "$DS01_HOME_bob:/w"
+    a1=$(devices a1) b1=$(devices b1)
+    stopped --kill
+    rm -f "$DIR"/state/ledger.db*
+    cp "$SCRATCH/older.db" "$DIR/state/ledger.db"
+    started
+    wait_for held_is $'1:0 alice a1\n1:1 bob b1'
+    assert_eq "$(devices a1) $(devices b1)" "$a1 $b1"
+    assert_lacks "$(as bob docker ps -a)" gone
+    # What is left is one unit, and it is neither of theirs.
+    gpu alice a2
+    no_device_twice
+    assert_eq "$(held)" $'0 alice a2\n1:0 alice a1\n1:1 bob b1'
+    # Their owners have them as before.
+    assert_eq "$(as bob docker exec b1 echo mine)" mine
+    assert_fails "No such container" as alice docker stop b1
+    as bob docker stop -t 0 b1 >/dev/null
+    as bob docker start b1 >/dev/null
+    as bob docker rm -f b1 >/dev/null
+    as alice docker rm -f a1 a2 >/dev/null
+    rm_all
+    note "with an older ledger what runs is adopted, and what ran is not forgotten by its owner"
+}
+
+lost_ledger() {
+    local a1
+    gpu alice a1
+    as bob docker run -d --name plain busybox sleep 3600 >/dev/null
+    gpu bob resting
+    as bob docker stop -t 0 resting >/dev/null
+    wait_for held_is "1:0 alice a1"
+    a1=$(devices a1)
+    stopped --kill
+    rm -rf "${DIR:?}"/state/* "$DIR"/run/receipts
+    mark_log
+    started
+    # Nothing but the devices themselves tells.
+    wait_for held_is "1:0 alice a1"
+    assert_eq "$(devices a1)" "$a1"
+    logged "a new ledger is begun" || fail "a new ledger is begun in silence"
+    assert_contains "$(as bob docker ps -a --format '{{.Names}}')" plain
+    as bob docker start resting >/dev/null
+    no_device_twice
+    as bob docker rm -f plain resting >/dev/null
+    as alice docker rm -f a1 >/dev/null
+    rm_all
+    note "with no ledger and no receipts the devices tell who has what"
+}
+
+while_away() {
+    gpu alice vanishes -v "$HOME_ALICE:/w"
+    gpu alice ends
+    gpu bob stays
+    as bob docker create --name before busybox true >/dev/null
+    stopped
+    engine rm -f vanishes >/dev/null
+    engine kill ends >/dev/null
+    engine rename before after
+    engine run -d --name stranger busybox sleep 3600 >/dev/null
+    started
+    wait_for is_held_only_by stays
+    assert_eq "$(as alice docker ps -a --format '{{.Names}}')" ends
+    assert_eq "$(as bob docker ps -a --format '{{.Names}}' | sort)" $'after\nstays'
+    as bob docker inspect after >/dev/null
+    assert_fails "No such container" as bob docker stop stranger
+    wait_for nothing_staged
+    assert_eq "$(find "$DIR/run/receipts" -name '*.json' | wc -l)" 1 "receipts"
+    engine rm -f stranger >/dev/null
+    rm_all
+    note "what vanished, ended, was renamed or appeared meanwhile is seen"
+}
+
+lost_answer() {
+    local containerd
+    as alice docker create --name lost --gpus 1 busybox sleep 3600 >/dev/null
+    containerd=$(daemon_pid containerd)
+    mark_log
+    # The Engine takes the start and cannot carry it out.
+    kill -STOP "$containerd"
+    in_background lost door_post /v1.40/containers/lost/start
+    wait_for reserved_or_answered
+    ! ended lost || fail "answered $(<"$SCRATCH/lost.out") before anything was known: $(<"$SCRATCH/answer")"
+    kill_daemon ds01d KILL
+    wait_for ended lost
+    alone
+    wait_for door_listens
+    assert_eq "$(held)" "1:0 alice lost" "its unit is nobody else's"
+    kill -CONT "$containerd"
+    wait_for as alice docker version
+    wait_for settled lost
+    gpu bob b1
+    gpu bob b2
+    no_device_twice
+    as alice docker start lost >/dev/null
+    wait_for held_by_all
+    no_device_twice
+    rm_all
+    note "a start whose answer was lost on the way: settled, and never two owners"
+}
+# A grant waits for nobody but the ledger's disk: neither for the Engine's word nor for what stands behind it.
+reserved_or_answered() { logged reserved || ended lost; }
+# Runs with its unit, or does not run and has none.
+settled() {
+    local now
+    now=$(held) || return 1
+    if is_running "$1"; then [[ $now == *" $1"* ]]; else [[ $now != *" $1"* ]]; fi
+}
+held_by_all() { [[ $(held | wc -l) == 3 ]]; }
+
+slow_start() {
+    local settings=$DIR/bin/ds01-runtime.json gate=$DIR/lab/gate
+    cp "$settings" "$SCRATCH/settings"
+    # A real runtime that takes its time at create.
+    cat >"$DIR/bin/slow-runc" <<SH
+#!/bin/sh
+case " \$* " in *" create "*) while [ -e "$gate" ]; do sleep 0.05; done ;; esac
+exec runc "\$@"
+SH
+    chmod 0755 "$DIR/bin/slow-runc"
+    jq --arg slow "$DIR/bin/slow-runc" '.runtimes = {runc: $slow}' "$SCRATCH/settings" >"$settings"
+    as alice docker create --name slow --gpus 1 busybox sleep 3600 >/dev/null
+    : >"$gate"
+    mark_log
+    in_background slow door_post /v1.40/containers/slow/start
+    wait_for logged bound
+    kill_daemon ds01d KILL
+    wait_for ended slow
+    mark_log
+    alone
+    wait_for door_listens
+    # Longer than a start may take to show: the Engine lists it as created, and yet it is on its way.
+    wait_for -t 40 logged_seconds 14
+    assert_eq "$(held)" "1:0 alice slow"
+    ! logged released || fail "its unit was released while it started"
+    rm "$gate"
+    wait_for is_running slow
+    wait_for held_is "1:0 alice slow"
+    as alice docker exec slow true
+    cp "$SCRATCH/settings" "$settings"
+    rm "$DIR/bin/slow-runc"
+    rm_all
+    note "a start that takes longer than the daemon lives keeps its unit"
+}
+# So long after the log was marked: by the log's own clock, a look every ten seconds writes nothing of itself.
+logged_seconds() {
+    local began
+    began=$(tail -n +"$((LOG_FROM + 1))" "$DIR/log/ds01d.log" | head -n 1 | cut -c1-19)
+    (($(date +%s) - $(date -u -d "$began" +%s) >= $1))
+}
+
+stories replay older_ledger lost_ledger while_away lost_answer slow_start -- "$@"
