@@ -21,6 +21,8 @@ locate() {
     DOOR_SOCKET=$DIR/docker.sock
     CONFIG=$DIR/etc/ds01.yaml
     LEDGER=$DIR/state/ledger.db
+    NVML=$DIR/bin/libnvidia-ml.so.1
+    STAND_IN=$DIR/bin/nvidia-container-runtime
     NETNS=ds01-$ID
     CGROUP=/ds01-lab-$ID
 }

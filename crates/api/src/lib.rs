@@ -25,7 +25,7 @@ pub use containers::{Container, ContainerKind, ContainerList, ContainerState, Re
 pub use deploy::{DataMount, DeployRequest, Deployed};
 pub use error::{ApiError, Exit};
 pub use limits::{Limit, LimitUnit, Limits, Source};
-pub use machine::{Card, Health, Holder, Machine, Unit, UnitRef};
+pub use machine::{Card, GpuRelease, Health, Holder, Machine, Unit, UnitRef};
 pub use person::{Via, WhoAmI};
 pub use queue::{Fact, Queue, Waiter, Why};
 pub use start::{Refusal, StartEvent, Waiting};

@@ -17,6 +17,20 @@ pub struct Machine {
     pub total_units: u32,
     /// Containers that wait in line.
     pub waiting: u32,
+    /// The driver's version; absent where nothing was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub driver: Option<String>,
+    /// What is wrong with the GPUs, a sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<String>,
+}
+
+/// The body of `POST gpu/release`: ds01d lets go of the GPU driver, so that cards can be cut anew.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GpuRelease {
+    /// For how long; zero takes the driver back at once.
+    pub seconds: u32,
 }
 
 /// A physical card.

@@ -89,8 +89,8 @@ pub async fn run(path: Option<&Path>) -> anyhow::Result<()> {
     let clock = Clock::start_at_least(state.latest()).context("cannot read the clock")?;
     let seed = paths.state.display().to_string();
     let inventory = Arc::new(Inventory::open(&config.machine, &seed, &paths.run)?);
-    for warning in inventory.warnings() {
-        tracing::warn!("{warning}");
+    for problem in inventory.problems() {
+        tracing::warn!("{problem}");
     }
     let receipts = paths.run.join(RECEIPTS);
     ds01_runtime::receipt::prepare(&receipts).context("cannot make the receipts' directory")?;
@@ -114,7 +114,7 @@ pub async fn run(path: Option<&Path>) -> anyhow::Result<()> {
         config: RwLock::new(Arc::new(config)),
         engine_api: RwLock::new(None),
         looks: errands.clone(),
-        has_gpus: !inventory.units().is_empty(),
+        inventory: inventory.clone(),
     });
     let enforcer = Enforcer::new(door.clone(), inventory, receipts);
     enforcer.look_at_units().await;

@@ -65,6 +65,26 @@ Example:
 pub(crate) enum GpuCommand {
     /// Show every GPU and who holds it
     Status(Plain),
+    /// Let go of the GPU driver for a while, to cut cards anew (administrators)
+    #[command(after_help = "\
+The driver changes how a card is cut only while nobody has it open, and ds01d always has. Containers that hold a GPU
+keep it; nobody gets one until the time is over.
+
+Example:
+  sudo ds01 gpu release --for 10m
+  sudo nvidia-smi -i 0 -mig 1
+  sudo ds01 gpu release --for 0s     take it back at once")]
+    Release(GpuReleaseArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GpuReleaseArgs {
+    /// For how long: 90s, 10m, 1h
+    #[arg(long = "for", value_name = "TIME", default_value = "10m", value_parser = duration::parse)]
+    pub(crate) time: std::time::Duration,
+    /// Print JSON, for scripts
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -122,6 +142,7 @@ impl Cli {
             Command::Gpu(GpuCommand::Status(plain)) | Command::Check(CheckCommand::Limits(plain)) => {
                 plain.json
             }
+            Command::Gpu(GpuCommand::Release(args)) => args.json,
             Command::Whoami(plain) | Command::Queue(plain) => plain.json,
             Command::Why(args) => args.json,
             Command::InstallLinks(_) => false,

@@ -29,6 +29,7 @@ pub(crate) async fn perform(cli: Cli, ui: Ui) -> Result<u8, Failure> {
         Command::Container(ContainerCommand::Retire(args)) => retire::perform(&door, args, ui).await,
         Command::Container(ContainerCommand::List(args)) => list::perform(&door, args, ui).await,
         Command::Gpu(GpuCommand::Status(_)) => show::gpu_status(&door, ui).await,
+        Command::Gpu(GpuCommand::Release(args)) => show::gpu_release(&door, args.time, ui).await,
         Command::Check(CheckCommand::Limits(_)) => show::check_limits(&door, ui).await,
         Command::Whoami(_) => show::whoami(&door, ui).await,
         Command::Queue(_) => show::queue(&door, ui).await,

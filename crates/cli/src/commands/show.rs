@@ -1,6 +1,8 @@
 //! Commands that ask one question and show the answer: `gpu-status`, `check-limits`, `ds01 whoami|queue|why`.
 
-use ds01_api::{Limits, Machine, Queue, WhoAmI, Why, paths};
+use std::time::Duration;
+
+use ds01_api::{GpuRelease, Limits, Machine, Queue, WhoAmI, Why, paths};
 
 use crate::client::Door;
 use crate::failure::Failure;
@@ -10,6 +12,13 @@ use crate::ui::Ui;
 pub(super) async fn gpu_status(door: &Door, ui: Ui) -> Result<u8, Failure> {
     let machine: Machine = door.get(paths::MACHINE).await?;
     ui.answer(&machine, |machine| render::machine(machine, ui.columns()));
+    Ok(0)
+}
+
+pub(super) async fn gpu_release(door: &Door, time: Duration, ui: Ui) -> Result<u8, Failure> {
+    let seconds = u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
+    let released: GpuRelease = door.post(paths::GPU_RELEASE, &GpuRelease { seconds }).await?;
+    ui.answer(&released, render::gpu_release);
     Ok(0)
 }
 

@@ -1,6 +1,6 @@
 //! The machine: `gpu-status`.
 
-use ds01_api::{Health, Machine, Unit};
+use ds01_api::{GpuRelease, Health, Machine, Unit};
 
 use super::table::{Cell, Column, table};
 use super::words::{count, duration, mib};
@@ -16,6 +16,9 @@ pub(crate) fn machine(machine: &Machine, columns: Option<u16>) -> String {
         count(machine.total_units.into(), "GPU unit")
     );
     let mut text = format!("{}\n", styled(TITLE, &headline));
+    for problem in &machine.problems {
+        text += &format!("{BAD}{problem}{BAD:#}\n");
+    }
     if machine.total_units == 0 {
         return text + "This machine has no GPU that can be given out.\n";
     }
@@ -52,6 +55,17 @@ pub(crate) fn machine(machine: &Machine, columns: Option<u16>) -> String {
         text += &format!("{CARE}{who} in line: ds01 queue{CARE:#}\n");
     }
     text
+}
+
+/// `ds01 gpu release`.
+pub(crate) fn gpu_release(released: &GpuRelease) -> String {
+    match released.seconds {
+        0 => "ds01d asks the GPU driver again.\n".to_owned(),
+        seconds => format!(
+            "ds01d has let go of the GPU driver for {}; nobody gets a GPU meanwhile. `ds01 gpu release --for 0s` ends it.\n",
+            duration(seconds.into())
+        ),
+    }
 }
 
 fn row(unit: &Unit) -> Vec<Cell> {
@@ -142,6 +156,8 @@ mod tests {
             free_units: 1,
             total_units: 5,
             waiting: 2,
+            driver: None,
+            problems: vec![],
         }
     }
 
@@ -176,5 +192,13 @@ mod tests {
             This machine has no GPU that can be given out.
         "#]]
         .assert_eq(&plain(&machine(&empty, None)));
+        let problems = vec!["the GPUs cannot be seen: the NVIDIA driver is away".to_owned()];
+        let broken = Machine { problems, simulated: false, ..empty };
+        expect![[r#"
+            dgx1: 0 of 0 GPU units free
+            the GPUs cannot be seen: the NVIDIA driver is away
+            This machine has no GPU that can be given out.
+        "#]]
+        .assert_eq(&plain(&machine(&broken, None)));
     }
 }

@@ -11,7 +11,7 @@ pub(crate) mod words;
 
 pub(crate) use containers::{deployed, list, retired, stopped, unit};
 pub(crate) use limits::limits;
-pub(crate) use machine::machine;
+pub(crate) use machine::{gpu_release, machine};
 pub(crate) use people::{queue, whoami, why};
 pub(crate) use waiting::{waiting_line, waiting_report};
 

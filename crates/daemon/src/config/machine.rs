@@ -1,4 +1,6 @@
-//! The machine section: no GPUs, or a simulated machine that needs none.
+//! The machine section: the NVIDIA driver's GPUs, none, or a simulated machine that needs none.
+
+use std::path::PathBuf;
 
 use super::mig::{Geometry, Profile};
 use super::mistake::{Findings, shorten};
@@ -14,11 +16,17 @@ const MODEL_MAX: usize = 96;
 const CARD_MIB_MIN: u64 = 1024;
 
 /// Where the GPUs come from.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Machine {
     /// There are none: every container runs, none gets a GPU.
-    #[default]
     None,
+    /// Those of the NVIDIA driver.
+    Nvidia {
+        /// The driver's library, where it is not the system's own.
+        library: Option<PathBuf>,
+        /// Whether an administrator has said that there are some; else a machine without the driver just has none.
+        expected: bool,
+    },
     /// Made up, so that everything but the computing is real.
     Simulated(Vec<Card>),
 }
@@ -34,12 +42,18 @@ pub struct Card {
     pub mig: Vec<Profile>,
 }
 
+impl Default for Machine {
+    fn default() -> Self {
+        Self::Nvidia { library: None, expected: false }
+    }
+}
+
 impl Machine {
-    /// How many units can be granted, and how many cards they are on.
+    /// How many units can be granted, and how many cards they are on, as far as the configuration says.
     #[must_use]
     pub fn size(&self) -> (usize, usize) {
         match self {
-            Self::None => (0, 0),
+            Self::None | Self::Nvidia { .. } => (0, 0),
             Self::Simulated(cards) => (cards.iter().map(|card| card.mig.len().max(1)).sum(), cards.len()),
         }
     }
@@ -51,11 +65,11 @@ const CARD_KEYS: &[&str] = &["model", "memory", "mig"];
 /// Reads the section.
 pub(super) fn machine(node: &Node, findings: &mut Findings) -> Machine {
     match &node.value {
-        Value::Null => Machine::None,
+        Value::Null => Machine::default(),
         Value::Scalar { text, .. } => {
             let problem = match text.as_str() {
                 "none" => return Machine::None,
-                "nvidia" => NO_NVIDIA.to_owned(),
+                "nvidia" => return Machine::Nvidia { library: None, expected: true },
                 "simulated" => {
                     "machine: simulated needs its cards; write\n    machine:\n      simulated:\n        \
                                 cards: [{model: NVIDIA A100-SXM4-80GB, memory: 80g}]"
@@ -79,13 +93,10 @@ pub(super) fn machine(node: &Node, findings: &mut Findings) -> Machine {
     }
 }
 
-const NO_NVIDIA: &str = "machine: nvidia is not supported yet in this version; describe a simulated machine, or leave \
-                         `machine` out to run without GPUs";
-
 fn not_a_kind(text: &str) -> String {
     let instead = match read::nearest(text, KINDS) {
         Some(near) => format!("did you mean `{near}`?"),
-        None => "write `none`, or `simulated:` with its cards".to_owned(),
+        None => "write `nvidia`, `none`, or `simulated:` with its cards".to_owned(),
     };
     format!("machine: `{}` is no kind of machine; {instead}", shorten(text))
 }
@@ -93,14 +104,31 @@ fn not_a_kind(text: &str) -> String {
 fn kind(entry: &Entry, findings: &mut Findings) -> Machine {
     match entry.key.as_str() {
         "simulated" => simulated(&entry.value, findings),
-        "nvidia" => {
-            findings.mistake(entry.place, NO_NVIDIA);
-            Machine::None
-        }
+        "nvidia" => nvidia(&entry.value, findings),
         _ => {
             read::unknown(entry, "in `machine`", KINDS, findings);
             Machine::None
         }
+    }
+}
+
+fn nvidia(node: &Node, findings: &mut Findings) -> Machine {
+    let mut library = None;
+    if !matches!(node.value, Value::Null) {
+        for entry in read::map(node, "machine.nvidia", findings).unwrap_or(&[]) {
+            match entry.key.as_str() {
+                "library" => library = read::one(entry, findings, absolute),
+                _ => read::unknown(entry, "in `machine.nvidia`", &["library"], findings),
+            }
+        }
+    }
+    Machine::Nvidia { library, expected: true }
+}
+
+fn absolute(text: &str) -> Result<PathBuf, String> {
+    match text.starts_with('/') {
+        true => Ok(PathBuf::from(text)),
+        false => Err(format!("{text} is no absolute path; write e.g. /usr/lib64/libnvidia-ml.so.1")),
     }
 }
 

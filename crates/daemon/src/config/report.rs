@@ -55,9 +55,17 @@ fn or_none(names: &[String]) -> String {
 
 fn machine(machine: &Machine, out: &mut String) {
     let (units, _) = machine.size();
-    let Machine::Simulated(cards) = machine else {
-        out.push_str("machine: no GPUs\n\n");
-        return;
+    let cards = match machine {
+        Machine::Simulated(cards) => cards,
+        Machine::None => return out.push_str("machine: no GPUs\n\n"),
+        Machine::Nvidia { library: Some(path), .. } => {
+            let _ =
+                writeln!(out, "machine: the GPUs of the NVIDIA driver, asked through {}\n", path.display());
+            return;
+        }
+        Machine::Nvidia { .. } => {
+            return out.push_str("machine: the GPUs of the NVIDIA driver, if there are any\n\n");
+        }
     };
     let s = if units == 1 { "" } else { "s" };
     let _ = writeln!(out, "machine: simulated, {units} unit{s}");

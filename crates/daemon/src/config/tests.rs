@@ -170,17 +170,30 @@ fn people_and_groups() {
 
 #[test]
 fn machines() {
+    let nvidia =
+        |library: Option<&str>, expected| Machine::Nvidia { library: library.map(Into::into), expected };
+    for (text, machine) in [
+        ("", nvidia(None, false)),
+        ("machine:\n", nvidia(None, false)),
+        ("machine: nvidia\n", nvidia(None, true)),
+        ("machine: {nvidia: {}}\n", nvidia(None, true)),
+        (
+            "machine: {nvidia: {library: /opt/lib/libnvidia-ml.so.1}}\n",
+            nvidia(Some("/opt/lib/libnvidia-ml.so.1"), true),
+        ),
+        ("machine: none\n", Machine::None),
+    ] {
+        assert_eq!(good(text).machine, machine, "{text}");
+    }
     check(
-        "machine: nvidia\n",
+        "machine: {nvidia: {library: libnvidia-ml.so}}\n",
         &expect![
-            "f:1:10: machine: nvidia is not supported yet in this version; describe a simulated machine, or leave `machine` out to run without GPUs"
+            "f:1:29: library: libnvidia-ml.so is no absolute path; write e.g. /usr/lib64/libnvidia-ml.so.1"
         ],
     );
     check(
-        "machine: {nvidia: {}}\n",
-        &expect![
-            "f:1:11: machine: nvidia is not supported yet in this version; describe a simulated machine, or leave `machine` out to run without GPUs"
-        ],
+        "machine: {nvidia: {libary: /x}}\n",
+        &expect!["f:1:20: unknown key `libary` in `machine.nvidia`; did you mean `library`?"],
     );
     check(
         "machine: simulatd\n",

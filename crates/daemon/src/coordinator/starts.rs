@@ -268,8 +268,9 @@ impl Desk {
             );
         }
         let (epoch, units) = (holding.epoch, holding.units.clone());
-        let Some(bound) = self.inventory.bound(epoch, &units) else {
-            return refused("a GPU that was reserved for this container has disappeared; start it again");
+        let bound = match self.inventory.bound(epoch, &units) {
+            Ok(bound) => bound,
+            Err(why) => return refused(&why.to_string()),
         };
         // Recorded each time, also of what runs already as far as is known: a look that began before this answer must
         // not end the holding that it speaks of.

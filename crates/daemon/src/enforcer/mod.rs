@@ -61,6 +61,7 @@ impl Enforcer {
             tokio::select! {
                 () = told(&mut stop) => break,
                 _ = tick.tick() => due = true,
+                () = self.inventory.changed() => due = true,
                 () = ended(&mut full) => full = None,
                 errand = errands.next() => match errand {
                     Errand::LookAtEverything => due = true,

@@ -1,16 +1,10 @@
 //! What is seen: of one container, of all of them, of the units. Reported as it is; what it means is for the rules.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
-use ds01_domain::{
-    ContainerId, Epoch, Event, Observed, Occupancy, Phase, Processes, Run, Seen, State, Token, UnitId,
-    UnitSeen,
-};
-use ds01_runtime::protocol::DeviceKind;
+use ds01_domain::{ContainerId, Epoch, Event, Observed, Occupancy, Phase, Run, Seen, State, Token, UnitId};
 use ds01_runtime::receipt::{self, Receipt};
-use nix::sys::stat::{major, minor};
 
 use super::Enforcer;
 use crate::cgroup;
@@ -45,16 +39,12 @@ fn known_of(state: &State) -> BTreeMap<ContainerId, Known> {
 }
 
 impl Enforcer {
-    /// The units as they are seen: of simulated ones nobody can say who computes on them.
-    fn units(&self) -> BTreeMap<UnitId, UnitSeen> {
-        let seen = self.inventory.units().iter();
-        seen.map(|u| (u.id.clone(), UnitSeen { unit: u.clone(), processes: Processes::Unknowable })).collect()
-    }
-
     /// Reports the units before anything else: a start that comes first must not find an empty machine.
     pub async fn look_at_units(&self) {
         let Ok(began) = self.door.coordinator.begin_look().await else { return };
-        let observed = Observed { began, units: self.units(), units_complete: true, ..Observed::default() };
+        let seen = self.inventory.look().await;
+        let observed =
+            Observed { began, units: seen.units, units_complete: seen.complete, ..Observed::default() };
         self.door.coordinator.observed(observed).await;
     }
 
@@ -77,7 +67,7 @@ impl Enforcer {
         let observed = Observed {
             began,
             containers: BTreeMap::from([(id.clone(), seen)]),
-            units: self.units(),
+            units: self.inventory.look().await.units,
             ..Observed::default()
         };
         self.door.coordinator.observed(observed).await;
@@ -115,11 +105,12 @@ impl Enforcer {
         let listed = self.door.engine.list_all().await?;
         self.recover_unknown(&listed, &known.keys().cloned().collect()).await;
         let receipts = receipts(&self.receipts);
+        let seen = self.inventory.look().await;
         let mut observed = Observed {
             began,
             complete: true,
-            units_complete: true,
-            units: self.units(),
+            units_complete: seen.complete,
+            units: seen.units,
             ..Observed::default()
         };
         for entry in &listed {
@@ -268,28 +259,5 @@ fn receipt_at(directory: &Path, id: &ContainerId) -> Option<Receipt> {
 /// The units whose devices stand in a process's own root. Whoever is root in there can make nodes of any number, so
 /// this counts only where nothing better is left; none can be opened that was not granted.
 fn devices_of(pid: i32, inventory: &Inventory) -> Option<BTreeSet<UnitId>> {
-    let directory = std::fs::read_dir(format!("/proc/{pid}/root/dev")).ok()?;
-    let mut found = BTreeSet::new();
-    for entry in directory.flatten().filter(|e| e.file_name().as_encoded_bytes().starts_with(b"nvidia")) {
-        // Not followed: a link could lead anywhere.
-        let Ok(metadata) = std::fs::symlink_metadata(entry.path()) else { continue };
-        let kind = match metadata.file_type() {
-            kind if kind.is_block_device() => DeviceKind::Block,
-            kind if kind.is_char_device() => DeviceKind::Char,
-            _ => continue,
-        };
-        let number = (major(metadata.rdev()), minor(metadata.rdev()));
-        found.extend(
-            inventory
-                .units()
-                .iter()
-                .filter(|unit| {
-                    inventory.devices(&unit.id).iter().any(|node| {
-                        node.kind == kind && (u64::from(node.major), u64::from(node.minor)) == number
-                    })
-                })
-                .map(|unit| unit.id.clone()),
-        );
-    }
-    Some(found)
+    inventory.units_in(Path::new(&format!("/proc/{pid}/root/dev")))
 }

@@ -86,8 +86,8 @@ pub struct Door {
     pub engine_api: RwLock<Option<ApiVersion>>,
     /// Asks the enforcer to look at a container.
     pub looks: crate::enforcer::Looks,
-    /// Whether the machine has GPUs at all.
-    pub has_gpus: bool,
+    /// What GPUs there are, for what is told of them.
+    pub inventory: Arc<crate::inventory::Inventory>,
 }
 
 impl Door {

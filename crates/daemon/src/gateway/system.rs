@@ -53,7 +53,7 @@ pub(super) async fn info(call: Call) -> Result<Response<Body>, Refusal> {
     let images = reply.get("Images").and_then(serde_json::Value::as_u64).unwrap_or(0);
     let config = call.door.config();
     let view = InfoView {
-        gpus: call.door.has_gpus,
+        gpus: call.door.inventory.may_have_gpus(),
         hinge_runtime: &config.engine.runtime,
         containers: counts,
         images,

@@ -1,22 +1,29 @@
 //! The inventory: what GPU units this machine has, and the device nodes by which a container gets them.
 //!
-//! Found once at start and never changed. It answers what a binding consists of; it must never decide who gets one.
+//! It answers what a binding consists of and who is on a unit; it must never decide who gets one.
 
 mod loops;
+mod nvidia;
 mod simulated;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use ds01_domain::{Epoch, Unit, UnitId};
+use ds01_domain::{Epoch, Processes, Unit, UnitId, UnitSeen};
 use ds01_runtime::protocol::{self, Access, DeviceKind};
+use nix::sys::stat::{major, minor};
 
 use crate::clock;
 use crate::config::Machine;
+use simulated::Simulated;
 
 /// The runtime that starts containers on a simulated machine: there is nothing for NVIDIA's to attach.
 const PLAIN_RUNTIME: &str = "runc";
+/// The runtime that attaches real GPUs, as the hinge's settings name it.
+const NVIDIA_RUNTIME: &str = "nvidia";
 
 /// Why the units of a machine cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +42,25 @@ pub enum InventoryError {
     /// The kernel does not tell which boot this is.
     #[error("boot id cannot be read")]
     BootId(#[source] io::Error),
+    /// Somebody else than root could put another file in the place of the driver's library.
+    #[error("the NVIDIA library {} is not used, because others than root can write {}", path.display(), step.display())]
+    Unsafe {
+        /// The library.
+        path: PathBuf,
+        /// Where.
+        step: PathBuf,
+    },
+    /// The NVIDIA library that is configured is not there.
+    #[error("the NVIDIA library {} cannot be used", path.display())]
+    Library {
+        /// The library.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// No thread can be made.
+    #[error("no thread can be made to watch the GPUs")]
+    Thread(#[source] io::Error),
 }
 
 /// A device node in a container.
@@ -65,11 +91,43 @@ impl From<&DeviceNode> for protocol::DeviceNode {
 }
 
 /// What there is.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug)]
 pub struct Inventory {
-    units: Vec<Unit>,
-    devices: BTreeMap<UnitId, Vec<DeviceNode>>,
-    warnings: Vec<String>,
+    source: Source,
+    /// Where containers' own device nodes of slices are numbered by the driver.
+    slice_numbers: PathBuf,
+}
+
+#[derive(Debug)]
+enum Source {
+    Simulated(Simulated),
+    Nvidia(nvidia::Watcher),
+}
+
+/// What a look at the units brought.
+#[derive(Clone, Debug, Default)]
+pub struct UnitsSeen {
+    /// The units, with who is on them.
+    pub units: BTreeMap<UnitId, UnitSeen>,
+    /// Whether a unit that is not among them is gone.
+    pub complete: bool,
+}
+
+/// Why a container cannot be bound to its units.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unbound {
+    /// A unit is not there.
+    #[error("a GPU that was reserved for this container has disappeared; start it again")]
+    Gone,
+    /// Nobody knows, and why.
+    #[error("{0}; no GPU can be attached now: try again in a minute, or tell an admin")]
+    Unseen(String),
+}
+
+impl Default for Inventory {
+    fn default() -> Self {
+        Self { source: Source::Simulated(Simulated::default()), slice_numbers: PathBuf::new() }
+    }
 }
 
 /// What became of the made-up devices.
@@ -85,20 +143,32 @@ impl Inventory {
     /// Finds the units of this machine, and makes their devices where they are simulated.
     ///
     /// The seed sets one lab's simulated units apart from another's; the same seed gives the same UUIDs. Devices that
-    /// an earlier daemon made are used again.
+    /// an earlier daemon made are used again. Without the driver's library there is an inventory all the same: it asks
+    /// again, and says what is wrong.
     ///
     /// # Errors
     ///
-    /// If the record in `run_dir` cannot be kept, or no device numbers are free.
+    /// If the record in `run_dir` cannot be kept, no device numbers are free, or a library is configured that cannot
+    /// be trusted.
     pub fn open(machine: &Machine, seed: &str, run_dir: &Path) -> Result<Self, InventoryError> {
+        let boot_id = clock::read_boot_id().map_err(InventoryError::BootId)?;
         let cards = match machine {
-            Machine::None => &[],
+            Machine::None | Machine::Nvidia { .. } => &[],
             Machine::Simulated(cards) => cards.as_slice(),
         };
-        let units = simulated::units(cards, seed);
-        let boot_id = clock::read_boot_id().map_err(InventoryError::BootId)?;
-        let made = simulated::devices(&units, run_dir, &boot_id)?;
-        Ok(Self { units, devices: made.nodes, warnings: made.warnings })
+        // Also where there are none: devices of an earlier configuration go.
+        let made = Simulated::open(cards, seed, run_dir, &boot_id)?;
+        let source = match machine {
+            Machine::Nvidia { library, expected } => {
+                if let Some(path) = library {
+                    trust(path)?;
+                }
+                let watcher = nvidia::Watcher::begin(library.clone(), *expected);
+                Source::Nvidia(watcher.map_err(InventoryError::Thread)?)
+            }
+            Machine::None | Machine::Simulated(_) => Source::Simulated(made),
+        };
+        Ok(Self { source, slice_numbers: PathBuf::from(nvidia::SLICE_NUMBERS) })
     }
 
     /// Takes away every device that [`Inventory::open`] made for this run directory: the lab goes down for good.
@@ -113,43 +183,145 @@ impl Inventory {
         simulated::release(run_dir, &boot_id)
     }
 
-    /// The units, by card and slice.
-    #[must_use]
-    pub fn units(&self) -> &[Unit] {
-        &self.units
-    }
-
-    /// The device nodes of a unit; none for one that is not here.
-    #[must_use]
-    pub fn devices(&self, unit: &UnitId) -> &[DeviceNode] {
-        self.devices.get(unit).map_or(&[], Vec::as_slice)
-    }
-
-    /// What an administrator should know about the devices, a sentence each.
-    #[must_use]
-    pub fn warnings(&self) -> &[String] {
-        &self.warnings
-    }
-
-    /// What a container gets that holds these units. `None` if one of them is not here.
-    #[must_use]
-    pub fn bound(&self, epoch: Epoch, units: &[UnitId]) -> Option<protocol::Bound> {
-        let mut devices = Vec::new();
-        for unit in units {
-            let nodes = self.devices.get(unit)?;
-            devices.extend(nodes.iter().map(protocol::DeviceNode::from));
+    /// The units as they are now. Waits for the driver, but not for ever: what it does not say is unknown.
+    pub async fn look(&self) -> UnitsSeen {
+        let seen = |unit: &Unit, processes| (unit.id.clone(), UnitSeen { unit: unit.clone(), processes });
+        match &self.source {
+            // Of simulated units nobody can say who computes on them.
+            Source::Simulated(made) => UnitsSeen {
+                units: made.units.iter().map(|unit| seen(unit, Processes::Unknowable)).collect(),
+                complete: true,
+            },
+            Source::Nvidia(watcher) => {
+                let reading = watcher.look().await;
+                UnitsSeen {
+                    units: reading.units.iter().map(|found| seen(&found.unit, found.processes)).collect(),
+                    complete: reading.complete,
+                }
+            }
         }
+    }
+
+    /// Resolves when the units have changed by themselves and nobody has looked yet.
+    pub async fn changed(&self) {
+        match &self.source {
+            Source::Simulated(_) => std::future::pending().await,
+            Source::Nvidia(watcher) => watcher.changed().await,
+        }
+    }
+
+    /// Whether a container may ask for a GPU here at all.
+    #[must_use]
+    pub fn may_have_gpus(&self) -> bool {
+        match &self.source {
+            Source::Simulated(made) => !made.units.is_empty(),
+            Source::Nvidia(watcher) => watcher.expects_some(),
+        }
+    }
+
+    /// What an administrator should know about the GPUs, a sentence each.
+    #[must_use]
+    pub fn problems(&self) -> Vec<String> {
+        match &self.source {
+            Source::Simulated(made) => made.warnings.clone(),
+            Source::Nvidia(watcher) => watcher.problems(),
+        }
+    }
+
+    /// The driver's version, where there is one.
+    #[must_use]
+    pub fn driver(&self) -> Option<String> {
+        match &self.source {
+            Source::Simulated(_) => None,
+            Source::Nvidia(watcher) => watcher.latest().driver.clone(),
+        }
+    }
+
+    /// Lets go of the driver for a while, so that an administrator can cut cards anew. Whether it was let go of.
+    pub async fn let_go(&self, time: Duration) -> bool {
+        match &self.source {
+            Source::Simulated(_) => true,
+            Source::Nvidia(watcher) => watcher.let_go(time).await,
+        }
+    }
+
+    /// The units to which the device nodes in a directory give access: a container's own `/dev`. `None` if it cannot
+    /// be read.
+    #[must_use]
+    pub fn units_in(&self, dev: &Path) -> Option<BTreeSet<UnitId>> {
+        match &self.source {
+            Source::Simulated(made) => made.units_in(dev),
+            Source::Nvidia(watcher) => nvidia::units_in(&watcher.latest(), dev, &self.slice_numbers),
+        }
+    }
+
+    /// What a container gets that holds these units.
+    ///
+    /// # Errors
+    ///
+    /// If one of them is not here, or nobody can say.
+    pub fn bound(&self, epoch: Epoch, units: &[UnitId]) -> Result<protocol::Bound, Unbound> {
+        let (devices, runtime) = match &self.source {
+            Source::Simulated(made) => (made.nodes_of(units)?, PLAIN_RUNTIME),
+            Source::Nvidia(watcher) => {
+                let reading = watcher.latest();
+                if !reading.is_fresh() {
+                    let why = reading.problems.first().map_or("the GPUs cannot be seen", String::as_str);
+                    return Err(Unbound::Unseen(why.to_owned()));
+                }
+                if !units.iter().all(|unit| reading.units.iter().any(|seen| seen.unit.id == *unit)) {
+                    return Err(Unbound::Gone);
+                }
+                (Vec::new(), NVIDIA_RUNTIME)
+            }
+        };
         let names: Vec<String> = units.iter().map(|unit| unit.as_str().to_owned()).collect();
         // The word by which a container is given nothing, also where its image asks for everything.
         let visible = if names.is_empty() { "void".to_owned() } else { names.join(",") };
-        Some(protocol::Bound {
+        Ok(protocol::Bound {
             epoch: epoch.0,
             units: names,
             env: vec![format!("{}={visible}", protocol::VISIBLE_DEVICES)],
             devices,
-            runtime: PLAIN_RUNTIME.to_owned(),
+            runtime: runtime.to_owned(),
         })
     }
+}
+
+/// The devices of which nodes called `nvidia…` stand in a directory.
+fn nodes_in(dev: &Path) -> Option<Vec<(DeviceKind, u32, u32)>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dev).ok()?.flatten() {
+        if !entry.file_name().as_encoded_bytes().starts_with(b"nvidia") {
+            continue;
+        }
+        // Not followed: a link could lead anywhere.
+        let Ok(metadata) = std::fs::symlink_metadata(entry.path()) else { continue };
+        let kind = match metadata.file_type() {
+            kind if kind.is_block_device() => DeviceKind::Block,
+            kind if kind.is_char_device() => DeviceKind::Char,
+            _ => continue,
+        };
+        let number = |part: u64| u32::try_from(part).ok();
+        if let (Some(major), Some(minor)) = (number(major(metadata.rdev())), number(minor(metadata.rdev()))) {
+            found.push((kind, major, minor));
+        }
+    }
+    Some(found)
+}
+
+/// Refuses a library that somebody else than root could exchange: it runs with all of ds01d's rights.
+fn trust(path: &Path) -> Result<(), InventoryError> {
+    let failed = |source| InventoryError::Library { path: path.into(), source };
+    let file = std::fs::canonicalize(path).map_err(failed)?;
+    for step in file.ancestors() {
+        let found = std::fs::symlink_metadata(step).map_err(failed)?;
+        let sticky = found.is_dir() && found.mode() & 0o1000 != 0;
+        if found.uid() != 0 || (found.mode() & 0o022 != 0 && !sticky) {
+            return Err(InventoryError::Unsafe { path: path.into(), step: step.into() });
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

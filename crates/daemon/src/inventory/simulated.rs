@@ -3,7 +3,7 @@
 //! The same seed and the same cards give the same UUIDs, because the ledger remembers them. Devices outlive the daemon
 //! and are found again by the name of the file behind them; only [`release`] takes them away.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use ds01_domain::{CardId, Slice, Unit, UnitId, Weight};
 use serde::{Deserialize, Serialize};
 
 use super::loops::{self, Backing, Driver};
-use super::{Access, DeviceKind, DeviceNode, InventoryError, Released};
+use super::{Access, DeviceKind, DeviceNode, InventoryError, Released, Unbound, protocol};
 use crate::config::Card;
 
 /// The record of what was made, in the run directory.
@@ -44,15 +44,48 @@ struct Recorded {
     minor: u32,
 }
 
-/// The device nodes of the units, and what an administrator should know about them.
-#[derive(Default)]
-pub(super) struct Made {
-    pub(super) nodes: BTreeMap<UnitId, Vec<DeviceNode>>,
+/// Units that were made up, each with its device nodes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Simulated {
+    /// By card and slice.
+    pub(super) units: Vec<Unit>,
+    pub(super) devices: BTreeMap<UnitId, Vec<DeviceNode>>,
+    /// What an administrator should know about the devices, a sentence each.
     pub(super) warnings: Vec<String>,
 }
 
+impl Simulated {
+    /// Makes the devices of these cards, or finds them again.
+    pub(super) fn open(
+        cards: &[Card],
+        seed: &str,
+        run_dir: &Path,
+        boot_id: &str,
+    ) -> Result<Self, InventoryError> {
+        devices(units(cards, seed), run_dir, boot_id)
+    }
+
+    /// The nodes by which a container gets these units.
+    pub(super) fn nodes_of(&self, units: &[UnitId]) -> Result<Vec<protocol::DeviceNode>, Unbound> {
+        let mut nodes = Vec::new();
+        for unit in units {
+            let found = self.devices.get(unit).ok_or(Unbound::Gone)?;
+            nodes.extend(found.iter().map(protocol::DeviceNode::from));
+        }
+        Ok(nodes)
+    }
+
+    /// The units to which the nodes in a directory give access.
+    pub(super) fn units_in(&self, dev: &Path) -> Option<BTreeSet<UnitId>> {
+        let found = super::nodes_in(dev)?;
+        let is_there = |node: &DeviceNode| found.contains(&(node.kind, node.major, node.minor));
+        let units = self.devices.iter().filter(|(_, nodes)| nodes.iter().any(is_there));
+        Some(units.map(|(unit, _)| unit.clone()).collect())
+    }
+}
+
 /// The units of these cards.
-pub(super) fn units(cards: &[Card], seed: &str) -> Vec<Unit> {
+fn units(cards: &[Card], seed: &str) -> Vec<Unit> {
     let mut units = Vec::new();
     for (index, card) in (0_u32..).zip(cards) {
         let of_card = format!("{seed}\n{index}\n{}\n{}", card.model, card.memory_mib);
@@ -107,10 +140,10 @@ fn uuid(kind: &str, text: &str) -> String {
 }
 
 /// Finds the devices of the units again, or makes them.
-pub(super) fn devices(units: &[Unit], run_dir: &Path, boot_id: &str) -> Result<Made, InventoryError> {
+fn devices(units: Vec<Unit>, run_dir: &Path, boot_id: &str) -> Result<Simulated, InventoryError> {
     let path = run_dir.join(RECORD);
     if units.is_empty() && !path.exists() {
-        return Ok(Made::default());
+        return Ok(Simulated::default());
     }
     fs::create_dir_all(run_dir).map_err(|source| InventoryError::Record { path: run_dir.into(), source })?;
     let mut warnings = Vec::new();
@@ -123,13 +156,13 @@ pub(super) fn devices(units: &[Unit], run_dir: &Path, boot_id: &str) -> Result<M
     };
     let mut book = Book { path, boot_id, known, kept: Vec::new() };
     let made =
-        if units.is_empty() { Ok(()) } else { Driver::open().and_then(|driver| book.loops(&driver, units)) };
+        if units.is_empty() { Ok(()) } else { Driver::open().and_then(|driver| book.loops(&driver, &units)) };
     if let Err(error) = made {
         warnings.push(format!(
             "no loop devices can be made ({error}); simulated GPUs are numbers without a driver: a granted one answers \
              ENXIO when opened, any other EPERM"
         ));
-        book.numbers_only(units)?;
+        book.numbers_only(&units)?;
     }
     // Units that the configuration no longer has: their devices go when nobody has them open.
     let gone: Vec<Recorded> =
@@ -141,7 +174,8 @@ pub(super) fn devices(units: &[Unit], run_dir: &Path, boot_id: &str) -> Result<M
         let device = book.kept.iter().find(|device| device.unit == unit.id.as_str())?;
         Some((unit.id.clone(), vec![node(ordinal, device)]))
     });
-    Ok(Made { nodes: nodes.collect(), warnings })
+    let devices = nodes.collect();
+    Ok(Simulated { units, devices, warnings })
 }
 
 fn node(ordinal: usize, device: &Recorded) -> DeviceNode {

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 
 use super::*;
-use crate::config::{Config, check_text};
+use crate::config::check_text;
 
 /// A run directory of its own, whose devices are gone with it.
 struct Lab {
@@ -28,6 +28,27 @@ impl Lab {
 
     fn open(&self, machine: &Machine) -> Inventory {
         Inventory::open(machine, &self.seed, &self.run).unwrap()
+    }
+}
+
+impl Inventory {
+    fn made(&self) -> &Simulated {
+        match &self.source {
+            Source::Simulated(made) => made,
+            Source::Nvidia(_) => panic!("not simulated"),
+        }
+    }
+
+    fn units(&self) -> &[Unit] {
+        &self.made().units
+    }
+
+    fn devices(&self, unit: &UnitId) -> &[DeviceNode] {
+        self.made().devices.get(unit).map_or(&[], Vec::as_slice)
+    }
+
+    fn warnings(&self) -> &[String] {
+        &self.made().warnings
     }
 }
 
@@ -114,21 +135,21 @@ fn every_unit_has_a_device_of_its_own_that_opens_and_is_empty() {
     assert_eq!((bound.epoch, bound.devices.len(), bound.runtime.as_str()), (7, 2, "runc"));
     assert_eq!(bound.env, [format!("NVIDIA_VISIBLE_DEVICES={},{}", ids[0], ids[1])]);
     let unknown = UnitId::new("GPU-0").unwrap();
-    assert!(inventory.bound(Epoch(7), &[unknown]).is_none());
+    assert!(inventory.bound(Epoch(7), &[unknown]) == Err(Unbound::Gone));
 }
 
 #[test]
 fn a_restarted_daemon_finds_the_same_devices_even_without_its_record() {
     let lab = Lab::new();
     let first = lab.open(&machine(CUT));
-    assert_eq!(lab.open(&machine(CUT)).devices, first.devices);
+    assert_eq!(lab.open(&machine(CUT)).made().devices, first.made().devices);
     if first.warnings().is_empty() {
         std::fs::write(lab.run.join("devices.json"), "{ torn").unwrap();
         let again = lab.open(&machine(CUT));
-        assert_eq!(again.devices, first.devices);
+        assert_eq!(again.made().devices, first.made().devices);
         assert!(again.warnings()[0].contains("devices.json"), "{:?}", again.warnings());
         std::fs::remove_file(lab.run.join("devices.json")).unwrap();
-        assert_eq!(lab.open(&machine(CUT)).devices, first.devices);
+        assert_eq!(lab.open(&machine(CUT)).made().devices, first.made().devices);
     }
 }
 
@@ -140,7 +161,7 @@ fn labs_side_by_side_share_nothing_and_release_only_their_own() {
         opening.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     let numbers = |inventory: &Inventory| -> Vec<(u32, u32)> {
-        inventory.devices.values().flatten().map(|node| (node.major, node.minor)).collect()
+        inventory.made().devices.values().flatten().map(|node| (node.major, node.minor)).collect()
     };
     let all: std::collections::BTreeSet<(u32, u32)> = inventories.iter().flat_map(numbers).collect();
     assert_eq!(all.len(), 20);
@@ -149,8 +170,13 @@ fn labs_side_by_side_share_nothing_and_release_only_their_own() {
     }
     let released = Inventory::release(&labs[0].run).unwrap();
     assert_eq!(released, Released { removed: 5, in_use: Vec::new() });
-    assert!(!inventories[0].devices.values().flatten().any(is_there));
-    assert!(inventories[1..].iter().flat_map(|inventory| inventory.devices.values().flatten()).all(is_there));
+    assert!(!inventories[0].made().devices.values().flatten().any(is_there));
+    assert!(
+        inventories[1..]
+            .iter()
+            .flat_map(|inventory| inventory.made().devices.values().flatten())
+            .all(is_there)
+    );
     // A second release finds nothing to do.
     assert_eq!(Inventory::release(&labs[0].run).unwrap(), Released { removed: 0, in_use: Vec::new() });
 }
@@ -182,7 +208,10 @@ fn a_device_that_a_container_let_go_of_is_bound_again() {
     loops::let_go(&device).unwrap();
     drop(device);
     assert!(!file.exists());
-    assert_eq!(lab.open(&machine("{model: NVIDIA A100, memory: 80g}")).devices, inventory.devices);
+    assert_eq!(
+        lab.open(&machine("{model: NVIDIA A100, memory: 80g}")).made().devices,
+        inventory.made().devices
+    );
     assert!(file.exists());
 }
 
@@ -209,13 +238,16 @@ fn another_boot_has_other_devices() {
     // Numbers of another boot may be anybody's by now.
     assert_eq!(Inventory::release(&lab.run).unwrap(), Released { removed: 0, in_use: Vec::new() });
     // This one is still there, so it is found by its name and released after all.
-    assert_eq!(lab.open(&machine("{model: NVIDIA A100, memory: 80g}")).devices, inventory.devices);
+    assert_eq!(
+        lab.open(&machine("{model: NVIDIA A100, memory: 80g}")).made().devices,
+        inventory.made().devices
+    );
 }
 
 #[test]
 fn no_gpus_leave_no_trace() {
     let lab = Lab::new();
-    let inventory = lab.open(&Config::default().machine);
+    let inventory = lab.open(&Machine::None);
     assert!(inventory.units().is_empty() && inventory.warnings().is_empty());
     assert!(!lab.run.exists());
     assert_eq!(Inventory::release(&lab.run).unwrap().removed, 0);

@@ -69,6 +69,22 @@ pub(super) fn soil(draft: &mut Draft<'_>, holding: &Holding) {
     }
 }
 
+/// Marks free units on which somebody computes all the same: a program of the host's, or what a container left behind.
+pub(super) fn occupied(draft: &mut Draft<'_>) {
+    let claimed = claimed(draft);
+    let taken = |id: &UnitId| {
+        draft.state.unit(id).is_some_and(|view| view.is_free() && draft.is_newer_than(view.health_since))
+            && draft.state.given_back(id).is_none_or(|at| draft.is_newer_than(at))
+            && !claimed.contains(id)
+    };
+    let units = draft.observed.units.iter();
+    let busy = units.filter(|(_, seen)| matches!(seen.processes, Processes::Count(1..)));
+    let taken: Vec<UnitId> = busy.map(|(id, _)| id).filter(|id| taken(id)).cloned().collect();
+    for unit in taken {
+        draft.record(Event::Health { unit, health: Health::Dirty, at: draft.now });
+    }
+}
+
 /// Declares units fit again: nobody holds them or runs with them, and somebody looked.
 pub(super) fn wash(draft: &mut Draft<'_>, units: &[UnitId]) {
     for unit in units {

@@ -80,6 +80,7 @@ pub fn plan(policy: &Policy, state: &State, observed: &Observed, now: Time) -> V
     adopt::created(&mut draft);
     ended::follow(&mut draft);
     adopt::found(&mut draft);
+    inventory::occupied(&mut draft);
     inventory::clean(&mut draft);
     serve(policy, &mut draft);
     // Whoever left may have been what held others back, and a grant may use up the quota of somebody who waits.

@@ -106,6 +106,7 @@ impl State {
             self.health(unit, Health::Lost, at);
         } else {
             self.units.remove(unit);
+            self.given_back.remove(unit);
         }
     }
 
@@ -285,7 +286,9 @@ impl State {
             let Some(record) = self.units.get_mut(unit) else { continue };
             if record.health == Health::Lost {
                 self.units.remove(unit);
+                self.given_back.remove(unit);
             } else {
+                self.given_back.insert(unit.clone(), at);
                 record.preferred = Some(Preference { owner: holding.owner, container: id.clone(), until });
             }
         }

@@ -45,6 +45,8 @@ pub struct State {
     latest: Time,
     /// Containers that went of late, for looks that began before. Not durable: no look outlives the daemon.
     gone: BTreeMap<ContainerId, Time>,
+    /// When units were given back, for the same. Not durable.
+    given_back: BTreeMap<UnitId, Time>,
     /// In order of arrival. Not durable, nor is `next_ticket`.
     line: Vec<Waiter>,
     next_ticket: Ticket,
@@ -130,6 +132,11 @@ impl State {
     /// Creates that have not become containers yet.
     pub fn creates(&self) -> impl Iterator<Item = &PendingCreate> {
         self.creates.values()
+    }
+
+    /// When somebody gave a unit back, if that was since the daemon began.
+    pub(crate) fn given_back(&self, unit: &UnitId) -> Option<Time> {
+        self.given_back.get(unit).copied()
     }
 
     /// When a container went that is no more, if that was of late.
@@ -222,7 +229,13 @@ impl State {
     /// The state without the line and what else dies with the daemon, which is what replaying the ledger gives.
     #[must_use]
     pub fn durable(&self) -> Self {
-        Self { gone: BTreeMap::new(), line: Vec::new(), next_ticket: Ticket::default(), ..self.clone() }
+        Self {
+            gone: BTreeMap::new(),
+            given_back: BTreeMap::new(),
+            line: Vec::new(),
+            next_ticket: Ticket::default(),
+            ..self.clone()
+        }
     }
 
     /// The next time after now at which `plan` has something to do that no look reveals: the end of a wait, a

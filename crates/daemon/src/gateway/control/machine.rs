@@ -1,8 +1,9 @@
 //! The machine, who holds what of it, and who is asking.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
-use ds01_api::{Card, Health, Holder, Machine, Unit, UnitRef, Via, WhoAmI};
+use ds01_api::{Card, GpuRelease, Health, Holder, Machine, Unit, UnitRef, Via, WhoAmI, codes};
 use ds01_domain as domain;
 use ds01_domain::Time;
 use hyper::{Response, StatusCode};
@@ -76,7 +77,36 @@ pub(super) async fn machine(ask: Ask) -> Result<Response<Body>, Fault> {
     let mut machine = ask.door.coordinator.read(move |state, _, now| machine_of(state, &caller, now)).await?;
     machine.simulated = simulated;
     machine.host = hostname();
+    machine.driver = ask.door.inventory.driver();
+    machine.problems = ask.door.inventory.problems();
     Ok(http::json(StatusCode::OK, &machine))
+}
+
+/// The longest time for which the driver is let go of: nobody gets a GPU meanwhile.
+const RELEASE_SECONDS_MAX: u32 = 24 * 3600;
+
+pub(super) async fn release(mut ask: Ask) -> Result<Response<Body>, Fault> {
+    if !ask.caller.admin {
+        return Err(Fault::new(
+            StatusCode::FORBIDDEN,
+            codes::NOT_PERMITTED,
+            "only an administrator may take the GPU driver from ds01d",
+        ));
+    }
+    let mut wanted: GpuRelease = ask.read().await?;
+    wanted.seconds = wanted.seconds.min(RELEASE_SECONDS_MAX);
+    if !ask.door.inventory.let_go(Duration::from_secs(wanted.seconds.into())).await {
+        return Err(Fault::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            codes::INTERNAL,
+            "the GPU driver does not answer, so ds01d cannot let go of it",
+        )
+        .hint(
+            "`dmesg` may tell of a broken card; stopping ds01d lets go of everything, and containers run on",
+        ));
+    }
+    tracing::warn!(seconds = wanted.seconds, admin = ask.caller.name, "the GPU driver is let go of");
+    Ok(http::json(StatusCode::OK, &wanted))
 }
 
 fn hostname() -> String {
@@ -130,6 +160,8 @@ fn machine_of(state: &domain::State, caller: &str, now: Time) -> Machine {
         free_units: free,
         total_units: total,
         waiting: u32::try_from(state.waiters().count()).unwrap_or(u32::MAX),
+        driver: None,
+        problems: Vec::new(),
     }
 }
 

@@ -154,6 +154,7 @@ async fn route(method: &Method, path: &str, ask: Ask) -> Result<Response<Body>, 
         paths::LIMITS if get => return limits::limits(ask).await,
         paths::QUEUE if get => return queue::queue(ask).await,
         paths::DEPLOY if post => return deploy::deploy(ask).await,
+        paths::GPU_RELEASE if post => return machine::release(ask).await,
         paths::RETIRE if post => return retire::retire(ask).await,
         _ => {}
     }

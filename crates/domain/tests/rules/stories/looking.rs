@@ -350,3 +350,45 @@ fn what_the_engine_binds_anew_is_not_freed_by_an_older_look() {
         "#]],
     );
 }
+
+#[test]
+fn a_unit_on_which_somebody_computes_is_not_given_out() {
+    check(
+        "
+        card A100 80g
+        card A100 80g
+        person alice
+        unit 0 busy
+        look
+        show
+        alice creates a 1
+        a starts
+        alice creates b 1
+        b starts
+        unit 0 clean
+        look
+        show
+        ",
+        &expect![[r#"
+            card A100 80g
+            card A100 80g
+            person alice
+            unit 0 busy
+            look                         -> 0 is dirty
+            show
+                -> 0 free, dirty
+                -> 1 free
+            alice creates a 1            -> created
+            a starts                     -> alice/a gets 1
+            alice creates b 1            -> created
+            b starts                     -> waits 1 of 1: no GPU that would do is free; held by alice/a (GPU 1 for 0 s)
+            unit 0 clean
+            look
+                -> 0 is available
+                -> alice/b gets 0
+            show
+                -> 0 alice/b running
+                -> 1 alice/a running
+        "#]],
+    );
+}
