@@ -31,6 +31,7 @@ join() { local IFS=,; printf %s "$*"; }
 lab_start --machine "$SCRATCH/machine.yaml" --users "$(join "${people[@]}")"
 
 /usr/bin/python3 "$(dirname "$0")/chaos.py" --lab "$DIR" --lab-command "$LAB" \
-    --door "${DOCKER_HOST#unix://}" --engine "${DS01_ENGINE#unix://}" --names "$(join "${names[@]}")" \
+    --door "${DOCKER_HOST#unix://}" --engine "${DS01_ENGINE#unix://}" \
+    --cgroup "${DS01_CGROUP_PARENT#/}" --names "$(join "${names[@]}")" \
     --ops "${CHAOS_OPS:-60}" --kills "${CHAOS_KILLS:-6}" --long-lived "${CHAOS_LONG_LIVED:-2}" \
     --gap "${CHAOS_GAP:-4}" --seed "${DS01_CHAOS_SEED:-0}" ${CHAOS_PATIENT:+--patient}

@@ -141,6 +141,49 @@ settled() {
 }
 held_by_all() { [[ $(held | wc -l) == 3 ]]; }
 
+lost_create() {
+    local gate=$SCRATCH/gate relay
+    rm -rf "$HOME_ALICE/lost"
+    install -d -o alice -g alice "$HOME_ALICE/lost"
+    as alice docker tag busybox ds01-alice/moved:1
+    stopped
+    sed "s|engine: .*/docker.sock|engine: $SCRATCH/relay.sock|" "$DS01_CONFIG" >"$SCRATCH/relay.yaml"
+    /usr/bin/python3 "$(dirname "$0")/clients/losing_engine.py" "$SCRATCH/relay.sock" "${DS01_ENGINE#unix://}" /containers/create "$gate" &
+    relay=$!
+    wait_for test -S "$SCRATCH/relay.sock"
+    alone "$SCRATCH/relay.yaml"
+    wait_for as alice docker version
+    # Whom it runs as is known by name only, and nobody was left to look him up.
+    assert_fails "did not answer" as alice docker create --name unheard --user nobody -v "$HOME_ALICE/lost:/w" \
+        busybox sh -c 'echo mine >/w/file'
+    # Its image was judged by a name that means another one when the Engine hears of it.
+    : >"$gate"
+    in_background moved as alice docker create --name other --gpus 1 ds01-alice/moved:1 true
+    wait_for moved_is_planned
+    engine tag ds01-fixed-user ds01-alice/moved:1
+    rm "$gate"
+    wait_for ended moved
+    assert_ne "$(<"$SCRATCH/moved.rc")" 0
+    wait_for unheard_is_alone
+    as alice docker start -a unheard
+    assert_eq "$(stat -c %U "$HOME_ALICE/lost/file")" alice "nobody inside is alice outside"
+    wait_for other_is_over
+    stopped
+    kill "$relay"
+    wait "$relay" 2>/dev/null || true
+    rm -f "$SCRATCH/relay.sock"
+    started
+    as alice docker rm unheard >/dev/null
+    as alice docker rmi ds01-alice/moved:1 >/dev/null
+    rm -r "$HOME_ALICE/lost"
+    rm_all
+    note "a create whose answer was lost is found, judged like any other, and its owner's"
+}
+last_create() { sqlite3 "file:$DIR/state/ledger.db?mode=ro" "SELECT body FROM events WHERE body LIKE '%create-planned%' ORDER BY seq DESC LIMIT 1"; }
+moved_is_planned() { [[ $(last_create | jq -r .name) == other ]]; }
+unheard_is_alone() { [[ $(as alice docker ps -a --format '{{.Names}}') == unheard && $(engine ps -a --format '{{.Names}}') == unheard ]]; }
+other_is_over() { [[ $(sqlite3 "file:$DIR/state/ledger.db?mode=ro" "SELECT count(*) FROM events WHERE body LIKE '%create-abandoned%'") -ge 1 ]]; }
+
 slow_start() {
     local settings=$DIR/bin/ds01-runtime.json gate=$DIR/lab/gate
     cp "$settings" "$SCRATCH/settings"
@@ -182,4 +225,4 @@ logged_seconds() {
     (($(date +%s) - $(date -u -d "$began" +%s) >= $1))
 }
 
-stories replay older_ledger lost_ledger while_away lost_answer slow_start -- "$@"
+stories replay older_ledger lost_ledger while_away lost_answer lost_create slow_start -- "$@"

@@ -8,6 +8,7 @@ them may be left. Everything random comes from one seed.
 
 import argparse
 import collections
+import glob
 import http.client
 import json
 import os
@@ -389,6 +390,46 @@ def pending_creates(ledger):
     return pending
 
 
+def books(ledger):
+    """The containers that the ledger knows and those that hold units, as a replay has them."""
+    known, holding = set(), set()
+    for (body,) in ledger.execute("SELECT body FROM events ORDER BY seq"):
+        event = json.loads(body)
+        what, container = event["event"], event.get("container")
+        if what == "container" and event["standing"] != "removed":
+            known.add(event["id"])
+        elif what in ("created", "adopted"):
+            known.add(container)
+        elif what == "removed":
+            known.discard(container)
+        if what in ("reserved", "adopted", "holding"):
+            holding.add(container)
+        elif what == "released":
+            holding.discard(container)
+    return known, holding
+
+
+def cgroups(parent):
+    """The containers that have a control group, in any hierarchy."""
+    found = set()
+    for pattern in (f"/sys/fs/cgroup/{parent}/u*/*", f"/sys/fs/cgroup/*/{parent}/u*/*"):
+        found.update(os.path.basename(path) for path in glob.glob(pattern) if os.path.isdir(path))
+    return {name for name in found if len(name) == 64}
+
+
+def loop_devices(lab):
+    """The loop devices that are bound to a file of the lab."""
+    found = set()
+    for path in glob.glob("/sys/block/loop*/loop/backing_file"):
+        try:
+            with open(path) as file:
+                if lab in file.read():
+                    found.add(path.split("/")[3])
+        except OSError:
+            pass
+    return found
+
+
 def leaks(options, kept, lost_creates):
     """What is there and should not be, now; and the creates whose end is still open."""
     found = []
@@ -417,6 +458,17 @@ def leaks(options, kept, lost_creates):
     with sqlite3.connect(f"file:{options.lab}/state/ledger.db?mode=ro", uri=True) as ledger:
         pending = pending_creates(ledger)
         records = {token for (token,) in ledger.execute("SELECT token FROM records")}
+        known, holding = books(ledger)
+    ours = {container["Id"] for container in containers if "ds01.token" in container["Labels"]}
+    long_lived_ids = {c["Id"] for c in containers if c["Names"][0].lstrip("/") in kept}
+    for what, there, wanted in (
+        ("containers in the ledger", known, ours),
+        ("holders in the ledger", holding, long_lived_ids),
+        ("control groups", cgroups(options.cgroup), {c["Id"] for c in containers if c["State"] == "running"}),
+        ("loop devices", loop_devices(options.lab), options.loops),
+    ):
+        if there != wanted:
+            found.append(f"{what}: {there - wanted or 'none'} too many, {wanted - there or 'none'} missing")
     places = set(os.listdir(f"{options.lab}/run/binds"))
     mounts = {path.split("/")[-2] for path in staged(options.lab)}
     for what, there in (("records", records), ("places on the stage", places), ("staged", mounts)):
@@ -453,7 +505,7 @@ def lost_containers(kept):
 
 def main():
     parser = argparse.ArgumentParser()
-    for word in ("lab", "lab-command", "door", "engine"):
+    for word in ("lab", "lab-command", "door", "engine", "cgroup"):
         parser.add_argument(f"--{word}", required=True)
     parser.add_argument("--names", required=True, help="users, by commas")
     for word, default in (("ops", 60), ("kills", 6), ("long-lived", 2), ("seed", 0)):
@@ -467,6 +519,7 @@ def main():
     options.tag = options.seed
     print(f"    seed {options.seed}", flush=True)
 
+    options.loops = loop_devices(options.lab)
     kept = long_lived(options, names)
     watcher, chaos = Watcher(options.engine), Chaos(options)
     began = time.monotonic()
@@ -493,6 +546,14 @@ def main():
         faults.append(chaos.fault)
     found = nothing_leaks(options, kept, lost_creates)
     faults += [f"after {LEAK_SECONDS_MAX} s there is still: {leak}" for leak in found]
+    # What a daemon finds that knows nothing but the ledger: the same.
+    try:
+        chaos.lab("stop-door", "--kill")
+        chaos.lab("start-door")
+        found = nothing_leaks(options, kept, set())
+        faults += [f"after the ledger was replayed there is still: {leak}" for leak in found]
+    except RuntimeError as error:
+        faults.append(str(error))
     watcher.over.set()
     watcher.join()
     faults += [f"device {major}:{minor} in two running containers: {both}" for major, minor, both in watcher.doubles]

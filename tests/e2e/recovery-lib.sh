@@ -70,13 +70,14 @@ no_device_twice() {
     [[ -z $(grep -v '^$' <<<"$all" | sort | uniq -d) ]] || fail "a device stands in two running containers: $all"
 }
 
-# ds01d by itself: `lab start-door` waits until the Engine answers through it.
+# ds01d by itself, with another configuration perhaps: `lab start-door` waits until the Engine answers through it.
 alone() {
+    local other=${1:-}
     (
         # shellcheck source=/dev/null
         for part in common network engine door; do source "$DS01_ROOT/scripts/lab-lib/$part.sh"; done
         locate "$DIR"
-        start_daemon ds01d "$DIR/log/ds01d.log" "$DIR/bin/ds01d" run --config "$CONFIG"
+        start_daemon ds01d "$DIR/log/ds01d.log" "$DIR/bin/ds01d" run --config "${other:-$CONFIG}"
     )
 }
 door_listens() { door http://door/ds01/v1/whoami -o /dev/null; }

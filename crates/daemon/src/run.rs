@@ -17,7 +17,7 @@ use crate::coordinator::{self, Coordinator};
 use crate::enforcer::Enforcer;
 use crate::engine::Engine;
 use crate::gateway::terminals::Terminals;
-use crate::gateway::{Door, Records, bound_everybody, serve};
+use crate::gateway::{Door, Records, Turns, bound_everybody, serve};
 use crate::hinge;
 use crate::identity::{Identity, SystemDirectory};
 use crate::inventory::Inventory;
@@ -108,6 +108,7 @@ pub async fn run(path: Option<&Path>) -> anyhow::Result<()> {
         identities: Identity::new(Arc::new(SystemDirectory)),
         terminals: Terminals::default(),
         stage: Arc::new(Stage::open(&paths.run)?),
+        turns: Turns::default(),
         records: Records::default(),
         deeds: crate::gateway::deeds::Deeds::default(),
         account_files: crate::gateway::AccountCache::default(),

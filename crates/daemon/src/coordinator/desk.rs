@@ -125,8 +125,8 @@ impl Desk {
                 let answer = self.record(&events);
                 let _ = reply.send(answer);
             }
-            Message::Admit { person, container, patience, reply } => {
-                let answer = self.admit(&person, &container, patience);
+            Message::Admit { person, container, cause, patience, reply } => {
+                let answer = self.admit(&person, &container, cause, patience);
                 // A caller that is gone drops what it was given, and with it its place or its reservation.
                 let _ = reply.send(answer);
             }
@@ -135,8 +135,15 @@ impl Desk {
             Message::CancelWait { container, reply } => {
                 let _ = reply.send(self.cancel_wait(&container));
             }
+            Message::StopAsked { container, reply } => {
+                let _ = reply.send(self.stop_asked(&container));
+            }
             Message::KeepForRestart { container, reply } => {
                 let _ = reply.send(self.keep_for_restart(&container));
+            }
+            Message::LostCreates(reply) => {
+                let pending = self.state.creates().map(|create| create.token.clone());
+                let _ = reply.send(pending.filter(|token| !self.creating.contains(token)).collect());
             }
             Message::IsStarting { container, reply } => {
                 let waits = self.state.waiter_of(&container).is_some();

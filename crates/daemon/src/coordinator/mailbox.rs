@@ -1,5 +1,6 @@
 //! The coordinator's mailbox: what can be asked of it, and the handle that asks.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use ds01_domain::{ContainerId, Denial, Epoch, Event, Observed, Person, Policy, S
 use ds01_runtime::protocol;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::starts::{Admitted, Reservation, StartOutcome};
+use super::starts::{Admitted, Cause, Reservation, StartOutcome};
 use crate::ledger::{Ledger, LedgerError};
 
 /// How long a start waits for the first look at everything after the daemon's own start.
@@ -84,6 +85,7 @@ pub(super) enum Message {
     Admit {
         person: Box<Person>,
         container: ContainerId,
+        cause: Cause,
         patience: Duration,
         reply: oneshot::Sender<Result<Admitted, Fault>>,
     },
@@ -99,10 +101,15 @@ pub(super) enum Message {
         container: ContainerId,
         reply: oneshot::Sender<bool>,
     },
+    StopAsked {
+        container: ContainerId,
+        reply: oneshot::Sender<bool>,
+    },
     KeepForRestart {
         container: ContainerId,
         reply: oneshot::Sender<Option<Reservation>>,
     },
+    LostCreates(oneshot::Sender<BTreeSet<Token>>),
     IsStarting {
         container: ContainerId,
         reply: oneshot::Sender<bool>,
@@ -206,6 +213,16 @@ impl Coordinator {
         self.ask(|reply| Message::CancelWait { container, reply }).await
     }
 
+    /// Writes, as far as the disk lets, that a person wants a container to end, and takes it out of the line; answers
+    /// whether it was in it. To be told before it is done: an end that follows was asked for.
+    ///
+    /// # Errors
+    /// [`Fault::Stopping`].
+    pub async fn stop_asked(&self, container: &ContainerId) -> Result<bool, Fault> {
+        let container = container.clone();
+        self.ask(|reply| Message::StopAsked { container, reply }).await
+    }
+
     /// Keeps the units of a running container through a restart; `None` where it holds none.
     ///
     /// # Errors
@@ -213,6 +230,14 @@ impl Coordinator {
     pub async fn keep_for_restart(&self, container: &ContainerId) -> Result<Option<Reservation>, Fault> {
         let container = container.clone();
         self.ask(|reply| Message::KeepForRestart { container, reply }).await
+    }
+
+    /// The creates that are written and that nobody waits for any more: their answers were lost.
+    ///
+    /// # Errors
+    /// [`Fault::Stopping`].
+    pub async fn lost_creates(&self) -> Result<BTreeSet<Token>, Fault> {
+        self.ask(Message::LostCreates).await
     }
 
     /// Whether a start of this container waits or is under way.
@@ -232,6 +257,7 @@ impl Coordinator {
         &self,
         person: Person,
         container: ContainerId,
+        cause: Cause,
         patience: Duration,
     ) -> Result<Admitted, Fault> {
         let mut looked = self.looked.clone();
@@ -240,7 +266,8 @@ impl Coordinator {
             Ok(Err(_)) => return Err(Fault::Stopping),
             Err(_) => return Err(Fault::Blind),
         }
-        self.ask(|reply| Message::Admit { person: Box::new(person), container, patience, reply }).await?
+        self.ask(|reply| Message::Admit { person: Box::new(person), container, cause, patience, reply })
+            .await?
     }
 
     /// Tells how a start ended that a reservation stood for.

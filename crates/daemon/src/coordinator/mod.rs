@@ -26,7 +26,7 @@ use crate::ledger::Ledger;
 pub use errands::{Errand, Errands, Waiters};
 pub use mailbox::{Coordinator, Creating, Fault, Permit, Planned};
 pub use place::{Place, place_of, places};
-pub use starts::{Admitted, InLine, Reservation, StartOutcome, WaitNews};
+pub use starts::{Admitted, Cause, InLine, Reservation, StartOutcome, WaitNews};
 
 /// Messages that may wait in the mailbox before senders wait with them.
 const MAILBOX_MAX: usize = 1024;

@@ -138,6 +138,15 @@ impl Drop for InLine {
     }
 }
 
+/// On whose behalf a container starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// Somebody asked.
+    Person,
+    /// Its restart policy; nobody waits for an answer.
+    RestartPolicy,
+}
+
 /// The answer to "may this container start?".
 #[derive(Debug)]
 pub enum Admitted {
@@ -151,6 +160,8 @@ pub enum Admitted {
     Waits(Box<InLine>),
     /// It may not.
     Denied(Box<Denial>),
+    /// Its restart policy wanted it, and does not any more.
+    CalledOff,
 }
 
 impl Desk {
@@ -158,8 +169,14 @@ impl Desk {
         &mut self,
         person: &Person,
         container: &ContainerId,
+        cause: Cause,
         patience: Duration,
     ) -> Result<Admitted, Fault> {
+        // Asked here and not before: whoever stopped it meanwhile was told that it stays so.
+        let ours = || self.state.container(container).is_some_and(|known| known.restarts.ours);
+        if cause == Cause::RestartPolicy && !ours() {
+            return Ok(Admitted::CalledOff);
+        }
         self.inherited.is_wanted(container);
         let request = Request::Start { person, container, patience };
         match decide(&self.policy, &self.state, &request, self.now()) {
@@ -199,22 +216,22 @@ impl Desk {
     pub(super) fn start_ended(&mut self, container: &ContainerId, epoch: Epoch, outcome: StartOutcome) {
         self.in_flight.remove(container);
         self.started.insert(container.clone(), self.now());
-        let current = self.state.holding(container).is_some_and(|h| h.epoch == epoch);
-        if current {
-            let at = self.now();
-            let event = match outcome {
-                StartOutcome::Running => Some(Event::Ran { container: container.clone(), epoch, at }),
-                StartOutcome::Failed => {
-                    Some(Event::Ended { container: container.clone(), epoch, at, exit: None, by_user: false })
-                }
-                StartOutcome::Unknown => None,
-            };
-            // The container does what it does whether or not this is written; the next look finds it again.
-            if let Some(event) = event
-                && let Err(fault) = self.record(&[event])
-            {
-                tracing::warn!(error = %crate::Chain(&fault), "the end of a start could not be written");
+        let at = self.now();
+        let phase = self.state.holding(container).filter(|h| h.epoch == epoch).map(|h| h.phase);
+        let event = match (outcome, phase) {
+            (_, None) | (StartOutcome::Unknown, _) => None,
+            (StartOutcome::Running, Some(_)) => Some(Event::Ran { container: container.clone(), epoch, at }),
+            // It ran and was not bound anew: the Engine refused to touch it, and it may run still.
+            (StartOutcome::Failed, Some(Phase::Running)) => None,
+            (StartOutcome::Failed, Some(_)) => {
+                Some(Event::Ended { container: container.clone(), epoch, at, exit: None, by_user: false })
             }
+        };
+        // The container does what it does whether or not this is written; the next look finds it again.
+        if let Some(event) = event
+            && let Err(fault) = self.record(&[event])
+        {
+            tracing::warn!(error = %crate::Chain(&fault), "the end of a start could not be written");
         }
         // Also when it runs: it may have ended before the answer came, and that look said nothing then.
         self.errands.at(container);
@@ -228,6 +245,16 @@ impl Desk {
             self.observe(&Observed::default());
             self.tell_places();
         }
+    }
+
+    /// A person wants the container to end: an end that follows is no reason to restart. One that waits leaves the
+    /// line, and its restart policy does not put it there again. Both at once: nothing may come between.
+    pub(super) fn stop_asked(&mut self, container: &ContainerId) -> bool {
+        let event = Event::StopAsked { container: container.clone(), at: self.now() };
+        if let Err(fault) = self.record(&[event]) {
+            tracing::error!(error = %crate::Chain(&fault), "a fact could not be written");
+        }
+        self.cancel_wait(container)
     }
 
     pub(super) fn cancel_wait(&mut self, container: &ContainerId) -> bool {

@@ -1,10 +1,12 @@
-//! What a look at everything settles beyond the rules: receipts of runs that nobody knows any more, and containers
-//! that were to remove themselves and that nobody is left to start.
+//! What a look at everything settles beyond the rules: receipts of runs that nobody knows any more, containers that
+//! were to remove themselves and that nobody is left to start, restarts that were cut short.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use ds01_domain::{Action, ContainerId, Event, Observed, Occupancy, Run, State, Time};
+use ds01_domain::{
+    Action, ContainerId, Event, Observed, Occupancy, RestartPolicy, Run, Standing, State, Time,
+};
 use ds01_runtime::receipt;
 
 use super::desk::Desk;
@@ -47,7 +49,23 @@ impl Desk {
         let oldest = observed.began.0.saturating_sub(millis(CAME_BACK_REMEMBERED));
         forget_before(&mut self.started, Time(oldest));
         forget_before(&mut self.created, Time(oldest));
-        self.looked.send_if_modified(|looked| !std::mem::replace(looked, true));
+        let first = self.looked.send_if_modified(|looked| !std::mem::replace(looked, true));
+        if first {
+            self.restart_what_was_cut_short();
+        }
+    }
+
+    /// Tries again the restarts that the last daemon had begun and whose end nobody will tell: each try counts once,
+    /// and the last one that a policy allows has none to come after it.
+    fn restart_what_was_cut_short(&self) {
+        let cut_short = self.state.containers().filter(|container| {
+            container.restarts.ours
+                && container.restart != RestartPolicy::No
+                && matches!(container.standing, Standing::Stopped { .. })
+        });
+        for container in cut_short {
+            self.errands.act(Action::Restart { container: container.id.clone() });
+        }
     }
 
     /// Adds to a look what was under way at any moment since it began, and takes out what it says of such containers:

@@ -7,13 +7,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use ds01_domain::{
-    Action, CardId, ContainerId, Event, Kind, Observed, Occupancy, Person, Policy, Processes, RestartPolicy,
-    Run, Seen, Time, Token, Uid, Unit, UnitId, UnitSeen, Want, Weight,
+    Action, CardId, ContainerId, Event, Kind, Observed, Occupancy, Person, Phase, Policy, Processes,
+    RestartPolicy, Run, Seen, Time, Token, Uid, Unit, UnitId, UnitSeen, Want, Weight,
 };
 use ds01_runtime::receipt::{self, Receipt};
 
 use super::{
-    Admitted, Coordinator, Errand, Errands, Fault, InLine, Planned, Reservation, StartOutcome, WaitNews,
+    Admitted, Cause, Coordinator, Errand, Errands, Fault, InLine, Planned, Reservation, StartOutcome,
+    WaitNews,
 };
 use crate::clock::Clock;
 use crate::inventory::Inventory;
@@ -95,6 +96,10 @@ impl Office {
     }
 
     async fn create(&self, number: u8, auto_remove: bool) {
+        self.create_that_restarts(number, auto_remove, RestartPolicy::No).await;
+    }
+
+    async fn create_that_restarts(&self, number: u8, auto_remove: bool, restart: RestartPolicy) {
         let event = Event::CreatePlanned {
             token: token(number),
             owner: Uid(0),
@@ -102,7 +107,7 @@ impl Office {
             name: format!("c{number}"),
             kind: Kind::Docker,
             want: Some(Want::count(1)),
-            restart: RestartPolicy::No,
+            restart,
             auto_remove,
             at: Time(0),
         };
@@ -114,7 +119,7 @@ impl Office {
     }
 
     async fn admit(&self, number: u8) -> Result<Admitted, Fault> {
-        self.coordinator.admit(person(), id(number), PATIENCE).await
+        self.coordinator.admit(person(), id(number), Cause::Person, PATIENCE).await
     }
 
     async fn granted(&self, number: u8) -> Reservation {
@@ -196,7 +201,7 @@ async fn nothing_is_granted_before_everything_was_looked_at() {
     office.create(1, false).await;
     let asking = tokio::spawn({
         let coordinator = office.coordinator.clone();
-        async move { coordinator.admit(person(), id(1), PATIENCE).await }
+        async move { coordinator.admit(person(), id(1), Cause::Person, PATIENCE).await }
     });
     // Whatever else is asked meanwhile is answered.
     office.look(false, &[(1, Run::Created)]).await;
@@ -245,6 +250,23 @@ async fn a_restart_under_way_is_no_end() {
     restart.settle(StartOutcome::Running);
     office.look(true, &[(1, Run::Running)]).await;
     assert_eq!(office.holders().await, [id(1)]);
+}
+
+#[tokio::test]
+async fn a_start_of_what_runs_that_the_engine_refuses_ends_nothing() {
+    let office = Office::new();
+    office.look(true, &[]).await;
+    office.create_that_restarts(1, false, RestartPolicy::Always).await;
+    office.granted(1).await.settle(StartOutcome::Running);
+    office.look(true, &[(1, Run::Running)]).await;
+    let kept = office.coordinator.keep_for_restart(&id(1)).await.unwrap().unwrap().forwarding();
+    // Frozen, it cannot be started.
+    kept.settle(StartOutcome::Failed);
+    let phase =
+        async || office.coordinator.read(|state, _, _| state.holding(&id(1)).map(|h| h.phase)).await.unwrap();
+    assert_eq!(phase().await, Some(Phase::Running));
+    office.look(true, &[(1, Run::Exited(1))]).await;
+    assert_eq!(phase().await, None, "a look settles it");
 }
 
 #[tokio::test]
@@ -315,7 +337,7 @@ async fn what_was_to_remove_itself_goes_when_nobody_is_left_to_start_it() {
     // Somebody asks for this one again, before or after the first look.
     let asking = tokio::spawn({
         let coordinator = office.coordinator.clone();
-        async move { coordinator.admit(person(), id(2), Duration::ZERO).await }
+        async move { coordinator.admit(person(), id(2), Cause::Person, Duration::ZERO).await }
     });
     office.look(true, &there).await;
     assert!(removals(&office.errands).await.contains(&id(1)));
@@ -325,6 +347,58 @@ async fn what_was_to_remove_itself_goes_when_nobody_is_left_to_start_it() {
     office.look(true, &there[1..]).await;
     office.look(true, &[(2, Run::Created), (3, Run::Created), (4, Run::Exited(0))]).await;
     assert!(removals(&office.errands).await.is_empty(), "what ran is the Engine's to remove");
+}
+
+/// Waits until a container is to be restarted.
+async fn restart_is_due(office: &Office, number: u8) {
+    loop {
+        match office.errands.next().await {
+            Errand::Act(Action::Restart { container }) if container == id(number) => return,
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_restart_that_waits_stays_away_when_a_person_stops_it() {
+    let office = Office::new();
+    office.look(true, &[]).await;
+    office.create_that_restarts(1, false, RestartPolicy::Always).await;
+    office.create(2, false).await;
+    office.granted(1).await.settle(StartOutcome::Running);
+    let mut other = office.in_line(2).await;
+    office.look(true, &[(1, Run::Exited(1)), (2, Run::Created)]).await;
+    let WaitNews::Granted(granted) = last_news(&mut other).await else { panic!("not granted") };
+    granted.settle(StartOutcome::Running);
+    restart_is_due(&office, 1).await;
+    let by_policy =
+        async || office.coordinator.admit(person(), id(1), Cause::RestartPolicy, PATIENCE).await.unwrap();
+    let Admitted::Waits(mut line) = by_policy().await else { panic!("does not wait") };
+    assert!(office.coordinator.stop_asked(&id(1)).await.unwrap());
+    assert!(matches!(last_news(&mut line).await, WaitNews::Cancelled));
+    // One that was on its way to the line when it was stopped.
+    assert!(matches!(by_policy().await, Admitted::CalledOff));
+    assert!(matches!(office.admit(1).await.unwrap(), Admitted::Waits(_)), "a person may all the same");
+}
+
+#[tokio::test]
+async fn a_restart_that_was_cut_short_is_tried_by_the_next_daemon() {
+    let office = Office::new();
+    office.look(true, &[]).await;
+    office.create_that_restarts(1, false, RestartPolicy::OnFailure { max: 1 }).await;
+    office.granted(1).await.settle(StartOutcome::Running);
+    office.look(true, &[(1, Run::Exited(1))]).await;
+    restart_is_due(&office, 1).await;
+    let office = office.killed();
+    office.look(true, &[(1, Run::Exited(1))]).await;
+    restart_is_due(&office, 1).await;
+    let again = office.coordinator.admit(person(), id(1), Cause::RestartPolicy, PATIENCE).await.unwrap();
+    let Admitted::Granted(granted) = again else { panic!("not granted") };
+    granted.settle(StartOutcome::Running);
+    let office = office.killed();
+    office.look(true, &[(1, Run::Exited(1))]).await;
+    let due = office.coordinator.read(|state, _, now| state.next_due(now)).await.unwrap();
+    assert_eq!(due, None, "it was the one that the policy allows");
 }
 
 /// The containers that are to be removed, by what is asked up to now.
@@ -358,5 +432,8 @@ async fn a_daemon_that_stops_answers_everybody() {
     office.coordinator.close().await;
     office.thread.join().unwrap();
     assert!(matches!(office.coordinator.now().await, Err(Fault::Stopping)));
-    assert!(matches!(office.coordinator.admit(person(), id(1), PATIENCE).await, Err(Fault::Stopping)));
+    assert!(matches!(
+        office.coordinator.admit(person(), id(1), Cause::Person, PATIENCE).await,
+        Err(Fault::Stopping)
+    ));
 }

@@ -11,6 +11,7 @@ use crate::cgroup;
 use crate::clock;
 use crate::coordinator::Fault;
 use crate::engine::{ContainerLook, Listed, RunState};
+use crate::gateway;
 use crate::inventory::Inventory;
 
 /// What the state says of a container before a look.
@@ -113,10 +114,8 @@ impl Enforcer {
             units: seen.units,
             ..Observed::default()
         };
+        self.find_lost_creates(&listed, &mut observed).await?;
         for entry in &listed {
-            if let Some(token) = &entry.token {
-                observed.created.insert(token.clone(), entry.id.clone());
-            }
             let receipt = receipts.get(&entry.id);
             let known = known.get(&entry.id);
             if known.is_none() && entry.token.is_none() && receipt.is_none() {
@@ -136,6 +135,23 @@ impl Enforcer {
         let damaged = receipts.into_iter().filter(|(_, receipt)| receipt.is_none()).map(|(id, _)| id);
         self.clear_damaged_receipts(damaged.collect(), &listed).await;
         self.tidy_up(left).await;
+        Ok(())
+    }
+
+    /// Names the containers of creates whose answers were lost. One that is still being made is its maker's to name.
+    async fn find_lost_creates(&self, listed: &[Listed], observed: &mut Observed) -> Result<(), Fault> {
+        let lost = self.door.coordinator.lost_creates().await?;
+        for (token, id) in listed.iter().filter_map(|entry| Some((entry.token.as_ref()?, &entry.id))) {
+            if !lost.contains(token) {
+                continue;
+            }
+            match gateway::found_again(&self.door, token, id).await {
+                Some(true) => drop(observed.created.insert(token.clone(), id.clone())),
+                Some(false) => {}
+                // It is there: nobody may give it up meanwhile.
+                None => drop(observed.creating.insert(token.clone())),
+            }
+        }
         Ok(())
     }
 

@@ -77,8 +77,6 @@ pub struct ImageFacts {
     pub working_dir: String,
     /// Every tag that points at it.
     pub tags: Vec<String>,
-    /// Whether every container of it gets volumes of its own.
-    pub volumes: bool,
     /// The instructions that run in every build on it.
     pub on_build: Vec<String>,
     /// The shortest time between two health checks that it asks for, in nanoseconds; 0 is the Engine's own.
@@ -272,10 +270,6 @@ impl Engine {
                 .and_then(Value::as_array)
                 .map(|triggers| triggers.iter().filter_map(Value::as_str).map(str::to_owned).collect())
                 .unwrap_or_default(),
-            volumes: reply
-                .pointer("/Config/Volumes")
-                .and_then(Value::as_object)
-                .is_some_and(|volumes| !volumes.is_empty()),
         })
     }
 

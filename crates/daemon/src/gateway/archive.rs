@@ -23,7 +23,7 @@ pub(super) async fn put(mut call: Call) -> Result<Response<Body>, Refusal> {
     let remembered = call.door.records.one(&call.door, own.token()).await?;
     if let Some(token) = own.token() {
         // A container that never ran after a reboot has empty stages: what is copied must not land beside the bind.
-        super::create::ensure_staged(&call.door, token, &remembered.record).await?;
+        super::binds::ensure_staged(&call.door, token, &remembered.record).await?;
     }
     let target = call.route.upstream_target(call.upstream_version().await?, Some(&own.object()?));
     let (id, asked) = (own.id.to_string(), call.asked_container().to_owned());

@@ -2,8 +2,9 @@
 //!
 //! The path is fixed at create; what it leads to is pinned then, and again after a reboot, with the user's own rights.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use ds01_domain::{ContainerId, Token};
 
@@ -28,6 +29,63 @@ pub(crate) struct Wanted {
     pub(crate) read_only: bool,
     /// Whether a missing source is made, as `-v` does.
     pub(crate) create: bool,
+}
+
+/// With whose rights binds are staged, and into whose subordinate ids.
+#[derive(Debug, Clone)]
+pub(crate) struct Rights {
+    credentials: Credentials,
+    name: String,
+    admin: bool,
+}
+
+impl Rights {
+    /// A caller's own.
+    pub(crate) fn of(caller: &Caller) -> Self {
+        Self { credentials: caller.credentials(), name: caller.name.clone(), admin: caller.admin }
+    }
+
+    /// Those of a container's owner, who is not there: as at create.
+    async fn of_owner(door: &Door, record: &Record) -> Result<Self, Refusal> {
+        let owner = door.identities.names().lookup(record.uid).await;
+        let account = owner.account().ok_or_else(|| {
+            Refusal::conflict(
+                "the owner of this container is not known to the system now; its files cannot be mounted",
+            )
+        })?;
+        let credentials = Credentials {
+            uid: record.uid,
+            gid: record.gid,
+            groups: account.groups.clone(),
+            home: account.home.clone(),
+        };
+        let admin = record.admin || record.uid == 0;
+        Ok(Self { credentials, name: account.name.clone(), admin })
+    }
+}
+
+/// Who is staging: one at a time for each create. Two starts of one container would take each other's mounts away.
+#[derive(Debug, Default)]
+pub struct Turns {
+    taken: Mutex<HashMap<Token, Weak<tokio::sync::Mutex<()>>>>,
+}
+
+/// A turn at staging, for as long as it is kept.
+type Turn = tokio::sync::OwnedMutexGuard<()>;
+
+impl Turns {
+    async fn wait_for(&self, token: &Token) -> Turn {
+        let turn = {
+            // Every change is one insertion or removal: a panic elsewhere leaves the map whole.
+            let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+            taken.retain(|_, turn| turn.strong_count() > 0);
+            let known = taken.get(token).and_then(Weak::upgrade);
+            let turn = known.unwrap_or_default();
+            taken.insert(token.clone(), Arc::downgrade(&turn));
+            turn
+        };
+        turn.lock_owned().await
+    }
 }
 
 /// What a person may bind, by the configuration.
@@ -71,15 +129,27 @@ fn refused(error: StageError) -> Refusal {
 pub(crate) async fn stage(
     door: &Door,
     token: &Token,
-    credentials: Credentials,
-    name: String,
-    admin: bool,
+    rights: Rights,
     effective: (u32, u32),
     wanted: Vec<Wanted>,
 ) -> Result<Vec<RecordedBind>, Refusal> {
     if wanted.is_empty() {
         return Ok(Vec::new());
     }
+    let turn = door.turns.wait_for(token).await;
+    stage_in_turn(door, token, rights, effective, wanted, turn).await.map(|(recorded, _)| recorded)
+}
+
+/// Stages binds. The turn goes along and comes back: whoever gives up waiting must not let others in meanwhile.
+async fn stage_in_turn(
+    door: &Door,
+    token: &Token,
+    rights: Rights,
+    effective: (u32, u32),
+    wanted: Vec<Wanted>,
+    turn: Turn,
+) -> Result<(Vec<RecordedBind>, Turn), Refusal> {
+    let Rights { credentials, name, admin } = rights;
     let rules = rules(&door.config(), admin);
     let (stage, token) = (door.stage.clone(), token.clone());
     tokio::task::spawn_blocking(move || {
@@ -98,7 +168,7 @@ pub(crate) async fn stage(
                 }
             }
         }
-        Ok(recorded)
+        Ok((recorded, turn))
     })
     .await
     .map_err(|_| Refusal::fault("a bind mount could not be prepared; tell an admin"))?
@@ -138,6 +208,7 @@ pub(crate) async fn unstage(door: &Arc<Door>, token: &Token) {
 
 /// Stages again what is missing, as after a reboot: with the owner's rights, as at create.
 pub(crate) async fn ensure_staged(door: &Arc<Door>, token: &Token, record: &Record) -> Result<(), Refusal> {
+    let turn = door.turns.wait_for(token).await;
     if record.binds.iter().any(|b| is_door(&door.config(), &b.source)) {
         // The door's socket is a new one after each start of the daemon: the old one answers nobody.
         unstage(door, token).await;
@@ -146,25 +217,49 @@ pub(crate) async fn ensure_staged(door: &Arc<Door>, token: &Token, record: &Reco
         record.binds.iter().filter(|b| !door.stage.is_mounted(token, b.slot)).collect();
     let Some(first) = missing.first() else { return Ok(()) };
     let effective = first.effective;
-    let owner = door.identities.names().lookup(record.uid).await;
-    let account = owner.account().ok_or_else(|| {
-        Refusal::conflict(
-            "the owner of this container is not known to the system now; its files cannot be mounted",
-        )
-    })?;
-    let credentials = Credentials {
-        uid: record.uid,
-        gid: record.gid,
-        groups: account.groups.clone(),
-        home: account.home.clone(),
-    };
-    let admin = record.uid == 0;
-    let wanted = missing
-        .into_iter()
-        .map(|b| Wanted { slot: b.slot, source: b.source.clone(), read_only: b.read_only, create: false })
-        .collect();
-    let name = account.name.clone();
-    stage(door, token, credentials, name, admin, effective, wanted).await.map(drop)
+    let wanted = missing.into_iter().map(again).collect();
+    let rights = Rights::of_owner(door, record).await?;
+    stage_in_turn(door, token, rights, effective, wanted, turn).await.map(drop)
+}
+
+/// As [`ensure_staged`], for a container that is to run: a user whom its create knew by name only is looked up first,
+/// if nobody has done so yet.
+pub(crate) async fn ensure_staged_to_run(
+    door: &Arc<Door>,
+    token: &Token,
+    id: &ContainerId,
+    record: &Record,
+) -> Result<(), Refusal> {
+    if record.user.is_some() && !record.binds.is_empty() {
+        let rights = Rights::of_owner(door, record).await?;
+        stage_for_user(door, token, id, record, rights).await?;
+    }
+    ensure_staged(door, token, record).await
+}
+
+/// Stages the binds again for a user that was known by name only: his files are the caller's, not root's.
+pub(crate) async fn stage_for_user(
+    door: &Arc<Door>,
+    token: &Token,
+    id: &ContainerId,
+    record: &Record,
+    rights: Rights,
+) -> Result<(), Refusal> {
+    let Some(user) = record.user.as_ref().filter(|_| !record.binds.is_empty()) else { return Ok(()) };
+    // Of somebody who is not there the Engine will say the same at start, in its own words.
+    let Ok(effective) = looked_up(door, id, user).await else { return Ok(()) };
+    let turn = door.turns.wait_for(token).await;
+    unstage(door, token).await;
+    let mut record = record.clone();
+    let wanted = record.binds.iter().map(again).collect();
+    let (staged, _turn) = stage_in_turn(door, token, rights, effective, wanted, turn).await?;
+    (record.binds, record.user) = (staged, None);
+    super::made::keep(door, token, &record).await
+}
+
+/// A bind that was staged before.
+fn again(bind: &RecordedBind) -> Wanted {
+    Wanted { slot: bind.slot, source: bind.source.clone(), read_only: bind.read_only, create: false }
 }
 
 /// The numeric user that a container's processes run as: `--user`, else the image's, a name looked up inside.
@@ -199,11 +294,6 @@ pub(crate) async fn looked_up(door: &Door, id: &ContainerId, user: &str) -> Resu
         .ok_or_else(|| {
             Refusal::bad(format!("unable to find user {wanted}: no matching entries in passwd file"))
         })
-}
-
-/// With whose rights a caller's files are opened.
-pub(crate) fn credentials(caller: &Caller) -> Credentials {
-    caller.credentials()
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use super::deeds::Deed;
 use super::forward::{self, to_the_end};
 use super::http::{self, Body, Refusal};
 use super::own::{self, Own, Remembered};
+use crate::engine::send_on;
 
 /// What follows an act that went through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,24 +100,31 @@ pub(super) async fn act(call: Call, after: After) -> Result<Response<Body>, Refu
 /// Stops or kills an own container. One that waits in the line leaves it.
 pub(super) async fn stop(call: Call) -> Result<Response<Body>, Refusal> {
     let own = call.own_container().await?;
-    if call.door.coordinator.cancel_wait(&own.id).await? {
+    // Reached first: an Engine that is down ends nothing, and an end of another day was not asked for.
+    let engine = call.door.engine.connect().await;
+    let ends = ends_the_container(&call);
+    if waited(&call.door, &own, engine.is_ok() && ends).await? {
         return Ok(http::status(StatusCode::NO_CONTENT));
     }
-    // Told before it is done: an exit that follows was asked for, and is no reason to restart.
-    let ends = ends_the_container(&call);
-    if own.holds_want() && ends {
-        let at = call.door.coordinator.now().await?;
-        call.door.coordinator.try_record(vec![Event::StopAsked { container: own.id.clone(), at }]).await;
-    }
+    let mut engine = engine?;
     let target = call.route.upstream_target(call.upstream_version().await?, Some(&own.object()?));
     let request = forward::upstream_request(&call, &target, http::empty())?;
-    let response = call.door.engine.send(request).await?;
+    let response = send_on(&mut engine, request).await?;
     // 304 and 409: it did not run.
     if ends && response.status() == StatusCode::NO_CONTENT {
         call.door.deeds.put(&own.id, Deed::Stopped);
     }
     call.door.looks.at(&own.id);
     forward::reply_as_asked(response, own.id.as_str(), call.asked_container()).await
+}
+
+/// Takes a container out of the line; whether it was in it. What is to end is told to end, so that its restart policy
+/// leaves it so.
+async fn waited(door: &super::Door, own: &Own, ends: bool) -> Result<bool, Refusal> {
+    if ends && own.holds_want() {
+        return Ok(door.coordinator.stop_asked(&own.id).await?);
+    }
+    Ok(door.coordinator.cancel_wait(&own.id).await?)
 }
 
 /// Whether the request asks for the container's end: every stop does, and every kill but a mere signal.
@@ -131,12 +139,14 @@ fn ends_the_container(call: &Call) -> bool {
 /// Removes an own container; one that waits leaves the line first.
 pub(super) async fn delete(call: Call) -> Result<Response<Body>, Refusal> {
     let own = call.own_container().await?;
-    call.door.coordinator.cancel_wait(&own.id).await?;
+    let mut engine = call.door.engine.connect().await?;
+    // By force it is killed first, and its policy must not start it while it goes.
+    waited(&call.door, &own, call.route.query.bool("force")).await?;
     let target = call.route.upstream_target(call.upstream_version().await?, Some(&own.object()?));
     let request = forward::upstream_request(&call, &target, http::empty())?;
     let door = call.door.clone();
     to_the_end(async move {
-        let response = door.engine.send(request).await?;
+        let response = send_on(&mut engine, request).await?;
         if response.status().is_success() {
             forget(&door, &own).await;
         }
@@ -220,15 +230,7 @@ async fn remember_restart(call: &Call, own: &Own, restart: RestartPolicy) -> Res
     original.remember("RestartPolicy", restart_shown(restart));
     let mut record = remembered.record.clone();
     record.original = serde_json::to_value(&original).unwrap_or_default();
-    let kept = record.clone();
-    let key = token.clone();
-    call.door
-        .coordinator
-        .ledger(move |ledger| ledger.keep_record(&key, &kept))
-        .await?
-        .map_err(crate::coordinator::Fault::from)?;
-    call.door.records.put(token, record);
-    Ok(())
+    super::made::keep(&call.door, &token, &record).await
 }
 
 /// A restart policy as Docker shows it.

@@ -12,14 +12,13 @@ use hyper::{Method, Response, StatusCode};
 use serde_json::Value;
 
 use super::http::{self, Body, Refusal};
+use super::made::{self, abandon, keep};
 use super::{Call, Door, binds, images, networks, own, quota, volumes};
 use crate::coordinator::Planned;
-use crate::engine::{ContainerLook, EngineError, ImageFacts};
+use crate::engine::{EngineError, ImageFacts};
 use crate::identity::Caller;
 use crate::ledger::Record;
 use crate::words;
-
-pub(crate) use binds::ensure_staged;
 
 /// The label by which the Engine's own filters find a user's containers; ours decide.
 pub const OWNER_LABEL: &str = "ds01.owner";
@@ -232,25 +231,6 @@ fn judge_image(image: &ImageFacts) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The image was judged by its name, and a name can be moved to another image while a create is under way.
-async fn refuse_other_image(
-    door: &Arc<Door>,
-    id: &ContainerId,
-    token: &Token,
-    image: &ImageFacts,
-    look: &ContainerLook,
-) -> Result<(), Refusal> {
-    if look.reply.get("Image").and_then(Value::as_str) == Some(image.id.as_str()) {
-        return Ok(());
-    }
-    door.engine.remove(id).await?;
-    binds::unstage(door, token).await;
-    door.looks.at(id);
-    Err(Refusal::conflict(
-        "the image's name was given to another image meanwhile; create the container again",
-    ))
-}
-
 /// The part that runs to its end: permit, stage, forward, remember.
 async fn planned(
     door: &Arc<Door>,
@@ -259,8 +239,7 @@ async fn planned(
     image: ImageFacts,
     running_containers: u32,
 ) -> Result<Made, MakeRefusal> {
-    let user = making.judged.user().map_or(image.user.clone(), str::to_owned);
-    // A name is looked up once there is a container to look into; until then root stands for it.
+    let user = making.judged.user().map_or(image.user, str::to_owned);
     let effective = binds::numeric(&user);
     let want = making.judged.gpu().map(want_of);
     let record = Record {
@@ -268,6 +247,10 @@ async fn planned(
         volumes: making.judged.volumes().iter().filter_map(|v| v.name.clone()).collect(),
         uid: making.caller.uid,
         gid: making.caller.gid,
+        admin: making.caller.admin,
+        image_id: image.id,
+        // A name is looked up once there is a container to look into; until then root stands for it.
+        user: effective.is_none().then_some(user),
         project: making.deploy.as_ref().map(|d| d.project.clone()),
         workspace: making.deploy.as_ref().map(|d| d.workspace.clone()),
         image: making.judged.image().to_owned(),
@@ -292,25 +275,16 @@ async fn planned(
     };
     making.judged.set_gpu(gpu.then_some(making.rules.gpu_runtime.as_str()));
     match forward(door, &mut making, &token, effective.unwrap_or((0, 0)), record).await {
-        Ok(Forwarded { id, status, reply, record, look }) => {
+        Ok(Forwarded { id, status, reply, record }) => {
             let made = Made { id, status, reply, warnings: making.judged.warnings().to_vec() };
-            refuse_other_image(door, &made.id, &token, &image, &look.map_err(Refusal::from)?).await?;
-            if image.volumes || making.judged.makes_volumes() {
-                volumes::own_anonymous(door, making.caller.uid, &made.id).await?;
-            }
-            if effective.is_none() && !record.binds.is_empty() {
-                restage_for(door, &making, &token, &made.id, &user, record).await?;
+            if record.user.is_some() {
+                binds::stage_for_user(door, &token, &made.id, &record, binds::Rights::of(&making.caller))
+                    .await?;
             }
             Ok(made)
         }
         Err(refusal) => Err(refusal.into()),
     }
-}
-
-async fn abandon(door: &Arc<Door>, token: &Token) {
-    binds::unstage(door, token).await;
-    door.coordinator.try_record(vec![Event::CreateAbandoned { token: token.clone() }]).await;
-    door.records.forget(token);
 }
 
 /// A create that the Engine has carried out, written down.
@@ -319,8 +293,6 @@ struct Forwarded {
     status: StatusCode,
     reply: Value,
     record: Record,
-    /// How the container looked right after.
-    look: Result<ContainerLook, EngineError>,
 }
 
 /// Stages the binds and sends the create; whatever fails is undone, unless nobody knows whether it worked.
@@ -338,16 +310,7 @@ async fn forward(
         create: b.create_source,
     });
     let wanted: Vec<_> = wanted.collect();
-    let staged = binds::stage(
-        door,
-        token,
-        binds::credentials(&making.caller),
-        making.caller.name.clone(),
-        making.caller.admin,
-        effective,
-        wanted,
-    )
-    .await;
+    let staged = binds::stage(door, token, binds::Rights::of(&making.caller), effective, wanted).await;
     record.binds = match staged {
         Ok(binds) => binds,
         Err(refusal) => {
@@ -387,8 +350,8 @@ async fn forward(
                 .and_then(Value::as_str)
                 .and_then(ContainerId::new)
                 .ok_or_else(|| Refusal::from(EngineError::Rubbish { what: "a create".to_owned() }))?;
-            let look = remember(door, token, &id, making.name.is_some()).await?;
-            Ok(Forwarded { id, status, reply, record, look })
+            made::write_down(door, token, &id, &record, making.name.is_some()).await?;
+            Ok(Forwarded { id, status, reply, record })
         }
         // Nobody knows: the enforcer looks for the token and settles it.
         Err(refusal) if refusal.status == StatusCode::BAD_GATEWAY => Err(refusal),
@@ -422,66 +385,4 @@ async fn send(door: &Arc<Door>, making: &Making, body: Vec<u8>) -> Result<(Statu
     let reply = serde_json::from_slice(&bytes)
         .map_err(|_| Refusal::from(EngineError::Rubbish { what: "a create".to_owned() }))?;
     Ok((status, reply))
-}
-
-/// Writes that a container exists, before the client hears of it, and looks at it: a name that the Engine chose is
-/// written with it.
-async fn remember(
-    door: &Arc<Door>,
-    token: &Token,
-    id: &ContainerId,
-    named: bool,
-) -> Result<Result<ContainerLook, EngineError>, Refusal> {
-    let at = door.coordinator.now().await?;
-    let mut events = vec![Event::Created { token: token.clone(), container: id.clone(), at }];
-    if named {
-        let (written, look) = tokio::join!(door.coordinator.record(events), door.engine.look(id));
-        written?;
-        return Ok(look);
-    }
-    let look = door.engine.look(id).await;
-    if let Ok(look) = &look {
-        events.push(Event::Renamed { container: id.clone(), name: look.name.clone() });
-    }
-    door.coordinator.record(events).await?;
-    Ok(look)
-}
-
-/// Writes what the door remembers of a container.
-async fn keep(door: &Arc<Door>, token: &Token, record: &Record) -> Result<(), Refusal> {
-    let (key, kept) = (token.clone(), record.clone());
-    door.coordinator
-        .ledger(move |ledger| ledger.keep_record(&key, &kept))
-        .await?
-        .map_err(crate::coordinator::Fault::from)?;
-    door.records.put(token.clone(), record.clone());
-    Ok(())
-}
-
-/// Stages the binds again for a user that was known by name only: his files are the caller's, not root's.
-async fn restage_for(
-    door: &Arc<Door>,
-    making: &Making,
-    token: &Token,
-    id: &ContainerId,
-    user: &str,
-    mut record: Record,
-) -> Result<(), Refusal> {
-    let effective = match binds::looked_up(door, id, user).await {
-        Ok(effective) => effective,
-        // The Engine will say the same at start, in its own words.
-        Err(_) => return Ok(()),
-    };
-    let wanted = record.binds.iter().map(|b| binds::Wanted {
-        slot: b.slot,
-        source: b.source.clone(),
-        read_only: b.read_only,
-        create: false,
-    });
-    let wanted: Vec<_> = wanted.collect();
-    binds::unstage(door, token).await;
-    let (credentials, name) = (binds::credentials(&making.caller), making.caller.name.clone());
-    record.binds =
-        binds::stage(door, token, credentials, name, making.caller.admin, effective, wanted).await?;
-    keep(door, token, &record).await
 }

@@ -21,6 +21,7 @@ mod events;
 mod exec;
 mod forward;
 mod images;
+mod made;
 mod networks;
 mod own;
 mod prune;
@@ -50,8 +51,10 @@ use crate::engine::{Connection, Engine};
 use crate::identity::{Caller, Identity, Peer, Place};
 use crate::staging::Stage;
 
+pub use binds::Turns;
 pub(crate) use binds::ensure_staged;
 pub use create::OWNER_LABEL;
+pub(crate) use made::found_again;
 pub use own::Records;
 pub(crate) use quota::bound_everybody;
 pub use start::{Cause, StartRefusal, Started, start_container};
@@ -74,6 +77,8 @@ pub struct Door {
     pub terminals: terminals::Terminals,
     /// Staged bind mounts.
     pub stage: Arc<Stage>,
+    /// Whose turn it is to stage them.
+    pub turns: Turns,
     /// What is remembered of containers.
     pub records: Records,
     /// What was last done to containers that do not run.

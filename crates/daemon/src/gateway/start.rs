@@ -17,19 +17,12 @@ use crate::coordinator::{Admitted, Place, Reservation, StartOutcome, WaitNews};
 use crate::engine::EngineError;
 use crate::words;
 
+pub use crate::coordinator::Cause;
+
 /// Clients of this kind stop reading after 60 s: they get their answer before that.
 const IMPATIENT_CLIENTS: [&str; 3] = ["docker-sdk-python/", "docker-compose/1", "docker-py/"];
 /// How long a start of theirs waits at most.
 const IMPATIENT_WAIT_MAX: Duration = Duration::from_secs(50);
-
-/// On whose behalf a container starts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cause {
-    /// Somebody asked.
-    Person,
-    /// Its restart policy; nobody waits for an answer.
-    RestartPolicy,
-}
 
 /// A start that went through.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,7 +81,7 @@ pub async fn start_container(
     mut told: impl FnMut(&Place) + Send,
 ) -> Result<Started, StartRefusal> {
     let mut abandoned = Abandoned { door: door.clone(), id: id.clone(), armed: cause == Cause::Person };
-    let result = admit_and_start(door, person, id, patience, &mut told, &mut abandoned).await;
+    let result = admit_and_start(door, person, id, cause, patience, &mut told, &mut abandoned).await;
     abandoned.armed = false;
     match &result {
         Err(StartRefusal::Denied(denial)) => door.deeds.put(id, Deed::Denied(denial.clone())),
@@ -108,12 +101,13 @@ async fn admit_and_start(
     door: &Arc<Door>,
     person: Person,
     id: &ContainerId,
+    cause: Cause,
     patience: Duration,
     told: &mut (impl FnMut(&Place) + Send),
     abandoned: &mut Abandoned,
 ) -> Result<Started, StartRefusal> {
     // A container that a person starts is one more that runs; one that its policy restarts ran before.
-    if abandoned.armed
+    if cause == Cause::Person
         && let Some(denial) = super::quota::may_start(door, &person, id).await?
     {
         return Err(StartRefusal::Denied(Box::new(denial)));
@@ -125,19 +119,22 @@ async fn admit_and_start(
     };
     if let Some(token) = &token {
         let remembered = door.records.one(door, Some(token)).await?;
-        super::create::ensure_staged(door, token, &remembered.record).await?;
+        super::binds::ensure_staged_to_run(door, token, id, &remembered.record).await?;
         super::volumes::still_own(door, &person, &remembered.record.volumes).await?;
     }
-    let mut admitted = door.coordinator.admit(person.clone(), id.clone(), patience).await?;
+    let mut admitted = door.coordinator.admit(person.clone(), id.clone(), cause, patience).await?;
     if matches!(admitted, Admitted::Runs) {
         // It may have ended a moment ago, and nobody has looked yet.
         door.looks.at_and_wait(id).await;
-        admitted = door.coordinator.admit(person, id.clone(), patience).await?;
+        admitted = door.coordinator.admit(person, id.clone(), cause, patience).await?;
     }
     let reservation = match admitted {
-        Admitted::NoNeed | Admitted::Runs => None,
+        Admitted::NoNeed => None,
+        // Should it end before the Engine hears of this start, it begins anew with the units that it had.
+        Admitted::Runs => door.coordinator.keep_for_restart(id).await?,
         Admitted::Granted(reservation) => Some(reservation),
         Admitted::Denied(denial) => return Err(StartRefusal::Denied(denial)),
+        Admitted::CalledOff => return Err(StartRefusal::Cancelled),
         Admitted::Waits(line) => Some(wait(door, id, *line, told).await?),
     };
     // From here on a client that hangs up changes nothing.
@@ -312,7 +309,7 @@ pub(super) async fn restart(call: Call) -> Result<Response<Body>, Refusal> {
     }
     if let Some(token) = own.token() {
         let remembered = call.door.records.one(&call.door, Some(token)).await?;
-        super::create::ensure_staged(&call.door, token, &remembered.record).await?;
+        super::binds::ensure_staged_to_run(&call.door, token, &own.id, &remembered.record).await?;
     }
     let target = call.route.upstream_target(call.upstream_version().await?, Some(&own.object()?));
     let request = forward::upstream_request(&call, &target, http::empty())?;

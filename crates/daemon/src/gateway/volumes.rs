@@ -4,13 +4,14 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use ds01_docker::{body, present};
-use ds01_domain::{ContainerId, Person};
+use ds01_domain::Person;
 use hyper::{Method, Response, StatusCode};
 use serde_json::Value;
 
 use super::http::{self, Body, Refusal};
 use super::{Call, Door, forward};
 use crate::coordinator::Fault;
+use crate::engine::ContainerLook;
 use crate::ledger::ObjectKind;
 
 /// Who owns which volume.
@@ -68,8 +69,7 @@ pub(super) fn is_anonymous(name: &str) -> bool {
 }
 
 /// Writes down whose the volumes are that the Engine made for a new container.
-pub(super) async fn own_anonymous(door: &Door, uid: u32, container: &ContainerId) -> Result<(), Refusal> {
-    let look = door.engine.look(container).await?;
+pub(super) async fn own_anonymous(door: &Door, uid: u32, look: &ContainerLook) -> Result<(), Refusal> {
     let mounts = look.reply.get("Mounts").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let names: Vec<String> = mounts
         .iter()
@@ -78,6 +78,9 @@ pub(super) async fn own_anonymous(door: &Door, uid: u32, container: &ContainerId
         .filter(|name| is_anonymous(name))
         .map(str::to_owned)
         .collect();
+    if names.is_empty() {
+        return Ok(());
+    }
     door.coordinator
         .ledger(move |ledger| names.iter().try_for_each(|n| ledger.own(ObjectKind::Volume, n, uid).map(drop)))
         .await?

@@ -11,6 +11,7 @@ mod schema;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ds01_domain::{Event, State, Token};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
@@ -22,6 +23,11 @@ pub use owners::{ObjectKind, Owned};
 const EVENTS_PER_SNAPSHOT: u64 = 5_000;
 /// Durable events between two tries of a shortening that failed.
 const EVENTS_PER_RETRY: u64 = 500;
+
+/// How often it is tried whether another daemon has let go of the ledger.
+const LOCK_TRIES: u32 = 50;
+/// The pause between two tries.
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// Why the ledger cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -97,6 +103,12 @@ pub struct Record {
     pub uid: u32,
     /// The user's primary group at create.
     pub gid: u32,
+    /// Whether he was an administrator at create.
+    #[serde(default)]
+    pub admin: bool,
+    /// Whom the container runs as, where only a name is known: the binds are staged for root until it is looked up.
+    #[serde(default)]
+    pub user: Option<String>,
     /// The project, for containers of `container deploy`.
     #[serde(default)]
     pub project: Option<String>,
@@ -106,6 +118,9 @@ pub struct Record {
     /// The image as it was named.
     #[serde(default)]
     pub image: String,
+    /// The image as it was judged, by its id.
+    #[serde(default)]
+    pub image_id: String,
 }
 
 /// One staged bind mount, with what is needed to stage it again after a reboot.
@@ -180,7 +195,7 @@ impl Ledger {
     }
 
     fn replay(&mut self) -> Result<State, LedgerError> {
-        let fail = sql("the ledger cannot be read");
+        let fail = schema::unreadable(&self.path);
         let mut state = State::default();
         let mut statement = self.db.prepare("SELECT seq, body FROM events ORDER BY seq").map_err(&fail)?;
         let mut rows = statement.query([]).map_err(&fail)?;
@@ -196,6 +211,7 @@ impl Ledger {
         }
         drop(rows);
         drop(statement);
+        drop(fail);
         self.since_snapshot = count;
         Ok(state)
     }
@@ -371,11 +387,16 @@ fn lock_beside(path: &Path) -> Result<File, LedgerError> {
         .mode(0o600)
         .open(lock_path)
         .map_err(fail)?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(std::fs::TryLockError::WouldBlock) => Err(LedgerError::InUse { path: path.to_path_buf() }),
-        Err(std::fs::TryLockError::Error(source)) => Err(fail(source)),
+    // One that was killed a moment ago may still be going down.
+    for patience in (0..LOCK_TRIES).rev() {
+        match lock.try_lock() {
+            Ok(()) => return Ok(lock),
+            Err(std::fs::TryLockError::WouldBlock) if patience > 0 => std::thread::sleep(LOCK_PAUSE),
+            Err(std::fs::TryLockError::WouldBlock) => break,
+            Err(std::fs::TryLockError::Error(source)) => return Err(fail(source)),
+        }
     }
+    Err(LedgerError::InUse { path: path.to_path_buf() })
 }
 
 #[cfg(test)]

@@ -25,27 +25,34 @@ fn newest(steps: &[&str]) -> i64 {
     i64::try_from(steps.len()).unwrap_or(i64::MAX)
 }
 
+/// What it means that a ledger cannot be read: the file is damaged, unless it is the disk that fails or is full, which
+/// says nothing about the file.
+pub(super) fn unreadable(path: &Path) -> impl Fn(rusqlite::Error) -> LedgerError {
+    move |error| match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) | None => {
+            LedgerError::Damaged { path: path.to_path_buf(), detail: error.to_string() }
+        }
+        Some(_) => LedgerError::Sql { what: "the ledger cannot be read", source: error },
+    }
+}
+
 /// Looks whether a file is a whole ledger of a schema that is known here; answers which. Changes nothing.
 pub(super) fn judge(db: &Connection, path: &Path, steps: &[&str]) -> Result<i64, LedgerError> {
     let damaged = |detail: String| LedgerError::Damaged { path: path.to_path_buf(), detail };
-    // A disk that fails or is full says nothing about the file.
-    let unreadable = |error: rusqlite::Error| match error.sqlite_error_code() {
-        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) | None => damaged(error.to_string()),
-        Some(_) => LedgerError::Sql { what: "the ledger cannot be read", source: error },
-    };
-    let found: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(unreadable)?;
+    let unreadable = unreadable(path);
+    let found: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(&unreadable)?;
     let known = newest(steps);
     if found > known {
         return Err(LedgerError::Newer { path: path.to_path_buf(), found, known });
     }
-    let verdict: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(unreadable)?;
+    let verdict: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(&unreadable)?;
     if verdict != "ok" {
         return Err(damaged(verdict));
     }
     let mut statement =
-        db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").map_err(unreadable)?;
+        db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").map_err(&unreadable)?;
     let tables: Vec<String> =
-        statement.query_map([], |row| row.get(0)).and_then(Iterator::collect).map_err(unreadable)?;
+        statement.query_map([], |row| row.get(0)).and_then(Iterator::collect).map_err(&unreadable)?;
     if found < 1 || TABLES.iter().any(|ours| !tables.iter().any(|table| table == ours)) {
         return Err(damaged("it holds tables that ds01d did not make, or none".into()));
     }

@@ -10,6 +10,8 @@ use proptest::prelude::*;
 use super::schema::{self, STEPS};
 use super::{Ledger, LedgerError, ObjectKind, Record, RecordedBind, rows};
 
+mod properties;
+
 /// A directory of its own for each test, removed at the end.
 struct Scratch(PathBuf);
 
@@ -291,40 +293,6 @@ fn applied(events: &[Event]) -> State {
     let mut state = State::default();
     events.iter().for_each(|event| state.apply(event));
     state
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
-
-    #[test]
-    fn every_event_is_read_as_it_was_written(event in events()) {
-        prop_assert!(event.is_durable());
-        let body = rows::encode(&event).unwrap();
-        prop_assert_eq!(rows::decode(&body).unwrap(), event);
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
-
-    #[test]
-    fn a_ledger_gives_the_state_again_long_or_short(events in prop::collection::vec(happenings(), 0..60)) {
-        let scratch = Scratch::new();
-        let (mut ledger, empty) = Ledger::open(&scratch.file()).unwrap();
-        prop_assert_eq!(empty, State::default());
-        for some in events.chunks(7) {
-            ledger.append(some).unwrap();
-        }
-        drop(ledger);
-        // As after a kill: the log is not folded in.
-        let (mut ledger, replayed) = Ledger::open(&scratch.file()).unwrap();
-        let state = applied(&events);
-        prop_assert_eq!(&replayed.durable(), &state.durable());
-        ledger.close(&state).unwrap();
-        drop(ledger);
-        let (_, short) = Ledger::open(&scratch.file()).unwrap();
-        prop_assert_eq!(&short.durable(), &state.durable());
-    }
 }
 
 #[test]

@@ -221,11 +221,16 @@ impl State {
             return;
         };
         // Also of one that ran: whoever is bound anew is being started anew, and an older look knows only the end.
-        holding.phase = Phase::Bound;
+        let anew = std::mem::replace(&mut holding.phase, Phase::Bound) == Phase::Running;
         holding.changed = at;
         if let Some(container) = self.containers.get_mut(id).filter(|container| container.exists()) {
             container.running_total = container.running_total_at(at);
             container.standing = Standing::Starting;
+            if anew {
+                // A person restarts it: what was asked of the run before, and how often it failed, is over.
+                container.stop_asked = false;
+                container.restarts = Restarts::default();
+            }
         }
     }
 

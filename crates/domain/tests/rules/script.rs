@@ -9,6 +9,7 @@
 //! train hangs                          its starts are sent and never answered
 //! train fails                          the Engine refuses the start that hangs
 //! train cgroup occupied|empty|unknown  train runs 0:1 [epoch=9] [owner=root]   (past the door)
+//! train is told to end                 a signal that it may not heed
 //! train is restarting | is unanswered    the Engine is asked to start it; nobody waits for the answer any more
 //! train dies unseen       nobody hears of it          train is bound anew   the hinge asks once more
 //! train cancels                        whoever waited for it hangs up
@@ -122,6 +123,10 @@ fn container(world: &mut World, name: &str, words: &[&str], options: &BTreeMap<&
             real.run = Run::Exited(137);
             real.cgroup = Occupancy::Empty;
             world.look();
+        }
+        ["is", "told", "to", "end"] => {
+            let container = world.id(name);
+            world.record(Event::StopAsked { container, at: world.now });
         }
         ["is", "removed"] => {
             world.engine.remove(name);

@@ -194,7 +194,7 @@ async fn reuse(ask: &Ask, request: &DeployRequest, wish: &Wish, own: &Own) -> Re
 
 async fn remove(ask: &Ask, own: &Own) -> Result<(), Fault> {
     let door = ask.door.clone();
-    door.coordinator.cancel_wait(&own.id).await?;
+    door.coordinator.stop_asked(&own.id).await?;
     let own = own.clone();
     Ok(to_the_end(async move {
         match door.engine.stop(&own.id, std::time::Duration::from_secs(3)).await {

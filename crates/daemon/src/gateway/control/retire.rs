@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use ds01_api::{RetireRequest, Retired};
-use ds01_domain::Event;
 use hyper::{Response, StatusCode};
 
 use super::machine::unit_ref;
@@ -38,8 +37,7 @@ pub(super) async fn retire(mut ask: Ask) -> Result<Response<Body>, Fault> {
             Err(error) => return Err(error.into()),
         };
         if own.container.is_some() {
-            let at = door.coordinator.now().await?;
-            door.coordinator.try_record(vec![Event::StopAsked { container: own.id.clone(), at }]).await;
+            door.coordinator.stop_asked(&own.id).await?;
         }
         if stopped && !request.force {
             match door.engine.stop(&own.id, GRACE).await {

@@ -242,12 +242,6 @@ impl JudgedCreate {
         &self.found.volumes
     }
 
-    /// Whether the Engine makes volumes for this container that nobody named. Those of its image come on top.
-    pub fn makes_volumes(&self) -> bool {
-        let listed = matches!(self.config.get("Volumes"), Some(Json::Object(paths)) if !paths.is_empty());
-        listed || self.found.volumes.iter().any(|volume| volume.name.is_none())
-    }
-
     /// Other containers whose owner must be looked up.
     #[must_use]
     pub fn containers(&self) -> &[ContainerRef] {

@@ -260,3 +260,98 @@ fn a_container_that_is_being_restarted_keeps_its_units() {
         "#]],
     );
 }
+
+#[test]
+fn what_was_asked_of_a_run_is_not_asked_of_the_next() {
+    check(
+        "
+        card A100 80g
+        person alice
+        alice creates a 1 restart=on-failure:2
+        a starts
+        a exits 1
+        +1s
+        a exits 1
+        +1s
+        a is told to end
+        a is bound anew
+        +1s
+        look
+        a exits 1
+        next
+        ",
+        &expect![[r#"
+            card A100 80g
+            person alice
+            alice creates a 1 restart=on-failure:2 -> created
+            a starts                     -> alice/a gets 0
+            a exits 1
+                -> alice/a ended (exit 1)
+                -> alice/a released 0
+            +1s
+                -> alice/a is restarted (try 1)
+                -> alice/a gets 0
+            a exits 1
+                -> alice/a ended (exit 1)
+                -> alice/a released 0
+            +1s
+                -> alice/a is restarted (try 2)
+                -> alice/a gets 0
+            a is told to end
+            a is bound anew
+            +1s                          -> alice/a runs
+            look
+            a exits 1
+                -> alice/a ended (exit 1)
+                -> alice/a released 0
+            next                         -> in 100 ms
+        "#]],
+    );
+}
+
+#[test]
+fn a_restart_that_waits_is_called_off() {
+    check(
+        "
+        card A100 80g
+        person alice
+        person bob
+        alice creates a 1 restart=always
+        bob creates b 1
+        a starts
+        b starts
+        a exits 1
+        +1s
+        a is told to end
+        a cancels
+        next
+        b exits 0
+        +1h
+        show
+        ",
+        &expect![[r#"
+            card A100 80g
+            person alice
+            person bob
+            alice creates a 1 restart=always -> created
+            bob creates b 1              -> created
+            a starts                     -> alice/a gets 0
+            b starts                     -> waits 1 of 1: no GPU that would do is free; held by alice/a (GPU 0 for 0 s)
+            a exits 1
+                -> alice/a ended (exit 1)
+                -> alice/a released 0
+                -> bob/b gets 0
+            +1s
+                -> alice/a is restarted (try 1)
+                -> waits 1 of 1: no GPU that would do is free; held by bob/b (GPU 0 for 0 s)
+            a is told to end
+            a cancels
+            next                         -> never
+            b exits 0
+                -> bob/b ended (exit 0)
+                -> bob/b released 0
+            +1h
+            show                         -> 0 free
+        "#]],
+    );
+}
