@@ -5,78 +5,78 @@ source "$(dirname "$0")/recovery-lib.sh"
 
 replay() {
     local before list
-    gpu alice a1
-    gpu bob b1
-    as bob docker stop -t 0 b1 >/dev/null
+    gpu alice alice1
+    gpu bob bob1
+    as bob docker stop -t 0 bob1 >/dev/null
     as alice docker create --name idle --gpus 1 busybox true >/dev/null
-    wait_for held_is "1:0 alice a1"
+    wait_for held_is "alice alice1"
     before=$(as alice docker ps -a --format '{{.Names}} {{.State}} {{.ID}}' | sort)
     list=$(as bob ds01 container list --all --json | jq -c '[.. | objects | .name? // empty] | sort')
     stopped --kill
     started
-    assert_eq "$(held)" "1:0 alice a1" "replayed"
+    assert_eq "$(held)" "alice alice1" "replayed"
     assert_eq "$(as alice docker ps -a --format '{{.Names}} {{.State}} {{.ID}}' | sort)" "$before"
     assert_eq "$(as bob ds01 container list --all --json | jq -c '[.. | objects | .name? // empty] | sort')" "$list"
-    as bob docker start b1 >/dev/null
-    wait_for held_is $'1:0 alice a1\n1:1 bob b1'
+    as bob docker start bob1 >/dev/null
+    wait_for held_is $'alice alice1\nbob bob1'
     no_device_twice
     rm_all
     note "the ledger is replayed after SIGKILL"
 }
 
 older_ledger() {
-    local a1 b1
+    local alice1 bob1
     gpu bob gone
     stopped
     cp "$DIR/state/ledger.db" "$SCRATCH/older.db"
     started
     as bob docker rm -f gone >/dev/null
-    gpu alice a1
-    gpu bob b1 -v "$DS01_HOME_bob:/w"
-    a1=$(devices a1) b1=$(devices b1)
+    gpu alice alice1
+    gpu bob bob1 -v "$DS01_HOME_bob:/w"
+    alice1=$(devices alice1) bob1=$(devices bob1)
     stopped --kill
     rm -f "$DIR"/state/ledger.db*
     cp "$SCRATCH/older.db" "$DIR/state/ledger.db"
     started
-    wait_for held_is $'1:0 alice a1\n1:1 bob b1'
-    assert_eq "$(devices a1) $(devices b1)" "$a1 $b1"
+    wait_for held_is $'alice alice1\nbob bob1'
+    assert_eq "$(devices alice1) $(devices bob1)" "$alice1 $bob1"
     assert_lacks "$(as bob docker ps -a)" gone
     # What is left is one unit, and it is neither of theirs.
-    gpu alice a2
+    gpu alice alice2
     no_device_twice
-    assert_eq "$(held)" $'0 alice a2\n1:0 alice a1\n1:1 bob b1'
+    assert_eq "$(held)" $'alice alice1\nalice alice2\nbob bob1'
     # Their owners have them as before.
-    assert_eq "$(as bob docker exec b1 echo mine)" mine
-    assert_fails "No such container" as alice docker stop b1
-    as bob docker stop -t 0 b1 >/dev/null
-    as bob docker start b1 >/dev/null
-    as bob docker rm -f b1 >/dev/null
-    as alice docker rm -f a1 a2 >/dev/null
+    assert_eq "$(as bob docker exec bob1 echo mine)" mine
+    assert_fails "No such container" as alice docker stop bob1
+    as bob docker stop -t 0 bob1 >/dev/null
+    as bob docker start bob1 >/dev/null
+    as bob docker rm -f bob1 >/dev/null
+    as alice docker rm -f alice1 alice2 >/dev/null
     rm_all
     note "with an older ledger what runs is adopted, and what ran is not forgotten by its owner"
 }
 
 lost_ledger() {
-    local a1
-    gpu alice a1
+    local alice1
+    gpu alice alice1
     as bob docker run -d --name plain busybox sleep 3600 >/dev/null
     gpu bob resting
     as bob docker stop -t 0 resting >/dev/null
-    wait_for held_is "1:0 alice a1"
-    a1=$(devices a1)
+    wait_for held_is "alice alice1"
+    alice1=$(devices alice1)
     stopped --kill
     rm -rf "${DIR:?}"/state/* "$DIR"/run/receipts
     mark_log
     started
     # Nothing but the devices themselves tells.
-    wait_for held_is "1:0 alice a1"
-    assert_eq "$(devices a1)" "$a1"
+    wait_for held_is "alice alice1"
+    assert_eq "$(devices alice1)" "$alice1"
     logged "a new ledger is begun" || fail "a new ledger is begun in silence"
     assert_contains "$(as bob docker ps -a --format '{{.Names}}')" plain
     as bob docker start resting >/dev/null
     no_device_twice
     as bob docker rm -f plain resting >/dev/null
-    as alice docker rm -f a1 >/dev/null
+    as alice docker rm -f alice1 >/dev/null
     rm_all
     note "with no ledger and no receipts the devices tell who has what"
 }
@@ -118,12 +118,12 @@ lost_answer() {
     wait_for ended lost
     alone
     wait_for door_listens
-    assert_eq "$(held)" "1:0 alice lost" "its unit is nobody else's"
+    assert_eq "$(held)" "alice lost" "its unit is nobody else's"
     kill -CONT "$containerd"
     wait_for as alice docker version
     wait_for settled lost
-    gpu bob b1
-    gpu bob b2
+    gpu bob bob1
+    gpu bob bob2
     no_device_twice
     as alice docker start lost >/dev/null
     wait_for held_by_all
@@ -148,7 +148,7 @@ lost_create() {
     as alice docker tag busybox ds01-alice/moved:1
     stopped
     sed "s|engine: .*/docker.sock|engine: $SCRATCH/relay.sock|" "$DS01_CONFIG" >"$SCRATCH/relay.yaml"
-    /usr/bin/python3 "$(dirname "$0")/clients/losing_engine.py" "$SCRATCH/relay.sock" "${DS01_ENGINE#unix://}" /containers/create "$gate" &
+    /usr/bin/python3 "$(dirname "$0")/clients/losing_engine.py" "$SCRATCH/relay.sock" "${DS01_ENGINE#unix://}" s/create "$gate" &
     relay=$!
     wait_for test -S "$SCRATCH/relay.sock"
     alone "$SCRATCH/relay.yaml"
@@ -168,6 +168,10 @@ lost_create() {
     as alice docker start -a unheard
     assert_eq "$(stat -c %U "$HOME_ALICE/lost/file")" alice "nobody inside is alice outside"
     wait_for other_is_over
+    assert_fails "did not answer" as alice docker network create unheard-net
+    assert_contains "$(as alice docker network ls --format '{{.Name}}')" unheard-net
+    assert_lacks "$(as bob docker network ls --format '{{.Name}}')" unheard-net
+    as alice docker network rm unheard-net >/dev/null
     stopped
     kill "$relay"
     wait "$relay" 2>/dev/null || true
@@ -177,7 +181,7 @@ lost_create() {
     as alice docker rmi ds01-alice/moved:1 >/dev/null
     rm -r "$HOME_ALICE/lost"
     rm_all
-    note "a create whose answer was lost is found, judged like any other, and its owner's"
+    note "what a create made whose answer was lost is found, judged like any other, and its owner's"
 }
 last_create() { sqlite3 "file:$DIR/state/ledger.db?mode=ro" "SELECT body FROM events WHERE body LIKE '%create-planned%' ORDER BY seq DESC LIMIT 1"; }
 moved_is_planned() { [[ $(last_create | jq -r .name) == other ]]; }
@@ -207,11 +211,11 @@ SH
     wait_for door_listens
     # Longer than a start may take to show: the Engine lists it as created, and yet it is on its way.
     wait_for -t 40 logged_seconds 14
-    assert_eq "$(held)" "1:0 alice slow"
+    assert_eq "$(held)" "alice slow"
     ! logged released || fail "its unit was released while it started"
     rm "$gate"
     wait_for is_running slow
-    wait_for held_is "1:0 alice slow"
+    wait_for held_is "alice slow"
     as alice docker exec slow true
     cp "$SCRATCH/settings" "$settings"
     rm "$DIR/bin/slow-runc"

@@ -11,7 +11,7 @@ reboot() {
     gpu alice cut -v "$HOME_ALICE/rebooted:/w" --restart always
     as bob docker run -d --name tool --restart always -v "$DS01_HOME_bob:/w:ro" busybox sleep 3600 >/dev/null
     gpu bob gone
-    wait_for held_is $'1:0 alice cut\n1:1 bob gone'
+    wait_for held_is $'alice cut\nbob gone'
     power_cut
     # As the machine comes up: ds01d first, then the Engine, which starts what it has to start.
     alone
@@ -53,18 +53,18 @@ nothing_runs() {
 
 other_boot() {
     local receipt
-    gpu alice a1
+    gpu alice alice1
     stopped
     for receipt in "$DIR"/run/receipts/*.json; do
         jq -c '.boot_id = "00000000-0000-0000-0000-000000000000"' "$receipt" >"$SCRATCH/receipt"
         cp "$SCRATCH/receipt" "$receipt"
     done
-    engine kill a1 >/dev/null
+    engine kill alice1 >/dev/null
     started
     wait_for held_is ""
     wait_for no_receipts
-    as alice docker start a1 >/dev/null
-    wait_for held_is "1:0 alice a1"
+    as alice docker start alice1 >/dev/null
+    wait_for held_is "alice alice1"
     rm_all
     note "receipts of another boot bind nothing"
 }
@@ -118,36 +118,64 @@ restart_policies() {
     note "restart policies are carried out, through a restart of ds01d, and not after a stop"
 }
 
+stopped_in_line() {
+    gpu alice comes --restart always
+    gpu bob bob1
+    gpu bob bob2
+    as bob docker create --name other --gpus 1 busybox sleep 3600 >/dev/null
+    in_background other as bob docker start other
+    wait_for waiting_is 1
+    engine kill comes >/dev/null
+    wait_for ended other
+    # Its unit is another's now, and its policy waits for the next.
+    wait_for waiting_is 1
+    as alice docker stop comes >/dev/null
+    waiting_is 0 || fail "stopped, and still in the line"
+    as bob docker rm -f bob1 bob2 >/dev/null
+    wait_for is_held_only_by other
+    # Whoever comes next looks at everything, and finds nothing to start.
+    stopped
+    started
+    gpu alice later
+    is_over comes || fail "stopped by hand while it waited, and started again"
+    waiting_is 0 || fail "stopped by hand, and in the line again"
+    as alice docker start comes >/dev/null
+    is_running comes
+    no_device_twice
+    rm_all
+    note "a restart that waits is stopped like anything else"
+}
+
 engine_down() {
-    gpu alice a1
+    gpu alice alice1
     stopped
     kill_daemon dockerd TERM
     alone
     wait_for door_listens
     assert_fails "the Docker Engine is not answering" as alice docker ps
-    assert_eq "$(held)" "1:0 alice a1" "known without the Engine"
+    assert_eq "$(held)" "alice alice1" "known without the Engine"
     "$LAB" restart-engine "$DIR"
-    wait_for as alice docker exec a1 true
-    gpu bob b1
+    wait_for as alice docker exec alice1 true
+    gpu bob bob1
     no_device_twice
     rm_all
     note "ds01d starts without the Engine, and goes on when it comes"
 }
 
 engine_restarts() {
-    gpu alice a1
-    gpu alice a2
-    gpu bob b1
+    gpu alice alice1
+    gpu alice alice2
+    gpu bob bob1
     as bob docker create --name waits --gpus 1 busybox sleep 3600 >/dev/null
     local pids
-    pids="$(pid_of a1) $(pid_of a2) $(pid_of b1)"
+    pids="$(pid_of alice1) $(pid_of alice2) $(pid_of bob1)"
     in_background waits as bob docker start waits
     wait_for waiting_is 1
     "$LAB" restart-engine "$DIR"
     wait_for as alice docker version
     waiting_is 1 || fail "the Engine's restart took the waiter out of the line"
-    assert_eq "$(pid_of a1) $(pid_of a2) $(pid_of b1)" "$pids" "they run on"
-    as alice docker rm -f a2 >/dev/null
+    assert_eq "$(pid_of alice1) $(pid_of alice2) $(pid_of bob1)" "$pids" "they run on"
+    as alice docker rm -f alice2 >/dev/null
     wait_for ended waits
     assert_eq "$(<"$SCRATCH/waits.rc")" 0 "$(<"$SCRATCH/waits.out")"
     no_device_twice
@@ -165,7 +193,7 @@ quick_again() {
         as alice docker restart -t 0 again >/dev/null || fail "restart, round $round"
         as alice docker exec again true
     done
-    wait_for held_is "1:0 alice again"
+    wait_for held_is "alice again"
     # A name is free the moment its container is gone.
     for round in 1 2 3 4; do
         as alice docker rm -f again >/dev/null
@@ -176,4 +204,4 @@ quick_again() {
     note "an end, a start and a name, one right after the other"
 }
 
-stories other_boot restart_policies engine_down engine_restarts quick_again reboot -- "$@"
+stories other_boot restart_policies stopped_in_line engine_down engine_restarts quick_again reboot -- "$@"

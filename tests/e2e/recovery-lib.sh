@@ -24,10 +24,10 @@ SOCKET=${DOCKER_HOST#unix://}
 
 door() { curl -sS --max-time 70 --unix-socket "$SOCKET" "$@"; }
 door_post() { door -X POST -o "$SCRATCH/answer" -w '%{http_code}' "http://door$1"; }
-# "unit owner container", a line for each unit that is held.
+# "owner container", a line for each unit that is held. Which unit that is depends on who had it before.
 held() {
     door http://door/ds01/v1/machine |
-        jq -r '.cards[].units[] | select(.holder) | "\(.address) \(.holder.owner) \(.holder.container)"' | sort
+        jq -r '.cards[].units[] | select(.holder) | "\(.holder.owner) \(.holder.container)"' | sort
 }
 # A door that does not answer holds nothing, and says nothing about it.
 held_is() {
@@ -36,7 +36,7 @@ held_is() {
 }
 is_held_only_by() {
     local now
-    now=$(held) && [[ $(cut -d' ' -f3 <<<"$now") == "$1" ]]
+    now=$(held) && [[ $(cut -d' ' -f2 <<<"$now") == "$1" ]]
 }
 units_are_fit() { [[ $(door http://door/ds01/v1/machine | jq -r '[.cards[].units[] | select(.health != "available")] | length') == 0 ]]; }
 waiting_is() { [[ $(door http://door/ds01/v1/queue | jq '.waiting | length') == "$1" ]]; }

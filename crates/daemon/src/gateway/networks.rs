@@ -1,6 +1,6 @@
 //! Networks: the shared bridge, and those that a user made.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use ds01_docker::{body, present};
 use hyper::{Method, Response, StatusCode};
@@ -20,6 +20,41 @@ pub(super) async fn owners(door: &Door) -> Result<HashMap<String, u32>, Refusal>
     Ok(owned.into_iter().map(|o| (o.name, o.uid)).collect())
 }
 
+/// Who owns which network, once the ledger says the same as the Engine's whole list: a network whose create nobody heard
+/// the end of is found by the label that only the door writes, and one that went with a daemon's end is forgotten. The
+/// owners must have been read before the list was: then what the list lacks is gone.
+async fn settled(
+    door: &Door,
+    mut owners: HashMap<String, u32>,
+    list: &Value,
+) -> Result<HashMap<String, u32>, Refusal> {
+    let listed = || list.as_array().into_iter().flatten().filter_map(|n| Some((n.get("Id")?.as_str()?, n)));
+    let found: Vec<(String, u32)> = listed()
+        .filter(|(id, _)| !owners.contains_key(*id))
+        .filter_map(|(id, n)| {
+            let label = n.get("Labels")?.get(super::OWNER_LABEL)?.as_str()?;
+            Some((id.to_owned(), label.parse().ok()?))
+        })
+        .collect();
+    let there: HashSet<&str> = listed().map(|(id, _)| id).collect();
+    let gone: Vec<String> = owners.keys().filter(|id| !there.contains(id.as_str())).cloned().collect();
+    if found.is_empty() && gone.is_empty() {
+        return Ok(owners);
+    }
+    owners.retain(|id, _| there.contains(id.as_str()));
+    owners.extend(found.iter().cloned());
+    door.coordinator
+        .ledger(move |ledger| {
+            for id in &gone {
+                ledger.disown(ObjectKind::Network, id)?;
+            }
+            found.iter().try_for_each(|(id, uid)| ledger.own(ObjectKind::Network, id, *uid).map(drop))
+        })
+        .await?
+        .map_err(Fault::from)?;
+    Ok(owners)
+}
+
 fn absent(name: &str) -> Refusal {
     Refusal::new(StatusCode::NOT_FOUND, format!("network {name} not found"))
 }
@@ -34,10 +69,9 @@ pub(super) async fn resolve(call: &Call, name: &str) -> Result<String, Refusal> 
     if SHARED.contains(&name) {
         return Ok(name.to_owned());
     }
-    let mut list = ds01_docker::route::find("GET", "/v1.40/networks")?;
-    list.query.set_filters(ds01_docker::query::Filters::default());
-    let reply = call.door.engine.ask(Method::GET, "/v1.40/networks", None).await?;
     let owners = owners(&call.door).await?;
+    let reply = call.door.engine.ask(Method::GET, "/v1.40/networks", None).await?;
+    let owners = settled(&call.door, owners, &reply).await?;
     let own = reply.as_array().into_iter().flatten().filter_map(|n| {
         let (id, called) = (n.get("Id")?.as_str()?, n.get("Name")?.as_str()?);
         let may = call.caller.admin || owners.get(id) == Some(&call.caller.uid) || SHARED.contains(&called);
@@ -67,12 +101,16 @@ async fn own_network(call: &Call) -> Result<String, Refusal> {
 
 /// `GET /networks`.
 pub(super) async fn list(call: Call) -> Result<Response<Body>, Refusal> {
+    let owners = owners(&call.door).await?;
     let target = call.route.upstream_target(call.upstream_version().await?, None);
     let (status, reply) = forward::read_json(forward::bare(&call, &target).await?).await?;
+    let owners = match call.route.query.filters().is_empty() {
+        true => settled(&call.door, owners, &reply).await?,
+        false => owners,
+    };
     if call.caller.admin {
         return Ok(http::json(status, &reply));
     }
-    let owners = owners(&call.door).await?;
     let mine = own::visible_ids(&call.door, &call.caller).await?.unwrap_or_default();
     let shown = present::network_list(
         reply,
@@ -95,7 +133,8 @@ pub(super) async fn inspect(call: Call) -> Result<Response<Body>, Refusal> {
 /// `POST /networks/create`.
 pub(super) async fn create(mut call: Call) -> Result<Response<Body>, Refusal> {
     let bytes = call.json_body().await?;
-    let judged = body::judge_network(&bytes, &call.rules())?;
+    let mut judged = body::judge_network(&bytes, &call.rules())?;
+    judged.set_label(super::OWNER_LABEL, &call.caller.uid.to_string());
     let name = judged.name().to_owned();
     super::quota::may_create_network(&call.door, &call.caller).await?;
     let target = call.route.upstream_target(call.upstream_version().await?, None);
