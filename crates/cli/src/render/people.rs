@@ -28,6 +28,7 @@ pub(crate) fn whoami(who: &WhoAmI) -> String {
 /// `ds01 queue`.
 pub(crate) fn queue(queue: &Queue, columns: Option<u16>) -> String {
     let free = match queue.free_units {
+        0 => "no GPU unit is free".to_owned(),
         1 => "1 GPU unit is free".to_owned(),
         n => format!("{} are free", count(n.into(), "GPU unit")),
     };

@@ -121,8 +121,9 @@ impl Desk {
                 self.creating.remove(&token);
                 self.created.insert(token, self.now());
             }
-            Message::Record { events, reply } => {
-                let answer = self.record(&events);
+            Message::Record { mut events, reply } => {
+                events.retain(|event| !self.is_old_news(event));
+                let answer = if events.is_empty() { Ok(()) } else { self.record(&events) };
                 let _ = reply.send(answer);
             }
             Message::Admit { person, container, cause, patience, reply } => {
@@ -169,6 +170,12 @@ impl Desk {
             Message::Due => self.observe(&Observed::default()),
             Message::Close(_) => {}
         }
+    }
+
+    /// Whether a removal is on record already: who removes tells it, and so does the look that follows.
+    fn is_old_news(&self, event: &Event) -> bool {
+        matches!(event, Event::Removed { container, .. }
+            if self.state.container(container).is_none_or(|known| !known.exists()))
     }
 
     /// Writes facts to the ledger, then applies them. A grant that is not written did not happen.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use ds01_api::names::{self, Project};
 use ds01_api::{ContainerState, DeployRequest, Deployed, codes};
 use ds01_docker::body;
+use ds01_domain as domain;
 use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -144,8 +145,9 @@ async fn image(ask: &Ask, wish: &Wish) -> Result<crate::engine::ImageFacts, Faul
                 format!("there is no image {} on this machine", wish.image),
             )
             .hint(format!(
-                "build it: docker build -t {} ~/workspace/{}; or name another: container deploy {} --image IMAGE{near}",
-                wish.image, wish.project, wish.project
+                "{}; or name another: container deploy {} --image IMAGE{near}",
+                how_to_get(&wish.image, wish.project.as_str(), &ask.caller.name),
+                wish.project
             )))
         }
         Err(refusal) => Err(refusal.into()),
@@ -208,20 +210,45 @@ async fn remove(ask: &Ask, own: &Own) -> Result<(), Fault> {
     .await?)
 }
 
-/// What a start would meet now, in a sentence.
+/// What a start would meet now, in a sentence; a denial that no wait would change is one here, too.
 async fn outlook(ask: &Ask, gpus: u32) -> Result<String, Fault> {
-    if gpus == 0 {
-        return Ok("it needs no GPU: it would start at once".to_owned());
-    }
-    let (free, waiting) = ask
+    let person = person_of(&ask.caller);
+    let running_containers = crate::gateway::running_containers(&ask.door, ask.caller.uid).await?;
+    let want = (gpus > 0).then(|| domain::Want::count(gpus));
+    let wanted = want.clone();
+    let (decision, free, waiting, used, limits) = ask
         .door
         .coordinator
-        .read(|state, _, _| {
+        .read(move |state, policy, now| {
+            let request =
+                domain::Request::Create { person: &person, want: wanted.as_ref(), running_containers };
             let free = state.units().filter(|v| v.is_free()).count();
-            (free, state.waiters().count())
+            let decision = domain::decide(policy, state, &request, now);
+            (decision, free, state.waiters().count(), state.used_by(person.uid), policy.resolve(&person))
         })
         .await?;
+    if let domain::Decision::Denial(denial) = decision {
+        return Err(Fault { status: StatusCode::CONFLICT, error: denied(&denial) });
+    }
+    if want.is_none() {
+        return Ok("it needs no GPU: it would start at once".to_owned());
+    }
+    if let Some(max) = limits.max_gpu_equivalents.filter(|max| used >= *max) {
+        return Ok(format!("you hold {used} of {max} GPUs: it would be denied until you stop something"));
+    }
     Ok(outlook_in_words(free, waiting, usize::try_from(gpus).unwrap_or(usize::MAX)))
+}
+
+/// What gets an image that is not here: one's own is built, any other is fetched.
+fn how_to_get(image: &str, project: &str, user: &str) -> String {
+    let own = format!("{}/", ds01_api::names::image_namespace(user));
+    if image.starts_with(&own) {
+        format!(
+            "write ~/workspace/{project}/Dockerfile and build it: docker build -t {image} ~/workspace/{project}"
+        )
+    } else {
+        format!("fetch it: docker pull {image}")
+    }
 }
 
 fn outlook_in_words(free: usize, waiting: usize, gpus: usize) -> String {
@@ -327,6 +354,15 @@ async fn read_account_files(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_image_that_is_not_here_is_built_or_fetched() {
+        assert_eq!(how_to_get("pytorch:2", "thesis", "alice"), "fetch it: docker pull pytorch:2");
+        assert_eq!(
+            how_to_get("ds01-alice/thesis:latest", "thesis", "alice"),
+            "write ~/workspace/thesis/Dockerfile and build it: docker build -t ds01-alice/thesis:latest ~/workspace/thesis"
+        );
+    }
 
     #[test]
     fn the_outlook_is_a_sentence() {
