@@ -19,6 +19,8 @@ const USUAL_NAMES: [&str; 2] = ["Dockerfile", "dockerfile"];
 
 /// Links of one context that are remembered; real ones have far fewer.
 const LINKS_MAX: usize = 200_000;
+/// The paths of all of them together, in bytes.
+const LINK_PATHS_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Images that one Dockerfile may use: each is looked up.
 const IMAGES_MAX: usize = 64;
 /// How often one archive may bring the Dockerfile.
@@ -34,6 +36,8 @@ pub(super) struct Context {
     dockerfiles: Vec<Vec<u8>>,
     /// Links so far: what is written beneath one lands elsewhere.
     links: BTreeSet<Vec<u8>>,
+    /// Bytes of the paths of all links that came.
+    link_bytes: usize,
     /// An instruction that is put after every `FROM`.
     line: Option<String>,
     judged: usize,
@@ -59,6 +63,7 @@ impl Context {
             build_args,
             dockerfiles,
             links: BTreeSet::new(),
+            link_bytes: 0,
             line,
             judged: 0,
         })
@@ -128,8 +133,12 @@ impl Judge for Context {
                     entry.shown()
                 )));
             }
-            if self.links.len() >= LINKS_MAX {
-                return Err(Refusal::bad(format!("the build context holds more than {LINKS_MAX} links")));
+            self.link_bytes = self.link_bytes.saturating_add(entry.path.len());
+            if self.links.len() >= LINKS_MAX || self.link_bytes > LINK_PATHS_BYTES_MAX {
+                return Err(Refusal::bad(format!(
+                    "the build context holds more than {LINKS_MAX} links, or their paths are longer than {} MiB",
+                    LINK_PATHS_BYTES_MAX >> 20
+                )));
             }
             self.links.insert(entry.path.clone());
         } else {

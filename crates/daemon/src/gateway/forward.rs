@@ -88,6 +88,7 @@ pub(super) async fn upload(mut call: Call, target: &str) -> Result<Response<Inco
     let mut request = upstream_request(&call, target, http::empty())?;
     if let Some(body) = call.body.take() {
         *request.body_mut() = boxed(body);
+        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-tar"));
     }
     // A connection of its own: a client that breaks off an upload leaves one that nobody can use again.
     Ok(call.door.engine.send(request).await?)
@@ -161,7 +162,8 @@ pub(super) async fn pass(mut call: Call) -> Result<Response<Body>, Refusal> {
         ds01_docker::route::BodyRule::Json => call.json_body().await?,
         _ => Bytes::new(),
     };
-    let request = upstream_request(&call, &target, boxed(Full::new(body)))?;
+    let mut request = upstream_request(&call, &target, boxed(Full::new(body)))?;
+    request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(reply(send(&call.visit, request).await?))
 }
 
@@ -191,7 +193,11 @@ pub(super) async fn hijack(
     let offered = wants_upgrade(&call);
     let protocol = call.request.headers().get(UPGRADE).cloned();
     let client = hyper::upgrade::on(&mut call.request);
+    let has_body = !body.is_empty();
     let mut request = upstream_request(&call, target, boxed(Full::new(body)))?;
+    if has_body {
+        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
     if offered && let Some(protocol) = &protocol {
         request.headers_mut().insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         request.headers_mut().insert(UPGRADE, protocol.clone());

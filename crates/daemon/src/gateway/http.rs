@@ -3,7 +3,7 @@
 //! It must never know what a route means.
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::Full;
 use hyper::header::{
     CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING, UPGRADE,
 };
@@ -123,25 +123,6 @@ pub fn refusal(r: &Refusal) -> Response<Body> {
     json(r.status, &json!({ "message": r.message }))
 }
 
-/// Reads a request body whole, up to a limit.
-///
-/// # Errors
-/// 413 when it is longer, 400 when it ends early.
-pub async fn read_whole<B>(body: B, bytes_max: usize) -> Result<Bytes, Refusal>
-where
-    B: hyper::body::Body<Data = Bytes> + Send,
-    B::Error: Into<BoxError>,
-{
-    match Limited::new(body, bytes_max).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => Err(Refusal::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            format!("the request body is larger than {} MiB, the most that is read here", bytes_max >> 20),
-        )),
-        Err(_) => Err(Refusal::bad("the request body ended before it was complete")),
-    }
-}
-
 /// Reply headers that the Engine may send through the door; framing is the door's own.
 #[must_use]
 pub fn reply_headers(upstream: &HeaderMap) -> HeaderMap {
@@ -164,9 +145,10 @@ fn is_hop_by_hop(name: &HeaderName) -> bool {
         || name == "te"
 }
 
-/// Request headers that mean something to the Engine; all others stay outside.
-pub const FORWARDED_REQUEST_HEADERS: [&str; 5] =
-    ["content-type", "x-registry-auth", "x-registry-config", "accept", "user-agent"];
+/// Request headers that mean something to the Engine; all others stay outside. What a body is, is not among them: the
+/// Engine would take one that calls itself a form for the query that was judged, so the door says it.
+pub const FORWARDED_REQUEST_HEADERS: [&str; 4] =
+    ["x-registry-auth", "x-registry-config", "accept", "user-agent"];
 
 /// Copies the request headers that may go upstream.
 #[must_use]

@@ -27,6 +27,7 @@ mod own;
 mod prune;
 mod quota;
 mod registries;
+mod share;
 mod start;
 mod system;
 mod tarball;
@@ -163,6 +164,8 @@ pub(crate) struct Call {
     route: Route,
     request: Request<()>,
     body: unread::Unread,
+    /// What the body takes of the caller's share of memory.
+    share: share::Share,
 }
 
 impl Call {
@@ -183,7 +186,7 @@ impl Call {
 
     /// Reads the JSON body whole.
     async fn json_body(&mut self) -> Result<Bytes, Refusal> {
-        self.body.whole(JSON_BODY_BYTES_MAX).await
+        self.body.whole(JSON_BODY_BYTES_MAX, &mut self.share).await
     }
 
     /// The rules by which this person's bodies are judged.
@@ -313,14 +316,18 @@ async fn handle(visit: &Arc<Visit>, request: Request<Incoming>) -> Result<Respon
     }
     let has_body = !body.is_empty();
     if has_body {
-        let kind = request.headers().get(hyper::header::CONTENT_TYPE).and_then(|v| v.to_str().ok());
-        route::refuse_form_body(kind.unwrap_or_default())?;
+        for kind in request.headers().get_all(hyper::header::CONTENT_TYPE) {
+            // The Engine reads the part before the first semicolon, whatever bytes come after it.
+            route::refuse_form_body(&String::from_utf8_lossy(kind.as_bytes()))?;
+        }
     }
     tracing::debug!(principal = %caller.name, route = route.pattern(), "request");
-    let mut call = Call { visit: visit.clone(), door, caller, route, request, body };
+    let share = share::Share::of(caller.uid);
+    let mut call = Call { visit: visit.clone(), door, caller, route, request, body, share };
     if call.route.body == BodyRule::None && has_body {
         // Read and forgotten: Docker ignores such bodies, or worse, honours them (start).
-        call.body.whole(JSON_BODY_BYTES_MAX).await?;
+        call.json_body().await?;
+        call.share = share::Share::of(call.caller.uid);
     }
     dispatch(call).await
 }

@@ -26,8 +26,12 @@ use crate::identity::Peer;
 
 /// Connections that may be open at once, everybody's together.
 const CONNECTIONS_MAX: usize = 4096;
-/// Connections that one user, or one container, may have open at once.
+/// Connections that one user on the host may have open at once, or one container.
 const CONNECTIONS_EACH_MAX: usize = 256;
+/// Connections that all containers of one user may have open at once.
+const CONNECTIONS_INSIDE_MAX: usize = 512;
+/// Connections of processes that ended before they could be looked at: nobody can say whose they are.
+const CONNECTIONS_NOBODYS_MAX: usize = 64;
 /// Read buffer of one connection.
 const READ_BYTES_MAX: usize = 256 * 1024;
 /// How long a client may take to send the head of a request.
@@ -65,10 +69,8 @@ pub async fn serve(door: Arc<Door>, listener: UnixListener, mut stop: watch::Rec
                 continue;
             }
         };
-        let Ok(permit) = permits.clone().try_acquire_owned() else {
-            tracing::warn!("too many connections; one more was closed");
-            continue;
-        };
+        // Without one only root is let in: somebody must be able to look what goes on.
+        let permit = permits.clone().try_acquire_owned().ok();
         let (door, guests) = (door.clone(), guests.clone());
         tokio::spawn(async move {
             connection(door, stream, &guests, permit).await;
@@ -76,11 +78,40 @@ pub async fn serve(door: Arc<Door>, listener: UnixListener, mut stop: watch::Rec
     }
 }
 
-/// Whose connections they are: a user's on the host, or a container's, in which anybody may be any user.
+/// Whose connections they are.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Guest {
+    /// A user on the host.
     User(u32),
+    /// A container, in which anybody may be any user.
     Container(ContainerId),
+    /// All containers of a user.
+    Inside(u32),
+    /// Nobody can say whose.
+    Nobody,
+}
+
+impl Guest {
+    /// How many connections it may have; `None`: root of the host is never locked out.
+    fn most(&self) -> Option<usize> {
+        match self {
+            Self::User(0) => None,
+            Self::User(_) | Self::Container(_) => Some(CONNECTIONS_EACH_MAX),
+            Self::Inside(_) => Some(CONNECTIONS_INSIDE_MAX),
+            Self::Nobody => Some(CONNECTIONS_NOBODYS_MAX),
+        }
+    }
+
+    /// The guests that a peer's connection is counted for.
+    async fn of(door: &Door, peer: &Peer) -> Vec<Self> {
+        let Some(id) = peer.candidates().last().cloned() else {
+            return vec![if peer.has_vanished() { Self::Nobody } else { Self::User(peer.uid()) }];
+        };
+        let key = id.clone();
+        let owner = door.coordinator.read(move |state, _, _| state.container(&key).map(|c| c.owner.0)).await;
+        let all = owner.ok().flatten().map_or(Self::Nobody, Self::Inside);
+        vec![Self::Container(id), all]
+    }
 }
 
 /// How many connections each has open.
@@ -91,38 +122,48 @@ struct Guests(Arc<Mutex<HashMap<Guest, usize>>>);
 #[derive(Debug)]
 pub(super) struct Seat {
     guests: Guests,
-    guest: Guest,
-    _permit: OwnedSemaphorePermit,
+    counted: Vec<Guest>,
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Guests {
-    fn seat(&self, peer: &Peer, permit: OwnedSemaphorePermit) -> Option<Seat> {
-        let container = peer.candidates().last().cloned();
-        let guest = container.map_or(Guest::User(peer.uid()), Guest::Container);
-        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = open.entry(guest.clone()).or_insert(0);
-        // Root of the host is never locked out.
-        if *count >= CONNECTIONS_EACH_MAX && guest != Guest::User(0) {
+    fn seat(&self, guests: Vec<Guest>, permit: Option<OwnedSemaphorePermit>) -> Option<Seat> {
+        if permit.is_none() && guests.iter().any(|guest| guest.most().is_some()) {
             return None;
         }
-        *count += 1;
-        Some(Seat { guests: self.clone(), guest, _permit: permit })
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let full =
+            |guest: &Guest| guest.most().is_some_and(|most| open.get(guest).is_some_and(|n| *n >= most));
+        if guests.iter().any(full) {
+            return None;
+        }
+        for guest in &guests {
+            *open.entry(guest.clone()).or_insert(0) += 1;
+        }
+        Some(Seat { guests: self.clone(), counted: guests, _permit: permit })
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
         let mut open = self.guests.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = open.get_mut(&self.guest) {
-            *count -= 1;
-            if *count == 0 {
-                open.remove(&self.guest);
+        for guest in &self.counted {
+            if let Some(count) = open.get_mut(guest) {
+                *count -= 1;
+                if *count == 0 {
+                    open.remove(guest);
+                }
             }
         }
     }
 }
 
-async fn connection(door: Arc<Door>, stream: UnixStream, guests: &Guests, permit: OwnedSemaphorePermit) {
+async fn connection(
+    door: Arc<Door>,
+    stream: UnixStream,
+    guests: &Guests,
+    permit: Option<OwnedSemaphorePermit>,
+) {
     let (peer, gone) = match (Peer::of(stream.as_fd()), Vanished::watch(&stream)) {
         (Ok(peer), Ok(gone)) => (peer, gone),
         (Err(error), _) => {
@@ -134,8 +175,8 @@ async fn connection(door: Arc<Door>, stream: UnixStream, guests: &Guests, permit
             return;
         }
     };
-    let Some(seat) = guests.seat(&peer, permit) else {
-        tracing::warn!(uid = peer.uid(), "too many connections of one user; one more was closed");
+    let Some(seat) = guests.seat(Guest::of(&door, &peer).await, permit) else {
+        tracing::warn!(uid = peer.uid(), "too many connections; one more was closed");
         return;
     };
     let visit = Arc::new(Visit::new(door, peer, seat));
@@ -203,4 +244,43 @@ fn framing(request: &Request<Incoming>) -> Result<(), Refusal> {
         ));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn some(guests: &Guests, all: &[Guest], permits: &Arc<Semaphore>) -> Option<Seat> {
+        guests.seat(all.to_vec(), permits.clone().try_acquire_owned().ok())
+    }
+
+    #[test]
+    fn nobody_takes_all_the_seats() {
+        let (guests, permits) = (Guests::default(), Arc::new(Semaphore::new(CONNECTIONS_MAX)));
+        let mut seats = Vec::new();
+        // Twenty containers of one user.
+        for number in 0..20_u64 {
+            let id = ContainerId::new(&format!("{number:064x}")).unwrap();
+            let inside = [Guest::Container(id), Guest::Inside(1001)];
+            seats.extend((0..CONNECTIONS_EACH_MAX).filter_map(|_| some(&guests, &inside, &permits)));
+        }
+        assert_eq!(seats.len(), CONNECTIONS_INSIDE_MAX);
+        // He himself on the host, and those of whom nobody knows who they are.
+        for guest in [Guest::User(1001), Guest::Nobody] {
+            seats.extend(
+                (0..CONNECTIONS_MAX).filter_map(|_| some(&guests, std::slice::from_ref(&guest), &permits)),
+            );
+        }
+        assert_eq!(seats.len(), CONNECTIONS_INSIDE_MAX + CONNECTIONS_EACH_MAX + CONNECTIONS_NOBODYS_MAX);
+        assert!(some(&guests, &[Guest::User(1002)], &permits).is_some());
+        drop(seats);
+        assert!(guests.0.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn root_comes_in_where_nobody_else_does() {
+        let (guests, permits) = (Guests::default(), Arc::new(Semaphore::new(0)));
+        assert!(some(&guests, &[Guest::User(1001)], &permits).is_none());
+        assert!(some(&guests, &[Guest::User(0)], &permits).is_some());
+    }
 }

@@ -5,14 +5,18 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
+use hyper::StatusCode;
 use hyper::body::{Body as _, Incoming};
 
-use super::http::{self, Refusal};
+use super::http::Refusal;
+use super::share::Share;
 
 /// How much of a refused upload is read before the connection is closed after all.
 const DRAINED_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// How long a body that is read whole may take to arrive.
+const WHOLE_TIME_MAX: Duration = Duration::from_secs(60);
 /// How long a refused upload is read.
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
 
@@ -30,11 +34,15 @@ impl Unread {
         self.0.as_ref().is_none_or(Incoming::is_end_stream)
     }
 
-    /// Reads the body whole, up to a limit.
-    pub(crate) async fn whole(&mut self, bytes_max: usize) -> Result<Bytes, Refusal> {
-        match &mut self.0 {
-            Some(body) => http::read_whole(body, bytes_max).await,
-            None => Ok(Bytes::new()),
+    /// Reads the body whole, up to a limit and within its sender's share.
+    pub(crate) async fn whole(&mut self, bytes_max: usize, share: &mut Share) -> Result<Bytes, Refusal> {
+        let Some(body) = &mut self.0 else { return Ok(Bytes::new()) };
+        match tokio::time::timeout(WHOLE_TIME_MAX, read_whole(body, bytes_max, share)).await {
+            Ok(read) => read,
+            Err(_) => Err(Refusal::new(
+                StatusCode::REQUEST_TIMEOUT,
+                format!("the request body did not arrive within {} s", WHOLE_TIME_MAX.as_secs()),
+            )),
         }
     }
 
@@ -49,6 +57,31 @@ impl Drop for Unread {
         if let Some(body) = self.0.take().filter(|body| !body.is_end_stream()) {
             tokio::spawn(tokio::time::timeout(DRAIN_TIME_MAX, drain(body)));
         }
+    }
+}
+
+async fn read_whole(body: &mut Incoming, bytes_max: usize, share: &mut Share) -> Result<Bytes, Refusal> {
+    let mut read = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Refusal::bad("the request body ended before it was complete"))?;
+        let Some(data) = frame.data_ref() else { continue };
+        let bytes = read.len() + data.len();
+        if bytes > bytes_max {
+            return Err(Refusal::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                format!("the request body is larger than {}, the most that is read here", size(bytes_max)),
+            ));
+        }
+        share.grow(bytes)?;
+        read.extend_from_slice(data);
+    }
+    Ok(read.freeze())
+}
+
+fn size(bytes: usize) -> String {
+    match bytes >> 20 {
+        0 => format!("{} KiB", bytes >> 10),
+        mib => format!("{mib} MiB"),
     }
 }
 

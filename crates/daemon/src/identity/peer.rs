@@ -121,6 +121,13 @@ impl Peer {
         poll(&mut ended, PollTimeout::ZERO) == Ok(0)
     }
 
+    /// Whether the process had ended before anybody could look where it runs: then its user id proves nothing, not
+    /// even on the host.
+    #[must_use]
+    pub fn has_vanished(&self) -> bool {
+        self.seen.is_none()
+    }
+
     /// Whether the process was in the daemon's own user namespace, where a user id means what it says.
     pub(super) fn is_ours(&self) -> bool {
         self.seen.as_ref().is_some_and(|seen| seen.user_namespace == seen.ours.user)

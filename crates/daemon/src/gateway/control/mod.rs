@@ -19,6 +19,7 @@ use serde::de::DeserializeOwned;
 
 use super::http::{self, Body, Refusal};
 use super::own::{self, Own};
+use super::share::Share;
 use super::start::StartRefusal;
 use super::unread::Unread;
 use super::{Door, Visit};
@@ -94,7 +95,8 @@ pub(crate) struct Ask {
 
 impl Ask {
     async fn read<T: DeserializeOwned>(&mut self) -> Result<T, Fault> {
-        let bytes = self.body.whole(super::JSON_BODY_BYTES_MAX).await?;
+        let mut share = Share::of(self.caller.uid);
+        let bytes = self.body.whole(super::JSON_BODY_BYTES_MAX, &mut share).await?;
         serde_json::from_slice(&bytes).map_err(|e| {
             Fault::new(
                 StatusCode::BAD_REQUEST,

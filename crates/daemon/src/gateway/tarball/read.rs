@@ -10,10 +10,10 @@ use super::super::http::Refusal;
 use super::{Entry, Kind};
 
 pub(super) const BLOCK: usize = 512;
-/// The longest name that GNU's way of writing one may have.
+/// The longest name that GNU's way of writing one may have: the kernel takes paths of 4096 bytes.
 const LONG_NAME_BYTES_MAX: u64 = 64 * 1024;
-/// The longest PAX header: attributes are 64 KiB at most each.
-const PAX_BYTES_MAX: u64 = 1024 * 1024;
+/// All headers that say something of one entry, together: attributes are 64 KiB at most each.
+const EXTRA_BYTES_MAX: u64 = 1024 * 1024;
 /// How much a compressed archive may grow to: no workspace is larger, and every bomb is.
 const UNPACKED_BYTES_MAX: u64 = 64 << 30;
 const ATTRIBUTE: &str = "SCHILY.xattr.";
@@ -98,6 +98,8 @@ impl<R: Read> Reader<R> {
     /// The next entry; `None` at the end of the archive.
     pub(super) fn entry(&mut self) -> io::Result<Option<Entry>> {
         let mut said = Said::default();
+        // What is said of one entry is kept until it comes, and it may never come.
+        let mut left = EXTRA_BYTES_MAX;
         loop {
             let mut block = [0_u8; BLOCK];
             match fill(&mut self.source, &mut block)? {
@@ -110,13 +112,18 @@ impl<R: Read> Reader<R> {
             }
             check_sum(&block)?;
             let size = number(&block[124..136])?;
+            if !matches!(block[156], b'L' | b'K' | b'x' | b'g') {
+                return entry_of(&block, size, said).map(Some);
+            }
+            left = left
+                .checked_sub(size.max(1))
+                .ok_or_else(|| broken("the headers of an entry are too long"))?;
             match block[156] {
                 b'L' => said.path = Some(self.long_name(size)?),
                 b'K' => said.link = Some(self.long_name(size)?),
                 b'x' => self.pax(size, &mut said)?,
                 // Of a whole archive: the comment of `git archive`. What it says of entries is not read here.
-                b'g' => drop(self.extra(size, PAX_BYTES_MAX)?),
-                _ => return entry_of(&block, size, said).map(Some),
+                _ => drop(self.extra(size, EXTRA_BYTES_MAX)?),
             }
         }
     }
@@ -153,7 +160,7 @@ impl<R: Read> Reader<R> {
     }
 
     fn pax(&mut self, size: u64, said: &mut Said) -> io::Result<()> {
-        let content = self.extra(size, PAX_BYTES_MAX)?;
+        let content = self.extra(size, EXTRA_BYTES_MAX)?;
         let mut rest = &content[..];
         while !rest.is_empty() {
             // `LENGTH KEY=VALUE\n`, the length of the whole record in decimal digits.

@@ -176,6 +176,21 @@ fn what_two_readers_could_read_differently_is_refused() {
 }
 
 #[test]
+fn what_is_said_of_one_entry_is_bounded() {
+    // Headers that no entry follows: each is small enough, all together would fill the memory.
+    let one = pax(&[("SCHILY.xattr.user.a", &[b'x'; 64 * 1024])]);
+    for header in [one, block(b'g', "pax", &[b'x'; 64 * 1024]), block(b'L', "name", &[b'x'; 64 * 1024])] {
+        let mut archive: Vec<Vec<u8>> = std::iter::repeat_n(header, 17).collect();
+        archive.push(block(b'0', "file", b"x"));
+        let refusal = through(ended(&archive), &mut Watch::default()).unwrap_err();
+        assert!(refusal.contains("headers of an entry are too long"), "{refusal}");
+    }
+    // As many attributes as a file can have, and then its own header.
+    let fine = [pax(&[("SCHILY.xattr.user.a", &[b'x'; 64 * 1024])]), block(b'0', "file", b"x")].concat();
+    assert!(through(ended(&[fine.repeat(32)]), &mut Watch::default()).is_ok());
+}
+
+#[test]
 fn devices_and_pipes_are_never_written() {
     for kind in [b'3', b'4', b'6'] {
         let refused = through(ended(&[block(kind, "node", b"")]), &mut Watch::default()).unwrap_err();
