@@ -77,6 +77,10 @@ pub struct ImageFacts {
     pub working_dir: String,
     /// Every tag that points at it.
     pub tags: Vec<String>,
+    /// How many volumes every container of it gets.
+    pub volumes: usize,
+    /// How many ports it says that its containers serve.
+    pub ports: usize,
     /// The instructions that run in every build on it.
     pub on_build: Vec<String>,
     /// The shortest time between two health checks that it asks for, in nanoseconds; 0 is the Engine's own.
@@ -85,6 +89,11 @@ pub struct ImageFacts {
 
 fn encoded(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+}
+
+/// How many members an object within a reply has.
+fn members(reply: &Value, pointer: &str) -> usize {
+    reply.pointer(pointer).and_then(Value::as_object).map_or(0, serde_json::Map::len)
 }
 
 fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
@@ -270,6 +279,8 @@ impl Engine {
                 .and_then(Value::as_array)
                 .map(|triggers| triggers.iter().filter_map(Value::as_str).map(str::to_owned).collect())
                 .unwrap_or_default(),
+            volumes: members(&reply, "/Config/Volumes"),
+            ports: members(&reply, "/Config/ExposedPorts"),
         })
     }
 

@@ -188,6 +188,7 @@ pub(crate) async fn make(door: &Arc<Door>, mut making: Making) -> Result<Made, M
     );
     let image = image?;
     judge_image(&image)?;
+    quota::few_enough_with(&making.judged, &image)?;
     for other in making.judged.images().to_vec() {
         images::visible(door, &making.caller, &other).await?;
     }
@@ -197,6 +198,9 @@ pub(crate) async fn make(door: &Arc<Door>, mut making: Making) -> Result<Made, M
         }
     }
     quota::may_create(door, &making.caller).await?;
+    if image.volumes > 0 || making.judged.nameless_volumes() > 0 {
+        quota::may_create_volume(door, making.caller.uid, making.caller.admin).await?;
+    }
     let token = crate::random_token();
     making.judged.set_label(OWNER_LABEL, &making.caller.uid.to_string());
     making.judged.set_label(TOKEN_LABEL, token.as_str());

@@ -9,6 +9,10 @@ use super::forward;
 use super::http::{Body, Refusal};
 use super::own::{self, Own};
 
+/// The largest body of an exec. The Engine keeps it until the container ends, and the kernel takes no argument that is
+/// longer than a quarter of this.
+const EXEC_BYTES_MAX: usize = 512 * 1024;
+
 /// `POST /containers/{id}/attach` and its websocket form.
 pub(super) async fn attach(call: Call) -> Result<Response<Body>, Refusal> {
     let own = call.own_container().await?;
@@ -36,8 +40,9 @@ fn needs_upgrade() -> Refusal {
 /// `POST /containers/{id}/exec`: the same judgement as create, and the binding that the container has now.
 pub(super) async fn create(mut call: Call) -> Result<Response<Body>, Refusal> {
     let own = call.own_container().await?;
-    let bytes = call.json_body().await?;
+    let bytes = call.body.whole(EXEC_BYTES_MAX, &mut call.share).await?;
     let mut judged = body::judge_exec(&bytes, &call.rules())?;
+    super::quota::may_exec(&call.door.engine.look(&own.id).await?.reply)?;
     judged.set_visible_devices(Some(&visible_devices(&call, &own).await?));
     let target = call.route.upstream_target(call.upstream_version().await?, Some(&own.object()?));
     Ok(forward::reply(forward::with_json(&call, &target, judged.into_body()).await?))
@@ -90,9 +95,6 @@ pub(super) async fn start(mut call: Call) -> Result<Response<Body>, Refusal> {
         let sent = judged.into_body();
         return Ok(forward::reply(forward::with_json(&call, &target, sent).await?));
     }
-    call.request
-        .headers_mut()
-        .insert(hyper::header::CONTENT_TYPE, hyper::header::HeaderValue::from_static("application/json"));
     forward::hijack(call, &target, judged.into_body().into(), None).await
 }
 

@@ -7,7 +7,7 @@ use ds01_domain::{ContainerId, Denial, Person, Uid};
 use super::http::Refusal;
 use super::own;
 use super::{Door, networks, volumes};
-use crate::engine::RunState;
+use crate::engine::{ImageFacts, RunState};
 use crate::identity::Caller;
 
 /// Bind mounts of one container. Each is a mount of the host for as long as the container exists, and the kernel
@@ -15,6 +15,10 @@ use crate::identity::Caller;
 const BINDS_MAX: usize = 64;
 /// Other objects that one container names: each is looked up.
 const NAMED_MAX: usize = 64;
+/// Ports of the host that one container is reached by. For each the Engine runs a process of its own.
+const PORTS_MAX: usize = 128;
+/// Processes that were let in by exec and have not ended, or not begun. The Engine keeps each until its container ends.
+const EXECS_MAX: usize = 1000;
 /// Containers of one user that exist, running or not.
 const CONTAINERS_MAX: usize = 256;
 /// Networks of one user: by default the Engine has address ranges for thirty.
@@ -30,6 +34,7 @@ pub(super) fn few_enough(judged: &JudgedCreate) -> Result<(), Refusal> {
         (judged.networks().len(), NAMED_MAX, "networks"),
         (judged.containers().len(), NAMED_MAX, "other containers"),
         (judged.images().len(), NAMED_MAX, "images mounted"),
+        (judged.memory_mounts(), NAMED_MAX, "file systems in memory"),
     ] {
         if count > max {
             return Err(Refusal::bad(format!("a container can have {max} {things} here, not {count}")));
@@ -67,6 +72,35 @@ pub(crate) async fn bound_everybody(door: &Door) {
         let person = door.person(uid.0, &name).await;
         bound_together(door, &person).await;
     }
+}
+
+/// Whether a container gets no more than may be, what its image brings along counted as well.
+pub(super) fn few_enough_with(judged: &JudgedCreate, image: &ImageFacts) -> Result<(), Refusal> {
+    let volumes = judged.nameless_volumes() + image.volumes;
+    let ports = judged.published_ports(image.ports);
+    if volumes > NAMED_MAX {
+        return Err(Refusal::bad(format!(
+            "a container can have {NAMED_MAX} volumes without a name here, not {volumes}; those of its image count"
+        )));
+    }
+    if ports > PORTS_MAX {
+        return Err(Refusal::bad(format!(
+            "a container can publish {PORTS_MAX} ports here, not {ports}; publish those that are needed: -p PORT"
+        )));
+    }
+    Ok(())
+}
+
+/// Whether one more process may be let into a container, by the Engine's word on it.
+pub(super) fn may_exec(inspect: &serde_json::Value) -> Result<(), Refusal> {
+    let execs = inspect.get("ExecIDs").and_then(serde_json::Value::as_array).map_or(0, Vec::len);
+    if execs < EXECS_MAX {
+        return Ok(());
+    }
+    Err(Refusal::conflict(format!(
+        "{execs} execs of this container run or were never started, the most that there may be; end some, or restart the \
+         container"
+    )))
 }
 
 /// Whether one more container may be made.
@@ -144,4 +178,19 @@ pub(super) async fn running(door: &Door, uid: Uid) -> Result<Vec<ContainerId>, R
             listed.into_iter().filter(|id| state.container(id).is_some_and(|c| c.owner == uid)).collect()
         })
         .await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn execs_that_were_never_started_count() {
+        assert!(may_exec(&json!({ "ExecIDs": null })).is_ok());
+        assert!(may_exec(&json!({ "ExecIDs": vec!["a"; EXECS_MAX - 1] })).is_ok());
+        let refusal = may_exec(&json!({ "ExecIDs": vec!["a"; EXECS_MAX] })).unwrap_err();
+        assert!(refusal.message.contains("1000 execs"), "{refusal}");
+    }
 }

@@ -1,6 +1,7 @@
 //! Answers for: where a container's output is written.
 //!
-//! Must never: let the Engine, which is root, connect or read a file on a user's word.
+//! Must never: let the Engine, which is root, connect or read a file on a user's word, or fill memory and disk that
+//! are everybody's.
 
 use super::super::desk::Desk;
 use super::super::fields::{map_json, text, text_map};
@@ -27,6 +28,17 @@ const OPTIONS: [&str; 10] = [
 ];
 /// Files of the largest size that are kept where the limit is set here.
 const LOG_FILES: &str = "2";
+/// The most files, which are all renamed when one is full.
+const LOG_FILES_MAX: u64 = 10;
+/// The longest file where the rules give none, in bytes.
+const LOG_BYTES_MAX: u64 = 1 << 30;
+/// The most output that waits for the disk in the Engine's own memory, in bytes.
+const LOG_BUFFER_BYTES_MAX: u64 = 16 << 20;
+/// The longest tag: it is written with every line.
+const TAG_BYTES_MAX: usize = 256;
+/// What a tag may be made of; the Engine would carry out functions as well, with its own memory.
+const TAG_FIELDS: [&str; 8] =
+    ["DaemonName", "FullID", "ID", "ImageFullID", "ImageID", "ImageName", "Name", "ContainerName"];
 
 /// `LogConfig`
 pub(crate) const LOG: Table = &[
@@ -82,13 +94,81 @@ fn driver(desk: &mut Desk<'_>, path: &str, value: Option<&Json>) -> Judged {
 }
 
 fn options(desk: &mut Desk<'_>, path: &str, value: Option<&Json>) -> Judged {
-    let given = text_map(path, value)?;
-    if !desk.rules.admin
-        && let Some((key, _)) = given.iter().find(|(key, _)| !OPTIONS.contains(&key.as_str()))
-    {
-        return Err(Refusal::forbidden(format!(
-            "\"{path}\" has the option {key:?}, which is not available here; leave it out"
-        )));
+    let mut given = text_map(path, value)?;
+    if desk.rules.admin {
+        return Ok(Some(map_json(&given)));
+    }
+    for (key, value) in &mut given {
+        match key.as_str() {
+            "max-size" => lower(desk, key, value, desk.rules.log_bytes.unwrap_or(LOG_BYTES_MAX), parse_size),
+            "max-file" => lower(desk, key, value, LOG_FILES_MAX, |text| text.parse().ok()),
+            "max-buffer-size" => lower(desk, key, value, LOG_BUFFER_BYTES_MAX, parse_size),
+            "tag" if !is_plain_tag(value) => {
+                return Err(Refusal::bad(format!(
+                    "\"{path}\" has a tag that is not made of text and {{{{.Name}}}}, {{{{.ID}}}}, {{{{.ImageName}}}} and \
+                     the like; write it without functions"
+                )));
+            }
+            known if OPTIONS.contains(&known) => {}
+            _ => {
+                return Err(Refusal::forbidden(format!(
+                    "\"{path}\" has the option {key:?}, which is not available here; leave it out"
+                )));
+            }
+        }
     }
     Ok(Some(map_json(&given)))
+}
+
+/// Lowers an amount that is more than `most`, or is none that the Engine could read otherwise.
+fn lower(desk: &mut Desk<'_>, key: &str, value: &mut String, most: u64, read: impl Fn(&str) -> Option<u64>) {
+    if read(value).is_some_and(|asked| (1..=most).contains(&asked)) {
+        return;
+    }
+    let shown = if key == "max-file" { most.to_string() } else { show_size(most) };
+    desk.warn(format!("Log option {key} was set to {shown}, the most here."));
+    *value = most.to_string();
+}
+
+/// Text, and fields in double braces by themselves.
+fn is_plain_tag(tag: &str) -> bool {
+    let mut parts = tag.split("{{");
+    let text = |text: &str| !text.contains("}}");
+    tag.len() <= TAG_BYTES_MAX
+        && parts.next().is_some_and(text)
+        && parts.all(|part| {
+            part.split_once("}}").is_some_and(|(field, rest)| {
+                field.trim().strip_prefix('.').is_some_and(|name| TAG_FIELDS.contains(&name)) && text(rest)
+            })
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_plain_tag;
+
+    #[test]
+    fn a_tag_is_text_and_fields() {
+        for fine in ["", "x", "a/{{.Name}}", "{{.ImageName}}|{{ .Name }}|{{.FullID}}", "{}", "a}b{c"] {
+            assert!(is_plain_tag(fine), "{fine}");
+        }
+        let long = "x".repeat(257);
+        for wrong in [
+            r#"{{pad "x" 300000000 0}}"#,
+            "{{.}}",
+            "{{.Config}}",
+            "{{json .}}",
+            "{{.Name",
+            "}}{{.Name}}",
+            "{{.Name}}}}",
+            "{{{.Name}}",
+            "{{- .Name}}",
+            "{{.Name | upper}}",
+            "{{/* */}}",
+            "{{range .Config}}{{end}}",
+            long.as_str(),
+        ] {
+            assert!(!is_plain_tag(wrong), "{wrong}");
+        }
+    }
 }

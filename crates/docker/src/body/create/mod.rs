@@ -242,6 +242,33 @@ impl JudgedCreate {
         &self.found.volumes
     }
 
+    /// How many volumes the Engine makes for this container that nobody named, without those of its image.
+    #[must_use]
+    pub fn nameless_volumes(&self) -> usize {
+        self.members("Volumes") + self.found.volumes.iter().filter(|volume| volume.name.is_none()).count()
+    }
+
+    /// How many ports of the host it is reached by, where its image says that it serves `of_image`.
+    #[must_use]
+    pub fn published_ports(&self, of_image: usize) -> usize {
+        let bindings = self.host.get("PortBindings").and_then(Json::as_object);
+        let bound =
+            bindings.map_or(0, |ports| ports.iter().map(|(_, to)| to.as_array().map_or(1, <[_]>::len)).sum());
+        let all = self.host.get("PublishAllPorts") == Some(&Json::Bool(true));
+        if all { bound + self.members("ExposedPorts") + of_image } else { bound }
+    }
+
+    /// How many mounts it has that are neither binds nor volumes.
+    #[must_use]
+    pub fn memory_mounts(&self) -> usize {
+        let tmpfs = self.host.get("Tmpfs").and_then(Json::as_object).map_or(0, Object::len);
+        self.found.other_mounts.len() + tmpfs
+    }
+
+    fn members(&self, field: &str) -> usize {
+        self.config.get(field).and_then(Json::as_object).map_or(0, Object::len)
+    }
+
     /// Other containers whose owner must be looked up.
     #[must_use]
     pub fn containers(&self) -> &[ContainerRef] {

@@ -587,3 +587,23 @@ fn restart_policies_are_read() {
     assert!(restart(json!({"Name": "always", "MaximumRetryCount": 3})).is_err());
     assert!(restart(json!({"Name": "on-failure", "MaximumRetryCount": -1})).is_err());
 }
+
+#[test]
+fn what_the_engine_makes_for_a_container_is_counted() {
+    let judged = |body: &Value| judge_create(&bytes(body), &unlimited()).expect("judged");
+    let plain = judged(&json!({"Image": "base"}));
+    assert_eq!((plain.nameless_volumes(), plain.published_ports(9), plain.memory_mounts()), (0, 0, 0));
+    let rich = json!({
+        "Image": "base", "Volumes": {"/a": {}, "/b": {}}, "ExposedPorts": {"1/tcp": {}, "2/tcp": {}},
+        "HostConfig": {
+            "Binds": ["/c", "named:/d"], "PortBindings": {"1/tcp": [{}, {}], "3/udp": null},
+            "Tmpfs": {"/e": ""}, "Mounts": [{"Type": "tmpfs", "Target": "/f"}, {"Type": "volume", "Target": "/g"}],
+        },
+    });
+    let counted = judged(&rich);
+    assert_eq!((counted.nameless_volumes(), counted.published_ports(9), counted.memory_mounts()), (4, 3, 2));
+    assert!(counted.makes_volumes());
+    let mut all = rich;
+    all["HostConfig"]["PublishAllPorts"] = json!(true);
+    assert_eq!(judged(&all).published_ports(9), 14);
+}
