@@ -6,6 +6,8 @@ use hyper::Response;
 use super::context::Context;
 use super::http::{Body, Refusal, boxed};
 use super::{Call, forward, images, networks, tarball};
+use crate::buildgroup;
+use crate::config::Config;
 
 /// `POST /build`.
 pub(super) async fn build(mut call: Call) -> Result<Response<Body>, Refusal> {
@@ -21,10 +23,11 @@ pub(super) async fn build(mut call: Call) -> Result<Response<Body>, Refusal> {
         call.route.query.set("networkmode", resolved);
     }
     super::quota::bound_together(&call.door, &call.person()).await;
+    let own_view = judged::has_own_view(&call.route.query);
     let limits = call.limits();
     let config = call.door.config();
     let bounds = BuildBounds {
-        cgroup_parent: super::cgroup_parent(&config, call.caller.uid),
+        cgroup_parent: group_of(&config, call.caller.uid, limits.pids_limit),
         memory_bytes: signed(limits.memory_bytes),
         memory_swap_bytes: signed(limits.memory_swap_bytes),
         cpus_milli: signed(limits.max_cpus_milli),
@@ -38,11 +41,25 @@ pub(super) async fn build(mut call: Call) -> Result<Response<Body>, Refusal> {
         let target = call.route.upstream_target(call.upstream_version().await?, None);
         return forward::stream(call, &target).await;
     }
-    judged_context(call).await
+    judged_context(call, own_view).await
+}
+
+/// Where the steps of a user's builds run: in a group that bounds their processes, where there is such a bound.
+fn group_of(config: &Config, uid: u32, pids_max: Option<u64>) -> String {
+    let parent = super::cgroup_parent(config, uid);
+    let Some(pids_max) = pids_max else { return parent };
+    let group = buildgroup::beneath(&parent);
+    match buildgroup::bound(&group, pids_max) {
+        Ok(()) => group,
+        Err(error) => {
+            tracing::warn!(%error, group, "the processes of builds cannot be bounded on this machine");
+            parent
+        }
+    }
 }
 
 /// Sends a user's build on: its Dockerfile takes nothing that is not his, and leaves no container behind.
-async fn judged_context(mut call: Call) -> Result<Response<Body>, Refusal> {
+async fn judged_context(mut call: Call, own_view: bool) -> Result<Response<Body>, Refusal> {
     let query = &mut call.route.query;
     if query.bool("pull") {
         return Err(Refusal::bad(
@@ -54,9 +71,8 @@ async fn judged_context(mut call: Call) -> Result<Response<Body>, Refusal> {
     query.set("rm", "1");
     query.set("forcerm", "1");
     let build_args = judged::build_args(query).map_err(|e| Refusal::bad(e.to_string()))?;
-    // Steps that see another network than everybody's must not be taken for everybody's when they are built again.
-    let line =
-        judged::has_own_view(query).then(|| format!("LABEL {}={}", super::OWNER_LABEL, call.caller.uid));
+    // Steps that find another world than everybody's must not be taken for everybody's when they are built again.
+    let line = own_view.then(|| format!("LABEL {}={}", super::OWNER_LABEL, call.caller.uid));
     let dockerfile = query.text("dockerfile").unwrap_or_default().to_owned();
     let target = call.route.upstream_target(call.upstream_version().await?, None);
     let mut request = forward::upstream_request(&call, &target, super::http::empty())?;

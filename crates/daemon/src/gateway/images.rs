@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use ds01_docker::query::images::{ImageSource, names, source, tag_target};
 use ds01_docker::reference::ImageRef;
+use ds01_docker::route::Op;
 use ds01_docker::{body, present};
 use hyper::{Method, Response, StatusCode};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -63,6 +64,14 @@ impl Sight {
             Some(uid) => *uid == self.uid,
             None => !in_a_namespace(tag) || tag.starts_with(&self.namespace),
         }
+    }
+
+    /// Whether somebody else owns a tag of this repository.
+    fn has_others_in(&self, repository: &str) -> bool {
+        !self.admin
+            && self.owners.iter().any(|(tag, uid)| {
+                *uid != self.uid && tag.rsplit_once(':').is_some_and(|(name, _)| name == repository)
+            })
     }
 
     /// How many tags the caller owns.
@@ -221,20 +230,26 @@ pub(super) async fn look(call: Call) -> Result<Response<Body>, Refusal> {
     let name =
         call.route.image().ok_or_else(|| Refusal::fault("the route names no image"))?.as_str().to_owned();
     if let Err(mut refusal) = visible(&call.door, &call.caller, &name).await {
-        if call.route.op == ds01_docker::route::Op::ImageInspect && refusal.status == StatusCode::NOT_FOUND {
+        if call.route.op == Op::ImageInspect && refusal.status == StatusCode::NOT_FOUND {
             // As the Engine says it here: the name as it was asked before the name as it was understood.
             refusal.message = format!("no such image: {name}: {}", refusal.message);
         }
         return Err(refusal);
     }
     let target = call.route.upstream_target(call.upstream_version().await?, None);
-    if call.route.op != ds01_docker::route::Op::ImageInspect {
+    let op = call.route.op;
+    if !matches!(op, Op::ImageInspect | Op::ImageHistory) {
         let request = forward::upstream_request(&call, &target, http::empty())?;
         return Ok(forward::reply(call.door.engine.send_along(request).await?));
     }
     let (status, reply) = forward::read_json(forward::bare(&call, &target).await?).await?;
     let sight = Sight::of(&call.door, &call.caller).await?;
-    Ok(http::json(status, &present::image_inspect(reply, |tag| sight.sees(tag))?))
+    let sees = |tag: &str| sight.sees(tag);
+    let shown = match op {
+        Op::ImageHistory => present::image_history(reply, sees)?,
+        _ => present::image_inspect(reply, sees)?,
+    };
+    Ok(http::json(status, &shown))
 }
 
 /// `GET /images/get?names=…`.
@@ -251,10 +266,10 @@ pub(super) async fn export(call: Call) -> Result<Response<Body>, Refusal> {
 pub(super) async fn create(call: Call) -> Result<Response<Body>, Refusal> {
     let target = call.route.upstream_target(call.upstream_version().await?, None);
     match source(&call.route.query).map_err(|e| Refusal::bad(e.to_string()))? {
-        ImageSource::Pull { image, .. } => {
+        ImageSource::Pull { image, all_tags } => {
             super::registries::judge(&call, image.domain())?;
             // A pull of a tag that is there renews it: for shared tags that is the admin's to do.
-            claim_pull(&call, &image).await?;
+            claim_pull(&call, &image, all_tags).await?;
             let request = forward::upstream_request(&call, &target, http::empty())?;
             Ok(forward::reply(call.door.engine.send(request).await?))
         }
@@ -268,9 +283,15 @@ pub(super) async fn create(call: Call) -> Result<Response<Body>, Refusal> {
 }
 
 /// A pull makes a shared tag where there was none; over somebody's own tag it is refused.
-async fn claim_pull(call: &Call, image: &ImageRef) -> Result<(), Refusal> {
+async fn claim_pull(call: &Call, image: &ImageRef, all_tags: bool) -> Result<(), Refusal> {
     let Some(tag) = tagged(image) else { return Ok(()) };
     let sight = Sight::of(&call.door, &call.caller).await?;
+    if all_tags && sight.has_others_in(&image.familiar_repository()) {
+        return Err(Refusal::forbidden(format!(
+            "pulling every tag of {} would move a tag that is another user's; name the tag that you need",
+            image.familiar_repository()
+        )));
+    }
     if sight.sees(&tag) {
         Ok(())
     } else {

@@ -43,6 +43,23 @@ pub fn image_inspect(mut reply: Value, sees_tag: impl Fn(&str) -> bool) -> Resul
     Ok(reply)
 }
 
+/// The reply of `GET /images/{name}/history`, each step with only the names that the caller may see.
+///
+/// # Errors
+/// A reply that is no list.
+pub fn image_history(mut reply: Value, sees_tag: impl Fn(&str) -> bool) -> Result<Value, Unreadable> {
+    for step in array(&mut reply, "the history of an image")? {
+        if let Some(tags) = step.get_mut("Tags").and_then(Value::as_array_mut) {
+            tags.retain(|tag| tag.as_str().is_some_and(&sees_tag));
+            if tags.is_empty() {
+                // As the Engine says that there are none.
+                step["Tags"] = Value::Null;
+            }
+        }
+    }
+    Ok(reply)
+}
+
 /// Cuts `RepoTags` down and says whether a real name is left. Digests go with the repository of a name that is left.
 fn cut_tags(image: &mut Value, sees_tag: impl Fn(&str) -> bool) -> bool {
     let Some(tags) = image.get_mut("RepoTags").and_then(Value::as_array_mut) else { return false };

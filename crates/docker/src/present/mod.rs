@@ -13,7 +13,7 @@ mod system;
 
 pub use containers::{container_inspect, container_list, engine_message, with_restart_count, with_warnings};
 pub use event::{Concern, Event};
-pub use images::{image_inspect, image_list};
+pub use images::{image_history, image_inspect, image_list};
 pub use networks::{network_inspect, network_list, volume_list};
 pub use original::{HIDDEN_LABELS, Original, ROUND_TRIP};
 pub use system::{ContainerCounts, DfView, InfoView, info, ping_api_version, system_df, version};

@@ -153,6 +153,25 @@ fn images_are_shown_by_the_names_that_may_be_seen() {
 }
 
 #[test]
+fn a_history_names_no_tags_of_others() {
+    let history = json!([
+        {"Id": "sha256:a", "Tags": ["busybox:latest", "bob/secret-project:v1"]},
+        {"Id": "<missing>", "Tags": null},
+        {"Id": "sha256:b", "Tags": ["bob/base:1"]},
+    ]);
+    let shown = image_history(history, |tag| tag == "busybox:latest").unwrap();
+    assert_eq!(
+        shown,
+        json!([
+            {"Id": "sha256:a", "Tags": ["busybox:latest"]},
+            {"Id": "<missing>", "Tags": null},
+            {"Id": "sha256:b", "Tags": null},
+        ])
+    );
+    assert!(image_history(json!({}), |_| true).is_err());
+}
+
+#[test]
 fn networks_show_own_containers_only() {
     let mut networks = data(include_str!("../../tests/data/networks.json"));
     networks[2]["Containers"] = json!({"aa": {"Name": "web"}, "bb": {"Name": "bob-db"}});

@@ -148,8 +148,9 @@ pub fn build_args(query: &Query) -> Result<BTreeMap<String, Option<String>>, Que
     Ok(read.unwrap_or_default())
 }
 
-/// Whether RUN steps see another network than those of everybody's builds: what they fetch can be the client's own
-/// invention, and the builder's cache, which all share, does not tell it from the real thing.
+/// Whether RUN steps find another world than those of everybody's builds: what they fetch can be the client's own
+/// invention, and what they write can break off where it should not. The builder's cache, which all share, does not
+/// tell it from the real thing. Ask before [`bound`], which puts amounts in that nobody asked for.
 pub fn has_own_view(query: &Query) -> bool {
     const PROXIES: [&str; 5] = ["all_proxy", "ftp_proxy", "http_proxy", "https_proxy", "no_proxy"];
     let proxied = build_args(query)
@@ -157,8 +158,11 @@ pub fn has_own_view(query: &Query) -> bool {
         .iter()
         .any(|(key, value)| value.is_some() && PROXIES.contains(&key.to_ascii_lowercase().as_str()));
     let hosts = query.all("extrahosts").any(|host| !host.is_empty());
-    let network = matches!(network(query), Ok(BuildNetwork::Named(_)));
-    proxied || hosts || network
+    let network = !matches!(network(query), Ok(BuildNetwork::Default));
+    const AMOUNTS: [&str; 3] = ["memory", "memswap", "shmsize"];
+    let bounded = query.text("ulimits").is_some()
+        || AMOUNTS.iter().any(|key| query.text(key).is_some_and(|amount| amount != "0"));
+    proxied || hosts || network || bounded
 }
 
 /// Puts the daemon's bounds into a judged query. What the client asked below them is kept.

@@ -287,6 +287,25 @@ fn a_build_that_leaves_its_bounds_is_refused() {
 }
 
 #[test]
+fn steps_that_find_another_world_are_told_from_everybodys() {
+    // As the command line sends it where nobody asked for anything.
+    let plain = "t=a&memory=0&memswap=0&shmsize=0&cpuquota=0&cpuperiod=0&cpushares=0&cpusetcpus=&cpusetmems=&ulimits=null\
+                 &networkmode=default&buildargs=%7B%22A%22%3A%22b%22%2C%22http_proxy%22%3Anull%7D";
+    assert!(!build::has_own_view(&judged(Op::Build, plain)));
+    for other in [
+        "networkmode=none",
+        "networkmode=n1",
+        "extrahosts=pypi.org%3A10.0.0.9",
+        "buildargs=%7B%22HTTPS_PROXY%22%3A%22http%3A%2F%2Fx%22%7D",
+        "ulimits=%5B%7B%22Name%22%3A%22fsize%22%2C%22Soft%22%3A1%2C%22Hard%22%3A1%7D%5D",
+        "memory=4194304",
+        "shmsize=1",
+    ] {
+        assert!(build::has_own_view(&judged(Op::Build, other)), "{other}");
+    }
+}
+
+#[test]
 fn setting_a_key_leaves_one_value() {
     let mut query = judged(Op::Build, "t=a&t=b&q=1");
     query.set("t", "c");
