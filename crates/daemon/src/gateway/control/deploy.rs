@@ -19,6 +19,7 @@ use crate::gateway::forward::to_the_end;
 use crate::gateway::http::{self, Body, Refusal};
 use crate::gateway::own::Own;
 use crate::gateway::{images, person_of, rules_of};
+use crate::staging::as_caller;
 
 /// What keeps a container alive that nobody works in: it ends at once when it is told to.
 const IDLE_COMMAND: [&str; 3] =
@@ -47,7 +48,7 @@ pub(super) async fn deploy(mut ask: Ask) -> Result<Response<Body>, Fault> {
             remove(&ask, &own).await?;
         }
     }
-    let workspace_created = !wish.workspace.exists();
+    let workspace_created = !is_there(&ask, &wish.workspace).await?;
     let facts = image(&ask, &wish).await?;
     let mut deployed = Deployed {
         id: String::new(),
@@ -88,6 +89,24 @@ pub(super) async fn deploy(mut ask: Ask) -> Result<Response<Body>, Fault> {
     deployed.id = id.to_string();
     deployed.warnings = made.warnings;
     Ok(http::json(StatusCode::CREATED, &deployed))
+}
+
+/// Whether there is something at a path, as far as the caller can see: what he cannot see is not told.
+async fn is_there(ask: &Ask, path: &std::path::Path) -> Result<bool, Fault> {
+    let (credentials, path) = (ask.caller.credentials(), path.to_owned());
+    let looked = tokio::task::spawn_blocking(move || {
+        as_caller(&credentials, move || path.try_exists().unwrap_or(false))
+    })
+    .await;
+    match looked {
+        Ok(Ok(there)) => Ok(there),
+        Ok(Err(fault)) => Err(Fault::new(
+            StatusCode::BAD_REQUEST,
+            codes::WORKSPACE_DENIED,
+            format!("the workspace cannot be looked at: {fault}"),
+        )),
+        Err(_) => Err(Refusal::fault("DS01 met a fault of its own; tell an admin what you did").into()),
+    }
 }
 
 fn workspace_fault(refusal: Refusal) -> Fault {
