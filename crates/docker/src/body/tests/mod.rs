@@ -1,6 +1,7 @@
 //! Stories of bodies and what is sent on; the tables against the API; the corpus of attacks.
 
 mod clients;
+mod complete;
 mod corpus;
 mod create;
 mod limits;
