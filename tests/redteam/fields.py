@@ -91,7 +91,8 @@ DANGEROUS = [
     ("Image", ["{BOB_IMAGE}", "sha256:{BOB_IMAGE_ID}", "{BOB_IMAGE_ID}"]),
     ("Env", [["NVIDIA_VISIBLE_DEVICES=all"], ["NVIDIA_MIG_CONFIG_DEVICES=all"], ["DOCKER_RESOURCE_GPU=all"],
              ["CUDA_MPS_PIPE_DIRECTORY=/x"]]),
-    ("Labels", [{"ds01.owner": "{BOB_UID}"}, {"ds01.token": "x"}, {"ds01.anything": "x"}]),
+    ("Labels", [{"ds01.owner": "{BOB_UID}"}, {"ds01.token": "x"}, {"ds01.anything": "x"}, {"fat": "x" * 300_000}]),
+    ("Cmd", [["x" * 300_000]]),
     ("WorkingDir", ["/proc/self/fd/7", "/proc", "/sys/x", "proc/1", "/x/../proc/1", "/dev/fd/8"]),
     ("Healthcheck", [{"Test": ["CMD", "true"], "Interval": 1000000}]),
     ("StopTimeout", [2147483647, -1]),
@@ -125,7 +126,7 @@ HARMLESS = [
     ("HostConfig.PortBindings", [{"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": ""}]}, {f"{n}/tcp": [{}] for n in range(1, 9)}]),
     ("HostConfig.RestartPolicy", [{"Name": "on-failure", "MaximumRetryCount": 3}, {"Name": ""}]),
     ("Env", [["A=b", "NVIDIA_DRIVER_CAPABILITIES=compute"], None]),
-    ("Labels", [{"com.example": "x", "Ds01": "not ours"}]),
+    ("Labels", [{"com.example": "x", "Ds01": "not ours"}, {"long": "x" * 100_000}]),
     ("WorkingDir", ["", "/w", "/process", "/srv/../w"]),
     ("Healthcheck", [{"Test": ["CMD", "true"], "Interval": 30_000_000_000}, {"Test": ["NONE"]}]),
     ("StopTimeout", [0, 30]),
@@ -176,7 +177,7 @@ def ask(attempt, body):
 THINGS = {"Image": "image", "NetworkMode": "network|container", "EndpointsConfig": "network", "Links": "container",
           "VolumesFrom": "container", "PidMode": "container", "IpcMode": "container", "Binds": "/|volume",
           "Mounts": "/|volume|image", "DeviceRequests": "GPU|--gpus", "Devices": "device", "Volumes": "volumes",
-          "PortBindings": "port", "Tmpfs": "file systems in memory"}
+          "PortBindings": "port", "Labels": "labels", "Cmd": "command", "Tmpfs": "file systems in memory"}
 
 
 def names_it(field, reply):

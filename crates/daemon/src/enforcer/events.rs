@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use ds01_domain::ContainerId;
 use http_body_util::BodyExt;
 use hyper::Method;
@@ -12,11 +12,10 @@ use serde_json::Value;
 use super::Looks;
 use crate::engine::{self, EngineError};
 use crate::gateway::Door;
+use crate::wire::{Line, Lines};
 
 /// How soon the Engine's event stream is tried again after it broke.
 const EVENTS_AGAIN: Duration = Duration::from_millis(500);
-/// The longest event line that is read.
-const EVENT_BYTES_MAX: usize = 1024 * 1024;
 /// Events of containers.
 const EVENTS: &str = "/v1.40/events?filters=%7B%22type%22%3A%5B%22container%22%5D%7D";
 
@@ -38,18 +37,20 @@ async fn one_stream(door: &Door, looks: &Looks) -> Result<(), EngineError> {
     // What happened while nobody listened.
     looks.everything();
     let mut body = response.into_body();
-    let mut buffer = BytesMut::new();
+    let mut lines = Lines::default();
     while let Some(Ok(frame)) = body.frame().await {
         let Some(data) = frame.data_ref() else { continue };
-        buffer.extend_from_slice(data);
-        while let Some(end) = buffer.iter().position(|b| *b == b'\n') {
-            let line = buffer.split_to(end + 1);
-            if let Some(id) = concerned(&line) {
-                looks.at(&id);
+        lines.push(data);
+        while let Some(line) = lines.next() {
+            match line {
+                Line::Whole(line) => {
+                    if let Some(id) = concerned(&line) {
+                        looks.at(&id);
+                    }
+                }
+                // Whatever it said.
+                Line::TooLong => looks.everything(),
             }
-        }
-        if buffer.len() > EVENT_BYTES_MAX {
-            return Err(EngineError::Rubbish { what: "events".to_owned() });
         }
     }
     Ok(())

@@ -66,6 +66,10 @@ pub struct Listed {
     pub state_seconds: Option<u64>,
 }
 
+/// Containers that are listed at once where the whole list is too long: with the largest create that an Engine takes
+/// from the door they stay far below what is read of a reply.
+const PAGE_CONTAINERS: usize = 8;
+
 /// What the door must know of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageFacts {
@@ -81,6 +85,8 @@ pub struct ImageFacts {
     pub volumes: usize,
     /// How many ports it says that its containers serve.
     pub ports: usize,
+    /// Bytes of its labels and its command.
+    pub listed_bytes: usize,
     /// The instructions that run in every build on it.
     pub on_build: Vec<String>,
     /// The shortest time between two health checks that it asks for, in nanoseconds; 0 is the Engine's own.
@@ -212,8 +218,29 @@ impl Engine {
     /// # Errors
     /// Every [`EngineError`].
     pub async fn list_all(&self) -> Result<Vec<Listed>, EngineError> {
-        let reply = self.ask(Method::GET, &format!("{OWN_API}/containers/json?all=1"), None).await?;
-        all_listed(&reply)
+        match self.ask(Method::GET, &format!("{OWN_API}/containers/json?all=1"), None).await {
+            // It may be longer than what is read at once: what people write on their containers is in it.
+            Err(EngineError::Unknown { .. }) => self.list_in_pages().await,
+            reply => all_listed(&reply?),
+        }
+    }
+
+    /// The list in small parts, newest first. What is created meanwhile is newer than all of it.
+    async fn list_in_pages(&self) -> Result<Vec<Listed>, EngineError> {
+        let mut listed: Vec<Listed> = Vec::new();
+        loop {
+            let mut path = format!("{OWN_API}/containers/json?all=1&limit={PAGE_CONTAINERS}");
+            if let Some(last) = listed.last() {
+                let filters = json!({ "before": [last.id.to_string()] }).to_string();
+                path.push_str(&format!("&filters={}", encoded(&filters)));
+            }
+            let page = all_listed(&self.ask(Method::GET, &path, None).await?)?;
+            let is_last = page.len() < PAGE_CONTAINERS;
+            listed.extend(page);
+            if is_last {
+                return Ok(listed);
+            }
+        }
     }
 
     /// One entry of the list of containers.
@@ -281,6 +308,11 @@ impl Engine {
                 .unwrap_or_default(),
             volumes: members(&reply, "/Config/Volumes"),
             ports: members(&reply, "/Config/ExposedPorts"),
+            listed_bytes: ["/Config/Labels", "/Config/Cmd", "/Config/Entrypoint"]
+                .iter()
+                .filter_map(|field| reply.pointer(field))
+                .map(|value| value.to_string().len())
+                .sum(),
         })
     }
 

@@ -1,6 +1,6 @@
 //! The Engine's events, line by line, each shown only to those whom it concerns.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use ds01_docker::present::{Concern, Event};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::Response;
@@ -11,9 +11,8 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::http::{Body, BoxError, Refusal, boxed};
 use super::{Call, forward, images, own, volumes};
+use crate::wire::{Line, Lines};
 
-/// The longest line that is read; an event is about a KiB.
-const LINE_BYTES_MAX: usize = 1024 * 1024;
 /// Lines that wait for a slow reader before the Engine waits with them.
 const LINES_MAX: usize = 64;
 
@@ -28,7 +27,7 @@ pub(super) async fn events(call: Call) -> Result<Response<Body>, Refusal> {
     let (parts, mut body) = upstream.into_parts();
     let (lines, shown) = mpsc::channel::<Bytes>(LINES_MAX);
     tokio::spawn(async move {
-        let mut buffer = BytesMut::new();
+        let mut read = Lines::default();
         loop {
             let frame = tokio::select! {
                 frame = body.frame() => frame,
@@ -36,17 +35,15 @@ pub(super) async fn events(call: Call) -> Result<Response<Body>, Refusal> {
             };
             let Some(Ok(frame)) = frame else { return };
             let Some(data) = frame.data_ref() else { continue };
-            buffer.extend_from_slice(data);
-            while let Some(end) = buffer.iter().position(|b| *b == b'\n') {
-                let line = buffer.split_to(end + 1);
-                if let Some(line) = judged(&call, &line[..end]).await
+            read.push(data);
+            while let Some(line) = read.next() {
+                // One that is too long to be judged is shown to nobody.
+                let Line::Whole(line) = line else { continue };
+                if let Some(line) = judged(&call, &line).await
                     && lines.send(line).await.is_err()
                 {
                     return;
                 }
-            }
-            if buffer.len() > LINE_BYTES_MAX {
-                return;
             }
         }
     });

@@ -13,6 +13,9 @@ use crate::identity::Caller;
 /// Bind mounts of one container. Each is a mount of the host for as long as the container exists, and the kernel
 /// allows 100 000 in all.
 const BINDS_MAX: usize = 64;
+/// What the Engine's list of containers shows of one, in bytes: labels, command, mounts. Everybody's lists are made of
+/// all of them.
+const LISTED_BYTES_MAX: usize = 256 * 1024;
 /// Other objects that one container names: each is looked up.
 const NAMED_MAX: usize = 64;
 /// Ports of the host that one container is reached by. For each the Engine runs a process of its own.
@@ -76,6 +79,15 @@ pub(crate) async fn bound_everybody(door: &Door) {
 
 /// Whether a container gets no more than may be, what its image brings along counted as well.
 pub(super) fn few_enough_with(judged: &JudgedCreate, image: &ImageFacts) -> Result<(), Refusal> {
+    let listed = judged.listed_bytes() + image.listed_bytes;
+    if listed > LISTED_BYTES_MAX {
+        return Err(Refusal::bad(format!(
+            "the labels, command and mounts of a container are {} KiB at most here, those of its image included; these \
+             are {} KiB",
+            LISTED_BYTES_MAX >> 10,
+            listed.div_ceil(1024)
+        )));
+    }
     let volumes = judged.nameless_volumes() + image.volumes;
     let ports = judged.published_ports(image.ports);
     if volumes > NAMED_MAX {

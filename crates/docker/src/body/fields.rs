@@ -7,13 +7,16 @@ use super::paths::{beneath, clean};
 use super::refusal::Refusal;
 use super::shape::Shape;
 use super::table::{Rule, Table, judge_object, row};
-use crate::json::Json;
+use crate::json::{Json, Object};
 
 /// Prefix of the labels that only the daemon writes.
 pub(crate) const OWN_LABEL_PREFIX: &str = "ds01.";
 
 /// Longest stop timeout in seconds that a container may ask for: an idle stop waits that long.
 pub(crate) const STOP_TIMEOUT_S_MAX: i64 = 120;
+
+/// The most bytes of labels of one volume or network.
+pub(crate) const LABEL_BYTES_MAX: usize = 4096;
 
 /// Shortest time between two health checks, in nanoseconds.
 pub(crate) const HEALTH_INTERVAL_NS_MIN: i64 = 1_000_000_000;
@@ -73,6 +76,27 @@ pub(crate) fn labels(desk: &mut Desk<'_>, path: &str, value: Option<&Json>) -> R
         return Ok(None);
     }
     Ok(Some(map_json(given.iter().filter(|(key, _)| !key.starts_with(OWN_LABEL_PREFIX)))))
+}
+
+/// Labels of a volume or a network. Everybody's lists are made of all of them, so they are short.
+pub(crate) fn short_labels(
+    desk: &mut Desk<'_>,
+    path: &str,
+    value: Option<&Json>,
+) -> Result<Option<Json>, Refusal> {
+    let judged = labels(desk, path, value)?;
+    let bytes = judged.as_ref().and_then(Json::as_object).map_or(0, text_bytes);
+    if bytes > LABEL_BYTES_MAX && !desk.rules.admin {
+        return Err(Refusal::bad(format!(
+            "\"{path}\" has {bytes} bytes of labels; {LABEL_BYTES_MAX} are the most here, leave some out"
+        )));
+    }
+    Ok(judged)
+}
+
+/// Bytes of the keys and values of a map of texts.
+pub(crate) fn text_bytes(map: &Object) -> usize {
+    map.iter().map(|(key, value)| key.len() + value.as_str().map_or(0, str::len)).sum()
 }
 
 /// A working directory that is no way out of the container.

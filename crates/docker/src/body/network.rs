@@ -5,7 +5,7 @@
 use super::create::container_name;
 use super::desk::{Desk, Stage};
 use super::endpoint::judge_endpoint;
-use super::fields::{labels, map_json, text, text_map};
+use super::fields::{map_json, short_labels, text, text_map};
 use super::refusal::Refusal;
 use super::rules::Rules;
 use super::shape::Shape::{Bool, Struct, Text, TextMap};
@@ -49,7 +49,7 @@ pub(crate) const NETWORK: Table = &[
     row("EnableIPv4", 47, Pass(Bool), "which addresses the network has"),
     row("EnableIPv6", 40, Refuse(Bool, IPV6), "addresses without translation"),
     row("Options", 40, Allow(options), "bridge.name takes an interface of the host"),
-    row("Labels", 40, Set(labels), "ds01.* are the daemon's"),
+    row("Labels", 40, Set(short_labels), "ds01.* are the daemon's; everybody's lists are made of them"),
 ];
 
 /// `IPAM`

@@ -4,7 +4,7 @@
 
 use super::create::{check_volume_name, tmpfs_options};
 use super::desk::{Desk, Stage};
-use super::fields::{labels, map_json, text, text_map};
+use super::fields::{map_json, short_labels, text, text_map};
 use super::refusal::Refusal;
 use super::rules::Rules;
 use super::table::Rule::{Allow, Check, Never, Set};
@@ -20,7 +20,7 @@ pub(crate) const VOLUME: Table = &[
     row("Name", 40, Check(name), "an existing name gives the existing volume, whoever owns it"),
     row("Driver", 40, Allow(driver), "plugins mount anything"),
     row("DriverOpts", 40, Allow(driver_opts), "the local driver mounts anything"),
-    row("Labels", 40, Set(labels), "ds01.* are the daemon's"),
+    row("Labels", 40, Set(short_labels), "ds01.* are the daemon's; everybody's lists are made of them"),
     row("ClusterVolumeSpec", 42, Never("is for swarm and not available here; leave it out"), "swarm"),
 ];
 

@@ -39,6 +39,7 @@ pub(crate) use spaces::container_name;
 pub(crate) use tmpfs::tmpfs_options;
 
 use super::desk::{Desk, Found, Stage};
+use super::fields::text_bytes;
 use super::refusal::Refusal;
 use super::rules::{Restart, Rules};
 use super::table::{check_keys, judge_object, same_field};
@@ -263,6 +264,25 @@ impl JudgedCreate {
     pub fn memory_mounts(&self) -> usize {
         let tmpfs = self.host.get("Tmpfs").and_then(Json::as_object).map_or(0, Object::len);
         self.found.other_mounts.len() + tmpfs
+    }
+
+    /// Bytes of what the Engine's list of containers shows of it: labels, command, and where its mounts are.
+    #[must_use]
+    pub fn listed_bytes(&self) -> usize {
+        let labels: usize = self.found.labels.iter().map(|(key, value)| key.len() + value.len()).sum();
+        let words = |field: &str| {
+            let words = self.config.get(field).and_then(Json::as_array).unwrap_or_default();
+            words.iter().filter_map(Json::as_str).map(|word| word.len() + 1).sum::<usize>()
+        };
+        let mounts = self.found.binds.iter().map(|bind| bind.target.len());
+        let volumes = self.found.volumes.iter().map(|volume| volume.target.len());
+        let others = self.found.other_mounts.iter().map(|mount| mount.to_bytes().len());
+        let paths = self.config.get("Volumes").and_then(Json::as_object).map_or(0, text_bytes);
+        labels
+            + words("Cmd")
+            + words("Entrypoint")
+            + mounts.chain(volumes).chain(others).sum::<usize>()
+            + paths
     }
 
     fn members(&self, field: &str) -> usize {

@@ -41,7 +41,7 @@ pub(crate) const BIND_OPTIONS: Table = &[
 /// `Mount.VolumeOptions`
 pub(crate) const VOLUME_OPTIONS: Table = &[
     row("NoCopy", 40, Pass(Bool), "whether the image's files are copied in"),
-    row("Labels", 40, Check(super::super::fields::labels), "ds01.* are the daemon's"),
+    row("Labels", 40, Check(super::super::fields::short_labels), "of the volume, when it is made"),
     row("DriverConfig", 40, Allow(driver_config), "the local driver's options mount anything"),
     row("Subpath", 45, Pass(Text), "the Engine keeps it inside the volume"),
 ];

@@ -11,6 +11,9 @@ use crate::json::Json;
 
 type Judged = Result<Option<Json>, Refusal>;
 
+/// The longest options of one mount; the kernel takes no more than a page.
+const OPTIONS_BYTES_MAX: usize = 1024;
+
 fn most(desk: &Desk<'_>) -> Option<u64> {
     desk.rules.limits.memory_bytes
 }
@@ -23,6 +26,11 @@ fn lowered(desk: &mut Desk<'_>, most: u64) {
 pub(crate) fn tmpfs_options(desk: &mut Desk<'_>, path: &str, options: &str) -> Result<String, Refusal> {
     if desk.rules.admin {
         return Ok(options.to_owned());
+    }
+    if options.len() > OPTIONS_BYTES_MAX {
+        return Err(Refusal::bad(format!(
+            "\"{path}\" has options of more than {OPTIONS_BYTES_MAX} bytes; leave some out"
+        )));
     }
     let mut out = vec!["nosuid".to_owned(), "nodev".to_owned()];
     for option in options.split(',').filter(|option| !option.is_empty()) {

@@ -602,7 +602,9 @@ fn what_the_engine_makes_for_a_container_is_counted() {
     });
     let counted = judged(&rich);
     assert_eq!((counted.nameless_volumes(), counted.published_ports(9), counted.memory_mounts()), (4, 3, 2));
-    assert!(counted.nameless_volumes() > 0);
+    assert_eq!(plain.listed_bytes(), 0);
+    let wordy = json!({"Image": "base", "Labels": {"abc": "de"}, "Cmd": ["ls", "-l"], "HostConfig": {"Binds": ["/a:/home"]}});
+    assert_eq!(judged(&wordy).listed_bytes(), 5 + 6 + 5);
     let mut all = rich;
     all["HostConfig"]["PublishAllPorts"] = json!(true);
     assert_eq!(judged(&all).published_ports(9), 14);

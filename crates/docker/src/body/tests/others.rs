@@ -212,3 +212,19 @@ fn connecting_names_a_container_and_no_addresses() {
     assert_eq!(off.container(), "web");
     assert_eq!(value(off.into_body("full-id")), json!({"Container": "full-id", "Force": true}));
 }
+
+#[test]
+fn labels_that_everybodys_lists_are_made_of_are_short() {
+    let fat = json!({"x": "y".repeat(4096)});
+    let usual = json!({"com.docker.compose.project": "p", "com.docker.compose.volume": "v".repeat(200)});
+    let volume = |labels: &Value| judge_volume(&bytes(&json!({"Name": "vol", "Labels": labels})), &alice());
+    let network = |labels: &Value| judge_network(&bytes(&json!({"Name": "net", "Labels": labels})), &alice());
+    assert!(volume(&usual).is_ok() && network(&usual).is_ok());
+    for refusal in [volume(&fat).err(), network(&fat).err()] {
+        let refusal = refusal.expect("refused").to_string();
+        assert!(refusal.contains("\"Labels\" has 4097 bytes of labels"), "{refusal}");
+    }
+    let options = json!({"Name": "vol", "DriverOpts": {"type": "tmpfs", "o": "rw,".repeat(400)}});
+    let refusal = judge_volume(&bytes(&options), &alice()).expect_err("refused").to_string();
+    assert!(refusal.contains("options of more than 1024 bytes"), "{refusal}");
+}
