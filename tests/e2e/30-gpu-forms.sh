@@ -25,3 +25,18 @@ fi
 assert_fails "2 asked for, 1 allowed" as alice docker run --rm --gpus 2 busybox true
 assert_eq "$(as alice docker ps -aq)" "" "nothing stays of a refused start"
 note "the command line's own forms"
+
+# What Docker's flags cannot say.
+unit_of_project() { as carol gpu-status --json | jq -r --arg name "$1" '.cards[].units[] | select(.holder.container == $name) | .unit // . | .address'; }
+for case in "whole --full-gpu 0" "large --gpu-memory=30g 1:0" "slice --gpu=2g 1:1" "named --gpu=a100 1:2"; do
+    read -r project flag address <<<"$case"
+    as carol container deploy "$project" --image busybox "$flag" >/dev/null
+    assert_eq "$(unit_of_project "$project")" "$address" "container deploy $flag"
+done
+assert_eq "$(as carol container deploy large --image busybox --gpu-memory 30g --json | jq .reused)" true "the same again"
+assert_fails "was made with other settings" as carol container deploy large --image busybox --gpu-memory 10g
+assert_fails "cannot give" as carol container deploy more --image busybox --gpu b200
+assert_fails "write a size such as 30g" as carol container deploy more --image busybox --gpu-memory 30
+assert_eq "$(as carol container list --json | jq '.containers | length')" 4 "nothing stays of a refused deploy"
+as carol container retire --force whole large slice named >/dev/null
+note "container deploy by memory, model, profile, or whole"

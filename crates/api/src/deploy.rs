@@ -16,6 +16,15 @@ pub struct DeployRequest {
     /// GPUs for the container; absent for the default (1, or 0 with `cpu_only`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpus: Option<u32>,
+    /// The least memory of each GPU, in MiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu_memory_mib: Option<u64>,
+    /// Whole cards only.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub full_gpu: bool,
+    /// A part of the model's name, or a slice's profile: `a100`, `2g.20gb`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu_model: Option<String>,
     /// No GPU at all.
     #[serde(default)]
     pub cpu_only: bool,
@@ -34,6 +43,15 @@ pub struct DeployRequest {
 }
 
 impl DeployRequest {
+    /// Whether it says anything about GPUs.
+    pub fn mentions_gpus(&self) -> bool {
+        self.cpu_only
+            || self.gpus.is_some()
+            || self.gpu_memory_mib.is_some()
+            || self.full_gpu
+            || self.gpu_model.is_some()
+    }
+
     /// How many GPUs that comes to.
     pub fn gpu_count(&self) -> u32 {
         if self.cpu_only { 0 } else { self.gpus.unwrap_or(1) }

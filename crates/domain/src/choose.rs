@@ -113,24 +113,7 @@ impl<'a> Claim<'a> {
 
     /// All units that would do, smallest first, whoever holds them.
     fn fitting(&self) -> Vec<&'a Unit> {
-        let named: Option<Vec<UnitId>> = match &self.want.ask {
-            Ask::Count(_) => None,
-            Ask::Named(selectors) => Some(selectors.iter().filter_map(unit_id).collect()),
-        };
-        let want = self.want;
-        let model = want.model.as_ref().map(|model| model.to_lowercase());
-        let mut units: Vec<&Unit> = self
-            .state
-            .units()
-            .filter(|view| view.health != Health::Lost)
-            .map(|view| view.unit)
-            .filter(|unit| named.as_ref().is_none_or(|named| named.contains(&unit.id)))
-            .filter(|unit| want.min_memory_mib.is_none_or(|least| unit.memory_mib >= least))
-            .filter(|unit| !want.full || unit.is_full())
-            .filter(|unit| model.as_ref().is_none_or(|model| unit.model.to_lowercase().contains(model)))
-            .collect();
-        units.sort_by_key(|unit| (unit.weight, unit.memory_mib, unit.place()));
-        units
+        fitting(self.state, self.want)
     }
 
     /// The order in which units are taken: his own container's last ones, then the smallest; among equals those that
@@ -193,6 +176,27 @@ impl<'a> Claim<'a> {
             containers,
         }
     }
+}
+
+/// All units that meet a want, smallest first, whoever holds them and whoever asks.
+#[must_use]
+pub fn fitting<'a>(state: &'a State, want: &Want) -> Vec<&'a Unit> {
+    let named: Option<Vec<UnitId>> = match &want.ask {
+        Ask::Count(_) => None,
+        Ask::Named(selectors) => Some(selectors.iter().filter_map(unit_id).collect()),
+    };
+    let model = want.model.as_ref().map(|model| model.to_lowercase());
+    let mut units: Vec<&Unit> = state
+        .units()
+        .filter(|view| view.health != Health::Lost)
+        .map(|view| view.unit)
+        .filter(|unit| named.as_ref().is_none_or(|named| named.contains(&unit.id)))
+        .filter(|unit| want.min_memory_mib.is_none_or(|least| unit.memory_mib >= least))
+        .filter(|unit| !want.full || unit.is_full())
+        .filter(|unit| model.as_ref().is_none_or(|name| unit.is_called(name)))
+        .collect();
+    units.sort_by_key(|unit| (unit.weight, unit.memory_mib, unit.place()));
+    units
 }
 
 /// The names of a user's containers that hold units, but for one that is about to start.

@@ -27,6 +27,7 @@ mod unit;
 mod usage;
 mod want;
 
+pub use choose::fitting;
 pub use container::{Container, Kind, PendingCreate, RestartPolicy, Restarts, Standing};
 pub use decide::{Admission, Decision, Request, Wait, WaitReason, decide};
 pub use denial::{Denial, Holder, Quota, Timeout};

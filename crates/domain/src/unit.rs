@@ -63,10 +63,33 @@ impl Unit {
         format!("{} ({kind})", self.label())
     }
 
+    /// Whether people call it so, in small letters: a part of the model's name, `a100`, or a slice by what it has,
+    /// `2g` or `2g.20gb`. The driver's own name of a profile varies with the card.
+    pub(crate) fn is_called(&self, name: &str) -> bool {
+        match profile(name) {
+            Some((compute, gigabytes)) => {
+                let near = |gb: u64| self.memory_mib.div_ceil(1024).abs_diff(gb) <= 1;
+                self.slice.as_ref().is_some_and(|slice| slice.compute == compute)
+                    && gigabytes.is_none_or(near)
+            }
+            None => self.model.to_lowercase().contains(name),
+        }
+    }
+
     /// The order in which people count units.
     pub(crate) fn place(&self) -> Place<'_> {
         (self.index, self.slice.as_ref().map(|slice| slice.ordinal), &self.id)
     }
+}
+
+/// Compute slices and gigabytes of `2g` or `2g.20gb`.
+fn profile(name: &str) -> Option<(u8, Option<u64>)> {
+    let (compute, rest) = name.split_once('g')?;
+    let gigabytes = match rest.is_empty() {
+        true => None,
+        false => Some(rest.strip_prefix('.')?.strip_suffix("gb")?.parse().ok()?),
+    };
+    Some((compute.parse().ok()?, gigabytes))
 }
 
 /// Whether a unit can be given out.

@@ -13,7 +13,7 @@ pub struct Want {
     pub min_memory_mib: Option<u64>,
     /// Whole cards only.
     pub full: bool,
-    /// A part of the model's name, in any case: `a100`.
+    /// A part of the model's name, or a slice's profile, in any case: `a100`, `2g`, `2g.20gb`.
     pub model: Option<String>,
 }
 
@@ -104,7 +104,7 @@ impl fmt::Display for Want {
             }
         }
         if let Some(model) = &self.model {
-            write!(f, " of model {model}")?;
+            write!(f, " ({model})")?;
         }
         match self.min_memory_mib {
             Some(mib) if mib % 1024 == 0 => write!(f, " with at least {} GiB", mib / 1024),

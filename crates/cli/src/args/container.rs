@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use super::duration;
+use super::{duration, size};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ContainerCommand {
@@ -17,6 +17,7 @@ there already it is started again; --force replaces it. Files in /workspace are 
 Examples:
   container deploy my-project --open
   container deploy training --background --wait 2h
+  container deploy large --gpu-memory 30g
   container deploy eval --image ds01-alice/my-project:latest --data ~/datasets/imagenet
   container deploy notes --cpu-only")]
     Deploy(DeployArgs),
@@ -73,6 +74,15 @@ pub(crate) struct DeployArgs {
     /// How many GPUs [default: 1]
     #[arg(long, value_name = "N", conflicts_with = "cpu_only")]
     pub(crate) gpus: Option<u32>,
+    /// At least so much memory on each GPU: 30g, 512m
+    #[arg(long, value_name = "SIZE", value_parser = size::mebibytes, conflicts_with = "cpu_only")]
+    pub(crate) gpu_memory: Option<u64>,
+    /// A whole card, not a slice of one
+    #[arg(long, conflicts_with = "cpu_only")]
+    pub(crate) full_gpu: bool,
+    /// Which GPUs will do: a part of the model's name (h100), or a slice's profile (2g, 2g.20gb)
+    #[arg(long = "gpu", value_name = "MODEL", conflicts_with = "cpu_only")]
+    pub(crate) gpu_model: Option<String>,
     /// No GPU
     #[arg(long)]
     pub(crate) cpu_only: bool,

@@ -3,6 +3,7 @@
 pub(crate) mod argv;
 mod container;
 mod duration;
+mod size;
 
 use std::ffi::OsString;
 use std::path::PathBuf;

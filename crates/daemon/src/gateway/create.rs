@@ -45,6 +45,8 @@ pub(crate) struct Making {
 pub(crate) struct DeployFacts {
     pub(crate) project: String,
     pub(crate) workspace: std::path::PathBuf,
+    /// Its GPUs, which Docker's fields cannot say whole.
+    pub(crate) gpu: Want,
 }
 
 /// A container that was made.
@@ -245,7 +247,8 @@ async fn planned(
 ) -> Result<Made, MakeRefusal> {
     let user = making.judged.user().map_or(image.user, str::to_owned);
     let effective = binds::numeric(&user);
-    let want = making.judged.gpu().map(want_of);
+    let asked = making.judged.gpu().map(want_of);
+    let want = asked.map(|want| making.deploy.as_ref().map_or(want, |facts| facts.gpu.clone()));
     let record = Record {
         tty: making.judged.tty(),
         volumes: making.judged.volumes().iter().filter_map(|v| v.name.clone()).collect(),

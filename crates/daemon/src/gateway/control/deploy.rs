@@ -6,6 +6,7 @@ use ds01_api::names::{self, Project};
 use ds01_api::{ContainerState, DeployRequest, Deployed, codes};
 use ds01_docker::body;
 use ds01_domain as domain;
+use ds01_domain::Want;
 use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -25,12 +26,17 @@ use crate::staging::as_caller;
 const IDLE_COMMAND: [&str; 3] =
     ["/bin/sh", "-c", "trap 'exit 0' TERM INT; while :; do sleep 3600 & wait $!; done"];
 
+/// Characters of `--gpu`.
+const MODEL_CHARACTERS_MAX: usize = 64;
+
 /// What a deploy comes to.
 struct Wish {
     project: Project,
     name: String,
     image: String,
     gpus: u32,
+    /// What the GPUs must be.
+    gpu: Want,
     workspace: PathBuf,
 }
 
@@ -67,7 +73,7 @@ pub(super) async fn deploy(mut ask: Ask) -> Result<Response<Body>, Fault> {
         warnings: Vec::new(),
     };
     if request.dry_run {
-        deployed.outlook = Some(outlook(&ask, wish.gpus).await?);
+        deployed.outlook = Some(outlook(&ask, wish.gpu).await?);
         return Ok(http::json(StatusCode::OK, &deployed));
     }
     let making = making(&ask, &request, &wish)?;
@@ -120,25 +126,38 @@ fn workspace_fault(refusal: Refusal) -> Fault {
 fn wish(ask: &Ask, request: &DeployRequest) -> Result<Wish, Fault> {
     let project = Project::new(&request.project)
         .map_err(|e| Fault::new(StatusCode::BAD_REQUEST, codes::NAME_INVALID, e.to_string()))?;
+    let invalid = |text: &str| Fault::new(StatusCode::BAD_REQUEST, codes::REQUEST_INVALID, text);
     if request.cpu_only && request.gpus.is_some_and(|n| n > 0) {
-        return Err(Fault::new(
-            StatusCode::BAD_REQUEST,
-            codes::REQUEST_INVALID,
-            "--cpu-only and --gpus contradict",
-        ));
+        return Err(invalid("--cpu-only and --gpus contradict"));
+    }
+    if request.gpu_model.as_ref().is_some_and(|model| !is_a_model(model)) {
+        return Err(invalid("--gpu takes a part of a model's name, or a slice's profile: h100, 2g, 2g.20gb"));
     }
     let user = &ask.caller.name;
     let workspace = match &request.workspace {
         Some(path) => PathBuf::from(path),
         None => ask.caller.home.join("workspace").join(project.as_str()),
     };
+    let gpu = Want {
+        min_memory_mib: request.gpu_memory_mib,
+        full: request.full_gpu,
+        model: request.gpu_model.clone(),
+        ..Want::count(request.gpu_count())
+    };
     Ok(Wish {
+        gpu,
         name: names::container(&project, user),
         image: request.image.clone().unwrap_or_else(|| names::image(&project, user)),
         gpus: request.gpu_count(),
         workspace,
         project,
     })
+}
+
+/// Whether a text can be meant as a part of a model's name or a profile. It is shown to others who wait.
+fn is_a_model(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || " .+-_".contains(c);
+    (1..=MODEL_CHARACTERS_MAX).contains(&text.len()) && text.chars().all(plain) && !text.trim().is_empty()
 }
 
 impl Ask {
@@ -177,10 +196,15 @@ async fn image(ask: &Ask, wish: &Wish) -> Result<crate::engine::ImageFacts, Faul
 async fn reuse(ask: &Ask, request: &DeployRequest, wish: &Wish, own: &Own) -> Result<Response<Body>, Fault> {
     let remembered = ask.door.records.one(&ask.door, own.token()).await?;
     let record = &remembered.record;
-    let had = own.container.as_ref().and_then(|c| c.want.as_ref()).map_or(0, |w| w.units());
-    let gpus_asked = request.cpu_only || request.gpus.is_some();
+    let want = own.container.as_ref().and_then(|c| c.want.as_ref());
+    let had = want.map_or(0, Want::units);
+    // Nothing at all is no want, and a count of none.
+    let other_gpus = match want {
+        Some(want) => *want != wish.gpu,
+        None => wish.gpus > 0,
+    };
     let differs = (request.image.is_some() && record.image != wish.image)
-        || (gpus_asked && had != usize::try_from(wish.gpus).unwrap_or(usize::MAX))
+        || (request.mentions_gpus() && other_gpus)
         || (request.workspace.is_some() && record.workspace.as_ref() != Some(&wish.workspace));
     if differs {
         return Err(Fault::new(
@@ -230,18 +254,20 @@ async fn remove(ask: &Ask, own: &Own) -> Result<(), Fault> {
 }
 
 /// What a start would meet now, in a sentence; a denial that no wait would change is one here, too.
-async fn outlook(ask: &Ask, gpus: u32) -> Result<String, Fault> {
+async fn outlook(ask: &Ask, gpu: Want) -> Result<String, Fault> {
     let person = person_of(&ask.caller);
     let running_containers = crate::gateway::running_containers(&ask.door, ask.caller.uid).await?;
-    let want = (gpus > 0).then(|| domain::Want::count(gpus));
-    let wanted = want.clone();
+    let gpus = gpu.units();
+    let wanted = (gpus > 0).then_some(gpu);
     let (decision, free, waiting, used, limits) = ask
         .door
         .coordinator
         .read(move |state, policy, now| {
             let request =
                 domain::Request::Create { person: &person, want: wanted.as_ref(), running_containers };
-            let free = state.units().filter(|v| v.is_free()).count();
+            let is_free = |unit: &&domain::Unit| state.unit(&unit.id).is_some_and(|view| view.is_free());
+            let sufficient = wanted.as_ref().map_or_else(Vec::new, |want| domain::fitting(state, want));
+            let free = sufficient.iter().filter(|unit| is_free(unit)).count();
             let decision = domain::decide(policy, state, &request, now);
             (decision, free, state.waiters().count(), state.used_by(person.uid), policy.resolve(&person))
         })
@@ -249,13 +275,13 @@ async fn outlook(ask: &Ask, gpus: u32) -> Result<String, Fault> {
     if let domain::Decision::Denial(denial) = decision {
         return Err(Fault { status: StatusCode::CONFLICT, error: denied(&denial) });
     }
-    if want.is_none() {
+    if gpus == 0 {
         return Ok("it needs no GPU: it would start at once".to_owned());
     }
     if let Some(max) = limits.max_gpu_equivalents.filter(|max| used >= *max) {
         return Ok(format!("you hold {used} of {max} GPUs: it would be denied until you stop something"));
     }
-    Ok(outlook_in_words(free, waiting, usize::try_from(gpus).unwrap_or(usize::MAX)))
+    Ok(outlook_in_words(free, waiting, gpus))
 }
 
 /// What gets an image that is not here: one's own is built, any other is fetched.
@@ -325,7 +351,11 @@ fn making(ask: &Ask, request: &DeployRequest, wish: &Wish) -> Result<Making, Fau
         name: Some(wish.name.clone()),
         judged,
         target: "/v1.40/containers/create".to_owned(),
-        deploy: Some(DeployFacts { project: wish.project.to_string(), workspace: wish.workspace.clone() }),
+        deploy: Some(DeployFacts {
+            project: wish.project.to_string(),
+            workspace: wish.workspace.clone(),
+            gpu: wish.gpu.clone(),
+        }),
     })
 }
 

@@ -108,7 +108,7 @@ fn what_can_never_be_is_denied_at_create() {
                 -> denied gpu.never: this machine cannot give 1 GPU with at least 100 GiB: it has 0 (A100), 1:0 (3g.40gb), 1:1 (2g.20gb), 1:2 (1g.10gb)
                    hint: ask for less; gpu-status shows what there is
             root creates a 1 model=b200
-                -> denied gpu.never: this machine cannot give 1 GPU of model b200: it has 0 (A100), 1:0 (3g.40gb), 1:1 (2g.20gb), 1:2 (1g.10gb)
+                -> denied gpu.never: this machine cannot give 1 GPU (b200): it has 0 (A100), 1:0 (3g.40gb), 1:1 (2g.20gb), 1:2 (1g.10gb)
                    hint: ask for less; gpu-status shows what there is
             root creates a 1 model=h100 min=40g -> created
             alice creates a 2 min=40g
@@ -124,7 +124,7 @@ fn what_can_never_be_is_denied_at_create() {
                 -> denied gpu.full-gpu: only a full GPU would do for 1 GPU with at least 60 GiB, and you may not take one
                    hint: ask for a slice, or ask an admin to allow full GPUs
             bob creates a 1 model=A100
-                -> denied gpu.full-gpu: only a full GPU would do for 1 GPU of model A100, and you may not take one
+                -> denied gpu.full-gpu: only a full GPU would do for 1 GPU (A100), and you may not take one
                    hint: ask for a slice, or ask an admin to allow full GPUs
             alice creates b #0           -> created
             alice creates c #1
@@ -458,6 +458,46 @@ fn an_admin_has_no_quota_and_shares_no_unit() {
             root creates b 1             -> created
             a starts                     -> root/a gets 0
             b starts                     -> waits 1 of 1: no GPU that would do is free; held by root/a (GPU 0 for 0 s)
+        "#]],
+    );
+}
+
+#[test]
+fn what_people_call_a_unit() {
+    check(
+        "
+        card A100 80g mig 3/4 2/2 1/2 1/1
+        card H100 80g
+        person alice
+        alice creates a 1 model=2g
+        a starts
+        alice creates b 1 model=1g.20GB
+        b starts
+        alice creates c 1 model=h100
+        c starts
+        alice creates d 1 model=1g
+        d starts
+        alice creates e 1 model=7g
+        alice creates f 1 model=b200
+        ",
+        &expect![[r#"
+            card A100 80g mig 3/4 2/2 1/2 1/1
+            card H100 80g
+            person alice
+            alice creates a 1 model=2g   -> created
+            a starts                     -> alice/a gets 0:1
+            alice creates b 1 model=1g.20GB -> created
+            b starts                     -> alice/b gets 0:2
+            alice creates c 1 model=h100 -> created
+            c starts                     -> alice/c gets 1
+            alice creates d 1 model=1g   -> created
+            d starts                     -> alice/d gets 0:3
+            alice creates e 1 model=7g
+                -> denied gpu.never: this machine cannot give 1 GPU (7g): it has 0:0 (3g.40gb), 0:1 (2g.20gb), 0:2 (1g.20gb), 0:3 (1g.10gb), 1 (H100)
+                   hint: ask for less; gpu-status shows what there is
+            alice creates f 1 model=b200
+                -> denied gpu.never: this machine cannot give 1 GPU (b200): it has 0:0 (3g.40gb), 0:1 (2g.20gb), 0:2 (1g.20gb), 0:3 (1g.10gb), 1 (H100)
+                   hint: ask for less; gpu-status shows what there is
         "#]],
     );
 }
