@@ -54,8 +54,8 @@ impl Unread {
 
 impl Drop for Unread {
     fn drop(&mut self) {
-        if let Some(body) = self.0.take().filter(|body| !body.is_end_stream()) {
-            tokio::spawn(tokio::time::timeout(DRAIN_TIME_MAX, drain(body)));
+        if let Some(body) = self.0.take() {
+            forget(body);
         }
     }
 }
@@ -85,7 +85,14 @@ fn size(bytes: usize) -> String {
     }
 }
 
-async fn drain(mut body: Incoming) {
+/// Reads the rest of a body and forgets it, within bounds.
+pub(super) fn forget(body: impl hyper::body::Body<Data = Bytes> + Send + Unpin + 'static) {
+    if !body.is_end_stream() {
+        tokio::spawn(tokio::time::timeout(DRAIN_TIME_MAX, drain(body)));
+    }
+}
+
+async fn drain(mut body: impl hyper::body::Body<Data = Bytes> + Unpin) {
     let mut left = DRAINED_BYTES_MAX;
     while let Some(Ok(frame)) = body.frame().await {
         let Some(rest) = left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) else { return };

@@ -3,6 +3,7 @@
 //! The Engine unpacks as root. What it gets is therefore never the client's bytes, in which it could read other entries
 //! than the door did, but an archive of the door's own with the entries that were judged.
 
+mod carry;
 mod pipe;
 mod read;
 
@@ -11,7 +12,8 @@ mod tests;
 
 use super::http::Refusal;
 
-pub(super) use pipe::{filter, special};
+pub(super) use carry::special;
+pub(super) use pipe::filter;
 
 /// What an entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

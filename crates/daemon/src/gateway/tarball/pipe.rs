@@ -1,40 +1,35 @@
-//! The way of an archive: from the client's stream through a thread that judges entries into the Engine's stream.
+//! The way of an archive: from the client's stream past a judge on a thread of its own into the Engine's stream.
 //!
-//! It must never keep more of an archive in memory than a few pieces and what a judge asked for, and never let one
-//! user's slow uploads take everybody's threads.
+//! The thread sees headers and what a judge asked for; long contents go by it. This file must never let one user's slow
+//! uploads take everybody's threads, and never end the Engine's stream as if all were well where it is not.
 
-use std::collections::BTreeMap;
-use std::ffi::OsStr;
-use std::io::{self, Read, Write};
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, StreamBody};
 use hyper::StatusCode;
-use hyper::body::{Frame, Incoming};
+use hyper::body::Frame;
 use tokio::sync::mpsc;
-use tokio_stream::StreamExt;
-use tokio_stream::wrappers::ReceiverStream;
+use tokio::time::{Instant, Sleep};
 
 use super::super::http::{Body, BoxError, Refusal, boxed};
-use super::super::unread::Unread;
-use super::read::{self, Reader};
-use super::{Content, Entry, Judge, Kind};
+use super::super::unread;
+use super::Judge;
+use super::carry::{self, carry};
 
-/// Pieces that wait between the stages before the earlier one waits.
-const PIECES_MAX: usize = 4;
-/// One piece that is written.
-const PIECE_BYTES: usize = 128 * 1024;
+/// Words of the thread that wait before it waits.
+const WORDS_MAX: usize = 4;
 /// How long a client may send nothing.
 const SILENCE_MAX: Duration = Duration::from_secs(120);
 /// Archives that one user may send at once.
 const ARCHIVES_PER_USER_MAX: usize = 8;
 const STACK_BYTES: usize = 512 * 1024;
-/// The longest target of a link that a header holds by itself.
-const LINK_BYTES: usize = 100;
+/// What is passed on goes so much at a time: a client's pieces are small, and each wakes the Engine.
+const PASSED_AT_ONCE_BYTES: usize = 128 * 1024;
 
 /// An archive behind a judge.
 #[derive(Debug)]
@@ -79,14 +74,38 @@ impl Drop for Turn {
     }
 }
 
+/// What the thread says to whoever carries the bytes.
+#[derive(Debug)]
+pub(super) enum Word {
+    /// The next piece of the client's is wanted.
+    More,
+    /// This goes to the Engine.
+    Written(Bytes),
+    /// So many of the client's next bytes go to the Engine as they come.
+    Pass(u64),
+    /// The archive was refused.
+    Refused,
+    /// The archive was judged to its end.
+    Done,
+}
+
+/// A client's body, as it comes.
+pub(in super::super) trait Sent:
+    hyper::body::Body<Data = Bytes> + Send + Sync + Unpin + 'static
+{
+}
+
+impl<B: hyper::body::Body<Data = Bytes> + Send + Sync + Unpin + 'static> Sent for B {}
+
 /// Puts a judge between a client's archive and the Engine.
 ///
 /// # Errors
 /// When the user sends too many archives at once, or no thread can be had.
-pub(in super::super) fn filter(uid: u32, body: Incoming, judge: impl Judge) -> Result<Filtered, Refusal> {
+pub(in super::super) fn filter(uid: u32, body: impl Sent, judge: impl Judge) -> Result<Filtered, Refusal> {
     let turn = Turn::take(uid)?;
-    let (to_judge, from_client) = mpsc::channel(PIECES_MAX);
-    let (to_engine, judged) = mpsc::channel(PIECES_MAX);
+    // Never more than the one that was asked for.
+    let (to_judge, pieces) = mpsc::channel(1);
+    let (to_carrier, words) = mpsc::channel(WORDS_MAX);
     let refusal = Arc::new(OnceLock::new());
     let told = refusal.clone();
     std::thread::Builder::new()
@@ -94,207 +113,189 @@ pub(in super::super) fn filter(uid: u32, body: Incoming, judge: impl Judge) -> R
         .stack_size(STACK_BYTES)
         .spawn(move || {
             let _turn = turn;
-            work(from_client, &to_engine, judge, &told);
+            work(pieces, &to_carrier, judge, &told);
         })
         .map_err(|_| {
             Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "DS01 is too busy for an upload; try again")
         })?;
-    tokio::spawn(pump(body, to_judge));
-    let frames = ReceiverStream::new(judged).map(|piece: Result<Bytes, BoxError>| piece.map(Frame::data));
-    Ok(Filtered { body: boxed(StreamBody::new(frames)), refusal })
+    let judged = Judged {
+        client: Some(body),
+        rest: Bytes::new(),
+        words,
+        to_judge: Some(to_judge),
+        is_asked: false,
+        passing: 0,
+        passed: VecDeque::new(),
+        gathered: 0,
+        broken: None,
+        silence: Box::pin(tokio::time::sleep(SILENCE_MAX)),
+    };
+    Ok(Filtered { body: boxed(judged), refusal })
 }
 
-/// Carries the client's pieces to the thread.
-async fn pump(mut body: Incoming, to_judge: mpsc::Sender<io::Result<Bytes>>) {
-    loop {
-        let piece = match tokio::time::timeout(SILENCE_MAX, body.frame()).await {
-            Ok(None) => return,
-            Ok(Some(Ok(frame))) => match frame.into_data() {
-                Ok(data) => Ok(data),
-                Err(_) => continue,
-            },
-            Ok(Some(Err(_))) => {
-                Err(io::Error::other(Refusal::bad("the upload ended before it was complete")))
-            }
-            Err(_) => Err(io::Error::other(Refusal::new(
-                StatusCode::REQUEST_TIMEOUT,
-                format!("nothing came for {} s, so the upload was ended", SILENCE_MAX.as_secs()),
-            ))),
-        };
-        let last = piece.is_err();
-        if to_judge.send(piece).await.is_err() {
-            // The judge has said no: the rest is read and forgotten, so that the client hears why.
-            drop(Unread::new(body));
-            return;
-        }
-        if last {
-            return;
-        }
-    }
-}
-
-/// What the thread does. Its end closes the Engine's stream, in an error where the archive was not judged to its end.
+/// What the thread does. Without its last word the Engine's stream ends in an error.
 fn work(
-    from_client: mpsc::Receiver<io::Result<Bytes>>,
-    to_engine: &mpsc::Sender<Result<Bytes, BoxError>>,
+    pieces: mpsc::Receiver<io::Result<Bytes>>,
+    words: &mpsc::Sender<Word>,
     mut judge: impl Judge,
     told: &OnceLock<Refusal>,
 ) {
-    let source = Pieces { receiver: from_client, current: Bytes::new() };
-    let sink = Sink { sender: to_engine.clone(), buffer: Vec::with_capacity(PIECE_BYTES) };
-    let Err(error) = carry(source, sink, &mut judge) else { return };
-    let refusal = match error.downcast::<Refusal>() {
-        Ok(refusal) => refusal,
-        Err(error) => Refusal::bad(format!("the archive cannot be read: {error}")),
+    let (client, engine) = (carry::Client::new(words.clone(), pieces), carry::Engine::new(words.clone()));
+    let last = match carry(client, engine, &mut judge) {
+        Ok(()) => Word::Done,
+        // The Engine has ended the upload: what it says of it is the answer.
+        Err(_) if words.is_closed() => return,
+        Err(error) => {
+            let refusal = match error.downcast::<Refusal>() {
+                Ok(refusal) => refusal,
+                Err(error) => Refusal::bad(format!("the archive cannot be read: {error}")),
+            };
+            let _ = told.set(refusal);
+            Word::Refused
+        }
     };
-    let _ = told.set(refusal);
-    let _ = to_engine.blocking_send(Err("the archive was refused".into()));
+    // It may have ended just now.
+    let _ = words.blocking_send(last);
 }
 
-/// Carries every entry from an archive to another.
-pub(super) fn carry(
-    source: impl Read + Send + 'static,
-    sink: impl Write,
-    judge: &mut impl Judge,
-) -> io::Result<()> {
-    let mut reader = Reader::new(read::unpacked(source)?);
-    let mut builder = tar::Builder::new(sink);
-    while let Some(mut entry) = reader.entry()? {
-        let size = entry.size;
-        let content = judge.entry(&mut entry).map_err(io::Error::other)?;
-        write_attributes(&mut builder, &entry)?;
-        match content {
-            Content::Whole(bytes_max) if entry.kind == Kind::File => {
-                if size > bytes_max as u64 {
-                    return Err(io::Error::other(Refusal::bad(format!(
-                        "{} is larger than {} KiB",
-                        entry.shown(),
-                        bytes_max >> 10
-                    ))));
+/// What the judge has let pass, as the Engine's stream. Whoever reads it moves everything.
+struct Judged<B: Sent> {
+    client: Option<B>,
+    /// Of the client's last piece, what was not passed on.
+    rest: Bytes,
+    words: mpsc::Receiver<Word>,
+    /// Gone when the client has sent everything.
+    to_judge: Option<mpsc::Sender<io::Result<Bytes>>>,
+    is_asked: bool,
+    /// How many bytes are passed on without a word.
+    passing: u64,
+    /// What of it goes to the Engine next, and how much more was gathered for that.
+    passed: VecDeque<Bytes>,
+    gathered: usize,
+    /// Why the passing broke off: told when the thread asks again.
+    broken: Option<io::Error>,
+    silence: Pin<Box<Sleep>>,
+}
+
+impl<B: Sent> Judged<B> {
+    /// The client's next piece; none at the end.
+    fn poll_client(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
+        if !self.rest.is_empty() {
+            return Poll::Ready(Ok(Some(std::mem::take(&mut self.rest))));
+        }
+        loop {
+            let Some(client) = &mut self.client else { return Poll::Ready(Ok(None)) };
+            match Pin::new(client).poll_frame(context) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    let Some(piece) = frame.into_data().ok().filter(|piece| !piece.is_empty()) else {
+                        continue;
+                    };
+                    self.silence.as_mut().reset(Instant::now() + SILENCE_MAX);
+                    return Poll::Ready(Ok(Some(piece)));
                 }
-                let mut whole = Vec::new();
-                Exactly { inner: (&mut reader.source).take(size), left: size }.read_to_end(&mut whole)?;
-                let whole = judge.content(&entry, whole).map_err(io::Error::other)?;
-                entry.size = whole.len() as u64;
-                write(&mut builder, &entry, &whole[..])?;
-            }
-            _ => write(&mut builder, &entry, (&mut reader.source).take(size))?,
-        }
-        reader.padding(size)?;
-    }
-    builder.into_inner()?.flush()?;
-    // What stands behind the end of an archive is nobody's; it is read so that the client is not cut off.
-    io::copy(&mut reader.source, &mut io::sink()).map(drop)
-}
-
-fn write_attributes(builder: &mut tar::Builder<impl Write>, entry: &Entry) -> io::Result<()> {
-    if entry.attributes.is_empty() {
-        return Ok(());
-    }
-    let named: Vec<(String, &[u8])> =
-        entry.attributes.iter().map(|(name, value)| (format!("SCHILY.xattr.{name}"), &value[..])).collect();
-    builder.append_pax_extensions(named.iter().map(|(name, value)| (name.as_str(), *value)))
-}
-
-fn write(builder: &mut tar::Builder<impl Write>, entry: &Entry, content: impl Read) -> io::Result<()> {
-    let mut header = tar::Header::new_gnu();
-    header.set_entry_type(match entry.kind {
-        Kind::File => tar::EntryType::Regular,
-        Kind::Directory => tar::EntryType::Directory,
-        Kind::SymbolicLink => tar::EntryType::Symlink,
-        Kind::HardLink => tar::EntryType::Link,
-        Kind::Special(_) => return Err(io::Error::other(special(entry))),
-    });
-    header.set_mode(entry.mode);
-    header.set_uid(entry.uid);
-    header.set_gid(entry.gid);
-    header.set_mtime(entry.mtime);
-    header.set_size(entry.size);
-    let path = Path::new(OsStr::from_bytes(&entry.path));
-    match entry.kind {
-        // As it was written where it fits: `a//b` and `a/` are good targets.
-        Kind::SymbolicLink | Kind::HardLink if entry.link.len() <= LINK_BYTES => {
-            header.set_link_name_literal(&entry.link)?;
-            builder.append_data(&mut header, path, io::empty())
-        }
-        Kind::SymbolicLink | Kind::HardLink => {
-            builder.append_link(&mut header, path, Path::new(OsStr::from_bytes(&entry.link)))
-        }
-        _ => builder.append_data(&mut header, path, Exactly { inner: content, left: entry.size }),
-    }
-}
-
-/// The sentence for what no archive of a user may hold.
-pub(in super::super) fn special(entry: &Entry) -> Refusal {
-    let kind = match entry.kind {
-        Kind::Special(kind) => kind,
-        _ => "special file",
-    };
-    Refusal::bad(format!(
-        "{} in the archive is a {kind}, which cannot be copied here; leave it out",
-        entry.shown()
-    ))
-}
-
-/// A content that must be as long as its header says, or the entries behind it would be read out of it.
-struct Exactly<R> {
-    inner: R,
-    left: u64,
-}
-
-impl<R: Read> Read for Exactly<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        if count == 0 && self.left > 0 && !buffer.is_empty() {
-            return Err(io::Error::other(Refusal::bad("the archive cannot be read: it ends within a file")));
-        }
-        self.left = self.left.saturating_sub(count as u64);
-        Ok(count)
-    }
-}
-
-/// The client's pieces as one stream of bytes.
-struct Pieces {
-    receiver: mpsc::Receiver<io::Result<Bytes>>,
-    current: Bytes,
-}
-
-impl Read for Pieces {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.current.is_empty() {
-            match self.receiver.blocking_recv() {
-                Some(piece) => self.current = piece?,
-                None => return Ok(0),
+                Poll::Ready(Some(Err(_))) => {
+                    self.client = None;
+                    let refusal = Refusal::bad("the upload ended before it was complete");
+                    return Poll::Ready(Err(io::Error::other(refusal)));
+                }
+                Poll::Ready(None) => self.client = None,
+                Poll::Pending => {
+                    ready!(self.silence.as_mut().poll(context));
+                    let sentence =
+                        format!("nothing came for {} s, so the upload was ended", SILENCE_MAX.as_secs());
+                    let refusal = Refusal::new(StatusCode::REQUEST_TIMEOUT, sentence);
+                    return Poll::Ready(Err(io::Error::other(refusal)));
+                }
             }
         }
-        let count = buffer.len().min(self.current.len());
-        buffer[..count].copy_from_slice(&self.current.split_to(count));
-        Ok(count)
+    }
+
+    /// Gathers what is passed on, until it is worth a write or all there is.
+    fn poll_passing(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        while self.passing > 0 && self.gathered < PASSED_AT_ONCE_BYTES {
+            let broken = match ready!(self.poll_client(context)) {
+                Ok(Some(mut piece)) => {
+                    let most = usize::try_from(self.passing).unwrap_or(usize::MAX);
+                    if piece.len() > most {
+                        self.rest = piece.split_off(most);
+                    }
+                    self.passing = self.passing.saturating_sub(piece.len() as u64);
+                    self.gathered += piece.len();
+                    self.passed.push_back(piece);
+                    continue;
+                }
+                Ok(None) => carry::ends_within_a_file(),
+                Err(error) => error,
+            };
+            self.passing = 0;
+            self.broken = Some(broken);
+        }
+        self.gathered = 0;
+        Poll::Ready(())
+    }
+
+    /// Gives the thread the piece that it asked for.
+    fn poll_answer(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let piece = match self.broken.take() {
+            Some(error) => Err(error),
+            None => match ready!(self.poll_client(context)) {
+                Ok(Some(piece)) => Ok(piece),
+                Ok(None) => {
+                    self.to_judge = None;
+                    return Poll::Ready(());
+                }
+                Err(error) => Err(error),
+            },
+        };
+        if let Some(to_judge) = &self.to_judge {
+            // There is room: it asks for one at a time. Where it is gone, its last word is on the way.
+            let _ = to_judge.try_send(piece);
+        }
+        Poll::Ready(())
     }
 }
 
-/// Pieces for the Engine.
-struct Sink {
-    sender: mpsc::Sender<Result<Bytes, BoxError>>,
-    buffer: Vec<u8>,
+impl<B: Sent> hyper::body::Body for Judged<B> {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = self.get_mut();
+        loop {
+            if this.gathered == 0
+                && let Some(piece) = this.passed.pop_front()
+            {
+                return Poll::Ready(Some(Ok(Frame::data(piece))));
+            }
+            if this.passing > 0 || this.gathered > 0 {
+                ready!(this.poll_passing(context));
+                continue;
+            }
+            if this.is_asked {
+                ready!(this.poll_answer(context));
+                this.is_asked = false;
+            }
+            match ready!(this.words.poll_recv(context)) {
+                Some(Word::More) => this.is_asked = true,
+                Some(Word::Written(piece)) => return Poll::Ready(Some(Ok(Frame::data(piece)))),
+                Some(Word::Pass(bytes)) => this.passing = bytes,
+                Some(Word::Done) => return Poll::Ready(None),
+                Some(Word::Refused) | None => {
+                    return Poll::Ready(Some(Err("the archive was refused".into())));
+                }
+            }
+        }
+    }
 }
 
-impl Write for Sink {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.buffer.extend_from_slice(bytes);
-        if self.buffer.len() >= PIECE_BYTES {
-            self.flush()?;
+impl<B: Sent> Drop for Judged<B> {
+    fn drop(&mut self) {
+        if let Some(client) = self.client.take() {
+            // Read and forgotten, so that a client that still sends hears why it was refused.
+            unread::forget(client);
         }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        if self.buffer.is_empty() {
-            return Ok(());
-        }
-        let piece = std::mem::replace(&mut self.buffer, Vec::with_capacity(PIECE_BYTES));
-        self.sender.blocking_send(Ok(Bytes::from(piece))).map_err(|_| {
-            io::Error::other(Refusal::new(StatusCode::BAD_GATEWAY, "the Docker Engine ended the upload"))
-        })
     }
 }

@@ -4,9 +4,11 @@
 
 use std::io::{self, Read};
 
+use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
 
 use super::super::http::Refusal;
+use super::carry::Client;
 use super::{Entry, Kind};
 
 pub(super) const BLOCK: usize = 512;
@@ -16,7 +18,30 @@ const LONG_NAME_BYTES_MAX: u64 = 64 * 1024;
 const EXTRA_BYTES_MAX: u64 = 1024 * 1024;
 /// How much a compressed archive may grow to: no workspace is larger, and every bomb is.
 const UNPACKED_BYTES_MAX: u64 = 64 << 30;
+/// One piece of what is unpacked.
+const UNPACKED_PIECE_BYTES: usize = 64 * 1024;
 const ATTRIBUTE: &str = "SCHILY.xattr.";
+
+/// What an archive is read from.
+pub(super) trait Source: Read + Send {
+    /// The next bytes, to be handed on without being looked at; none at the end.
+    fn piece(&mut self, bytes_max: usize) -> io::Result<Bytes>;
+
+    /// Whether the next bytes are the very ones that the client sends next.
+    fn is_as_sent(&self) -> bool {
+        false
+    }
+}
+
+impl Source for Box<dyn Source> {
+    fn piece(&mut self, bytes_max: usize) -> io::Result<Bytes> {
+        (**self).piece(bytes_max)
+    }
+
+    fn is_as_sent(&self) -> bool {
+        (**self).is_as_sent()
+    }
+}
 
 /// An archive that is no archive, or none that is read here.
 fn broken(what: &str) -> io::Error {
@@ -24,10 +49,8 @@ fn broken(what: &str) -> io::Error {
 }
 
 /// The plain archive behind what a client sent, by its first bytes.
-pub(super) fn unpacked(mut source: impl Read + Send + 'static) -> io::Result<Box<dyn Read + Send>> {
-    let mut first = [0_u8; 6];
-    let count = fill(&mut source, &mut first)?;
-    let first = &first[..count];
+pub(super) fn unpacked(mut source: Client) -> io::Result<Box<dyn Source>> {
+    let first = source.peek(6)?;
     let packed: &[(&[u8], &str)] =
         &[(b"BZh", "bzip2"), (b"\xfd7zXZ\0", "xz"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"\x1f\x9d", "compress")];
     if let Some((_, name)) = packed.iter().find(|(magic, _)| first.starts_with(magic)) {
@@ -36,11 +59,10 @@ pub(super) fn unpacked(mut source: impl Read + Send + 'static) -> io::Result<Box
         ))));
     }
     let gzip = first.starts_with(b"\x1f\x8b");
-    let whole = io::Cursor::new(first.to_vec()).chain(source);
     Ok(if gzip {
-        Box::new(Bounded { inner: MultiGzDecoder::new(whole), left: UNPACKED_BYTES_MAX })
+        Box::new(Bounded { inner: MultiGzDecoder::new(source), left: UNPACKED_BYTES_MAX })
     } else {
-        Box::new(whole)
+        Box::new(source)
     })
 }
 
@@ -58,6 +80,15 @@ impl<R: Read> Read for Bounded<R> {
             .checked_sub(count as u64)
             .ok_or_else(|| broken(&format!("unpacked it is larger than {} GiB", UNPACKED_BYTES_MAX >> 30)))?;
         Ok(count)
+    }
+}
+
+impl<R: Read + Send> Source for Bounded<R> {
+    fn piece(&mut self, bytes_max: usize) -> io::Result<Bytes> {
+        let mut piece = vec![0; bytes_max.min(UNPACKED_PIECE_BYTES)];
+        let count = self.read(&mut piece)?;
+        piece.truncate(count);
+        Ok(piece.into())
     }
 }
 

@@ -1,6 +1,12 @@
 //! Archives that are well-formed, and many that are not.
 
-use std::io::{Cursor, Read, Write};
+use std::io::{Read, Write};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, StreamBody};
+use hyper::body::Frame;
 
 use super::*;
 
@@ -21,6 +27,20 @@ impl Judge for Watch {
     fn content(&mut self, _entry: &Entry, content: Vec<u8>) -> Result<Vec<u8>, Refusal> {
         self.whole.push(content.clone());
         Ok(content.to_ascii_uppercase())
+    }
+}
+
+/// A watch that can be looked at when the thread is done with it.
+#[derive(Clone)]
+struct Shared(Arc<Mutex<Watch>>);
+
+impl Judge for Shared {
+    fn entry(&mut self, entry: &mut Entry) -> Result<Content, Refusal> {
+        self.0.lock().unwrap().entry(entry)
+    }
+
+    fn content(&mut self, entry: &Entry, content: Vec<u8>) -> Result<Vec<u8>, Refusal> {
+        self.0.lock().unwrap().content(entry, content)
     }
 }
 
@@ -72,9 +92,27 @@ fn ended(parts: &[Vec<u8>]) -> Vec<u8> {
 }
 
 fn through(archive: Vec<u8>, judge: &mut Watch) -> Result<Vec<u8>, String> {
-    let mut out = Vec::new();
-    pipe::carry(Cursor::new(archive), &mut out, judge).map_err(|e| e.to_string())?;
-    Ok(out)
+    in_pieces(archive, 700, judge)
+}
+
+/// As it goes between a client and the Engine: the client's pieces are of this size.
+fn in_pieces(archive: Vec<u8>, size: usize, judge: &mut Watch) -> Result<Vec<u8>, String> {
+    static UID: AtomicU32 = AtomicU32::new(0);
+    let archive = Bytes::from(archive);
+    let count = archive.len().div_ceil(size);
+    let pieces = (0..count).map(move |n| archive.slice(n * size..archive.len().min((n + 1) * size)));
+    let shared = Shared(Arc::new(Mutex::new(std::mem::take(judge))));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let carried = runtime.block_on(async {
+        let body = StreamBody::new(tokio_stream::iter(
+            pieces.map(|piece| Ok::<_, std::convert::Infallible>(Frame::data(piece))),
+        ));
+        let filtered = filter(UID.fetch_add(1, Ordering::Relaxed), body, shared.clone()).unwrap();
+        let refusal = filtered.refusal;
+        filtered.body.collect().await.map_err(|_| refusal.get().unwrap().to_string())
+    });
+    *judge = std::mem::take(&mut *shared.0.lock().unwrap());
+    carried.map(|all| all.to_bytes().to_vec())
 }
 
 fn names(archive: &[u8]) -> Vec<String> {
@@ -116,6 +154,29 @@ fn entries_come_out_as_they_went_in() {
     let mut content = String::new();
     again.entries().unwrap().nth(1).unwrap().unwrap().read_to_string(&mut content).unwrap();
     assert_eq!(content, "hello");
+}
+
+#[test]
+fn an_archive_is_the_same_in_whatever_pieces_it_comes() {
+    let content = |size: usize| (0..size).map(|n| u8::try_from(n % 251).unwrap()).collect::<Vec<u8>>();
+    let sizes = [0, 1, 511, 512, 513, 16 << 10, 100_000, 300_000, 0, 40_000];
+    let files: Vec<Vec<u8>> = sizes
+        .iter()
+        .enumerate()
+        .map(|(number, size)| block(b'0', &format!("f{number}"), &content(*size)))
+        .collect();
+    let archive = ended(&files);
+    for size in [7, 512, 20_000, 32 << 10, archive.len()] {
+        let out = in_pieces(archive.clone(), size, &mut Watch::default()).unwrap();
+        let mut read = tar::Archive::new(&out[..]);
+        let mut found = Vec::new();
+        for file in read.entries().unwrap() {
+            let mut bytes = Vec::new();
+            file.unwrap().read_to_end(&mut bytes).unwrap();
+            found.push(bytes);
+        }
+        assert!(found == sizes.map(content), "in pieces of {size}");
+    }
 }
 
 #[test]
