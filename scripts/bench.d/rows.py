@@ -2,7 +2,7 @@
 """The rows of the benchmark: what is done through the door, and what the bare Engine does for comparison.
 
 Each row is a function that answers with a `Row`. Rows run in the order of `ROWS`; those that need a crowd of running
-containers come last, so that it grows once.
+containers come last, so that it grows once. What a row leaves behind, the lab's end takes away.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import datetime
 import json
 import os
 import re
+import signal
 import socket
 import statistics
 import subprocess
@@ -25,6 +26,8 @@ PINGS_PER_BATCH = 500
 STREAM_BYTES = 1 << 30
 STREAM_PAIRS_MAX = 11
 CROWD_PER_USER_MAX = 20
+CROWD_WITH_GPU_MAX = 48  # every second one, as long as one slice is left for those who measure
+WHOLE_CARD = "device=0"
 STARTERS = 4  # docker clients at a time while the crowd grows
 
 
@@ -34,11 +37,18 @@ class Bench:
         self.crowd = 0
         self.done = {}
 
+    def row(self, name):
+        """A row, measured once."""
+        if name not in self.done:
+            tell(name)
+            self.done[name] = ROWS[name](self)
+        return self.done[name]
+
     # -- rows ----------------------------------------------------------------------------------------------------
 
     def ping(self):
         """GET /_ping on a connection that stays open: what the door adds to one round trip"""
-        row = Row("ping", "added by the door", "µs", 100)
+        row = Row("ping", "added by the door", "µs", 100, judged_unit="µs")
         with Pinger(self.lab, bare=False) as door, Pinger(self.lab, bare=True) as bare:
             for through, straight in pairs(self.count, door.batch, bare.batch):
                 row.door.append(through)
@@ -56,17 +66,16 @@ class Bench:
         return self.ratio("run-gpu", 1.15, self.gpu_run)
 
     def run_gpu_100(self):
-        """the same beside 100 running containers"""
+        """the same beside 100 running containers, of which half hold a GPU"""
         self.grow_crowd(100)
         return self.ratio("run-gpu-100", 1.15, self.gpu_run)
 
     def run_gpu_growth(self):
-        """how much the ratio of run-gpu grows with 100 running containers: both rows must have run"""
-        few, many = self.done.get("run-gpu"), self.done.get("run-gpu-100")
-        if not few or not many:
-            raise Failed("run-gpu-growth compares run-gpu and run-gpu-100: ask for these rows too")
+        """how much the ratio of run-gpu grows with 100 running containers"""
+        few, many = self.row("run-gpu"), self.row("run-gpu-100")
         row = Row("run-gpu-growth", "ratio with 100 containers to ratio without", "", 1.10)
         row.judged = [many.median / few.median]
+        row.range = (many.likely[0] / few.likely[1], many.likely[1] / few.likely[0])
         return row
 
     def gpu_run(self, bare):
@@ -137,18 +146,17 @@ class Bench:
 
     def free_to_next(self):
         """a unit is verified free, and the start that waited for it is forwarded"""
-        row = Row("free-to-next", "from `released` to `start forwarded`", "ms", 100)
+        row = Row("free-to-next", "from `released` to `start forwarded`", "ms", 100, judged_unit="ms")
         self.restart_door(DS01_LOG="info,ds01_daemon::gateway::start=debug")
         seen, freed = [], []
-        holders = self.lab.users[:3]
-        self.hold("bench-held", holders[1])
+        first, second = self.lab.users[:2]
         for number in range(self.count + 1):
             calm()
-            name = self.hold(f"bench-holder-{number}", holders[0])
+            name = self.lab.run(docker_detached(f"bench-holder-{number}", "--gpus", WHOLE_CARD), who=first)
             waiter = self.lab.start(
-                docker_detached(f"bench-waiter-{number}", "--gpus", "1"),
-                who=holders[2], stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
-            wait_until("the third start waits", lambda: self.in_line() == 1)
+                docker_detached(f"bench-waiter-{number}", "--gpus", WHOLE_CARD),
+                who=second, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+            wait_until("the second start waits", lambda: self.gpu_status_says("waiting") == 1)
             mark = os.path.getsize(self.lab.log)
             killed = datetime.datetime.now(datetime.timezone.utc)
             # A death that nobody announced at the door.
@@ -165,8 +173,7 @@ class Bench:
                 seen.append(self.moment(next_one, "start") - self.moment(name, "die"))
             for one in (name, next_one):
                 self.lab.run(["docker", "rm", "-f", one], bare=True)
-            wait_until("the units are free again", lambda: self.free_units() == 1)
-        self.lab.run(["docker", "rm", "-f", "bench-held"], bare=True)
+            wait_until("the card is free again", self.nobody_holds_a_gpu)
         self.restart_door()
         row.judged = list(row.door)
         row.note = (
@@ -196,7 +203,7 @@ class Bench:
         for _ in range(10):
             self.lab.run(["container", "list"], who=self.lab.root)
             self.lab.run(["docker", "ps", "-a"], who=self.lab.root)
-        row = Row("rss", "VmRSS of ds01d", "MiB", 60)
+        row = Row("rss", "VmRSS of ds01d", "MiB", 60, judged_unit="MiB")
         with open(f"/proc/{self.lab.ds01d()}/status", encoding="ascii") as file:
             status = file.read()
         kib = {key: int(re.search(rf"^{key}:\s+(\d+) kB", status, re.M)[1]) for key in ("VmRSS", "VmHWM")}
@@ -228,7 +235,7 @@ class Bench:
     def command(self, name, command, who):
         """A row judged by how long a whole process takes."""
         self.grow_crowd(100)
-        row = Row(name, "whole process", "ms", 50)
+        row = Row(name, "whole process", "ms", 50, judged_unit="ms")
         row.door = series(self.count, lambda: self.lab.timed(command, who=who))
         row.judged = list(row.door)
         return row
@@ -236,7 +243,8 @@ class Bench:
     # -- what they need ------------------------------------------------------------------------------------------
 
     def grow_crowd(self, size):
-        """Starts `sleep` containers through the door until so many run, the same number for each user."""
+        """Starts `sleep` containers through the door until so many run, the same number for each user; the first ones
+        by turns with and without a GPU."""
         users = self.lab.users[1:]
         if size > CROWD_PER_USER_MAX * len(users):
             raise Failed(f"{len(users)} users may not have {size} containers")
@@ -245,7 +253,7 @@ class Bench:
             return
         tell(f"starting {len(wanted)} containers")
         with concurrent.futures.ThreadPoolExecutor(STARTERS) as pool:
-            started = [pool.submit(self.lab.run, docker_detached(f"bench-crowd-{n}"), who) for n, who in wanted]
+            started = [pool.submit(self.lab.run, crowd_member(n), who) for n, who in wanted]
             for one in started:
                 one.result()
         self.crowd = size
@@ -253,14 +261,11 @@ class Bench:
         if running < size:
             raise Failed(f"of {size} containers only {running} run")
 
-    def hold(self, name, who):
-        return self.lab.run(docker_detached(name, "--gpus", "1"), who=who)
+    def gpu_status_says(self, what):
+        return json.loads(self.lab.run(["ds01", "gpu-status", "--json"]))[what]
 
-    def in_line(self):
-        return json.loads(self.lab.run(["ds01", "gpu-status", "--json"]))["waiting"]
-
-    def free_units(self):
-        return json.loads(self.lab.run(["ds01", "gpu-status", "--json"]))["free_units"]
+    def nobody_holds_a_gpu(self):
+        return self.gpu_status_says("free_units") == self.gpu_status_says("total_units")
 
     def restart_door(self, **environment):
         """The running daemon's log level is settled when it starts."""
@@ -362,6 +367,11 @@ def docker_detached(name, *options):
     return ["docker", "run", "-d", "--name", name, *options, IMAGE, "sleep", "86400"]
 
 
+def crowd_member(number):
+    with_gpu = number % 2 == 0 and number < 2 * CROWD_WITH_GPU_MAX
+    return docker_detached(f"bench-crowd-{number}", *(("--gpus", "1") if with_gpu else ()))
+
+
 ROWS = collections.OrderedDict(
     (row.__name__.replace("_", "-"), row)
     for row in (
@@ -392,32 +402,34 @@ def tell(text):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--lab")
+    parser.add_argument("--users", default="")
     parser.add_argument("--pairs", type=int, default=21)
     parser.add_argument("--patience", type=float, default=20)
     parser.add_argument("--json")
-    parser.add_argument("--names", action="store_true")
+    parser.add_argument("--names", action="store_true", help="check the names; with `list` print them all")
     parser.add_argument("--pinger")
     parser.add_argument("rows", nargs="*")
     args = parser.parse_args()
     if args.pinger:
         return pinger(args.pinger)
-    if args.names:
+    if args.names and args.rows == ["list"]:
         for name, row in ROWS.items():
             print(f"{name:15} {row.__doc__}")
-        return None
+        return 0
+    names = chosen(args.rows)
+    if args.names:
+        return 0
+    # As after Ctrl-C: what is open is closed on the way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     calm.patience = args.patience
-    bench = Bench(Lab(args.lab), args.pairs)
+    bench = Bench(Lab(args.lab, args.users.split(",")), args.pairs)
     rows, broken = [], False
-    for name in chosen(args.rows):
-        tell(name)
+    for name in names:
         try:
-            row = ROWS[name](bench)
-        except Failed as error:
+            rows.append(bench.row(name))
+        except (Failed, subprocess.TimeoutExpired) as error:
             tell(f"{name} could not be measured: {error}")
             broken = True
-            continue
-        bench.done[name] = row
-        rows.append(row)
     report(rows, args.json)
     return 1 if broken or any(row.verdict.startswith("MISS") for row in rows) else 0
 
