@@ -22,6 +22,9 @@ fn main() -> ExitCode {
         Err(error) => {
             // Help and version go to standard output and are no error.
             let _ = error.print();
+            if let Some(hint) = args::elsewhere::hint(&error) {
+                ui::Ui { json: false }.note(&format!("hint: {hint}"));
+            }
             return if error.use_stderr() { Exit::Usage.code().into() } else { ExitCode::SUCCESS };
         }
     };

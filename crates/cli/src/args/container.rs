@@ -72,7 +72,7 @@ pub(crate) struct DeployArgs {
     #[arg(long, value_name = "IMAGE")]
     pub(crate) image: Option<String>,
     /// How many GPUs [default: 1]
-    #[arg(long, value_name = "N", conflicts_with = "cpu_only")]
+    #[arg(long, value_name = "N", conflicts_with = "cpu_only", value_parser = gpus)]
     pub(crate) gpus: Option<u32>,
     /// At least so much memory on each GPU: 30g, 512m
     #[arg(long, value_name = "SIZE", value_parser = size::mebibytes, conflicts_with = "cpu_only")]
@@ -103,6 +103,11 @@ pub(crate) struct DeployArgs {
     /// Print JSON, for scripts
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Reads a number of GPUs.
+fn gpus(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| "write a number; without --gpus it is one".to_owned())
 }
 
 /// How long to wait for a GPU.

@@ -3,6 +3,7 @@
 pub(crate) mod argv;
 mod container;
 mod duration;
+pub(crate) mod elsewhere;
 mod size;
 
 use std::ffi::OsString;
