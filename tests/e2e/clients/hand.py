@@ -175,7 +175,7 @@ def shell(s):
     """Shells: who one is, what is passed on, what stays."""
     prompt, home = "alice@hand-shell:/workspace$ ", "/workspace$ "
     s.do(TERMINAL, "alice", "container deploy hand-shell --image busybox --open", [(home, "id -un\n"), (prompt, "exit 3\n")])
-    s.do(TERMINAL, "alice", "container attach hand-shell", [(home, "stty size\n"), (prompt, "exit\n")])
+    s.do(TERMINAL, "alice", "container attach hand-shell", [(home, "until stty size 2>/dev/null; do :; done\n"), (prompt, "exit\n")])
     s.do(TERMINAL, "alice", "container run hand-shell", [(home, "echo $((6 * 7))\n"), (prompt, "exit\n")])
     s.do(PIPE, "alice", "container attach hand-shell", typed="id -un; pwd; echo wrong >&2; exit 7\n")
     s.do(PIPE, "alice", "container stop hand-shell")
