@@ -184,9 +184,6 @@ impl World {
     /// A user stops a container, or breaks off its wait.
     pub(crate) fn stop(&mut self, id: &ContainerId) {
         let at = self.daemon.now(self.clock);
-        if let Some(ticket) = self.daemon.state.waiter_of(id).map(|waiter| waiter.ticket) {
-            self.leave(ticket, LeftWhy::Cancelled);
-        }
         if !self.record(&Event::StopAsked { container: id.clone(), at }) {
             return;
         }
@@ -194,6 +191,9 @@ impl World {
         let wait = self.engine_time();
         if let Some(round) = self.engine.get(id).map(|real| real.round) {
             self.later(wait, Happening::Dies { container: id.clone(), round, exit: 143 });
+        }
+        if let Some(ticket) = self.daemon.state.waiter_of(id).map(|waiter| waiter.ticket) {
+            self.leave(ticket, LeftWhy::Cancelled);
         }
     }
 

@@ -338,6 +338,7 @@ impl World {
 
     /// Records a fact; whether the daemon lives on. It may die just after the fact was written.
     pub(crate) fn record(&mut self, event: &Event) -> bool {
+        assert!(self.daemon.up, "the dead write nothing: {event:?}");
         self.daemon.record(event);
         if let Event::Reserved(grant) = event {
             self.summary.grants += 1;
