@@ -55,6 +55,8 @@ pub(super) struct Desk {
     pub(super) errands: Errands,
     /// Whether somebody has looked at everything since the start.
     pub(super) looked: watch::Sender<bool>,
+    /// For what time it was planned last: nothing that was due by then is open.
+    planned: Time,
 }
 
 impl Desk {
@@ -76,12 +78,14 @@ impl Desk {
             inherited,
             errands: parts.errands,
             looked: parts.looked,
+            planned: Time::default(),
         }
     }
 
     pub(super) async fn run(mut self, mut mailbox: mpsc::Receiver<Message>) {
         loop {
-            let message = match self.state.next_due(self.now()) {
+            // Since the last plan, not from now on: what fell due while the disk or a processor kept us is due still.
+            let message = match self.state.next_due(self.planned) {
                 Some(time) => {
                     let pause = time.since(self.now());
                     tokio::select! {
@@ -213,7 +217,8 @@ impl Desk {
     pub(super) fn observe(&mut self, observed: &Observed) {
         let mut any = false;
         loop {
-            let actions = plan(&self.policy, &self.state, observed, self.now());
+            self.planned = self.now();
+            let actions = plan(&self.policy, &self.state, observed, self.planned);
             any |= !actions.is_empty();
             // What comes after a grant that could not be written rests on it: it is planned anew.
             if actions.into_iter().all(|action| self.carry_out(action)) {

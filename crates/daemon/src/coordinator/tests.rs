@@ -351,12 +351,27 @@ async fn what_was_to_remove_itself_goes_when_nobody_is_left_to_start_it() {
 
 /// Waits until a container is to be restarted.
 async fn restart_is_due(office: &Office, number: u8) {
-    loop {
-        match office.errands.next().await {
-            Errand::Act(Action::Restart { container }) if container == id(number) => return,
-            _ => {}
+    let is_due = async {
+        loop {
+            match office.errands.next().await {
+                Errand::Act(Action::Restart { container }) if container == id(number) => return,
+                _ => {}
+            }
         }
-    }
+    };
+    tokio::time::timeout(Duration::from_secs(30), is_due).await.expect("a restart that is due is asked for");
+}
+
+#[tokio::test]
+async fn what_falls_due_while_the_coordinator_is_busy_is_done_after_all() {
+    let office = Office::new();
+    office.look(true, &[]).await;
+    office.create_that_restarts(1, false, RestartPolicy::Always).await;
+    office.granted(1).await.settle(StartOutcome::Running);
+    office.look(true, &[(1, Run::Exited(1))]).await;
+    // Longer than the first restart's delay.
+    office.coordinator.read(|_, _, _| std::thread::sleep(Duration::from_millis(300))).await.unwrap();
+    restart_is_due(&office, 1).await;
 }
 
 #[tokio::test]

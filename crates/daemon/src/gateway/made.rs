@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::http::Refusal;
 use super::{Door, binds, volumes};
-use crate::engine::ContainerLook;
+use crate::engine::{ContainerLook, EngineError};
 use crate::ledger::Record;
 
 /// Looks at a container that was just made and writes that it exists, before the client hears of it. A name that the
@@ -68,7 +68,11 @@ async fn judge(
     id: &ContainerId,
     record: &Record,
 ) -> Result<Judged, Refusal> {
-    let look = door.engine.look(id).await?;
+    let look = door.engine.look(id).await.map_err(|error| match error {
+        // It has been made, whatever becomes of the Engine: whoever asked must not hear that nothing was done.
+        EngineError::Refused { .. } => error,
+        _ => EngineError::Unknown { what: "how a create ended".to_owned() },
+    })?;
     // The image was judged by its name, and a name can be moved to another image while a create is under way.
     let image = look.reply.get("Image").and_then(Value::as_str).unwrap_or_default();
     if !record.image_id.is_empty() && image != record.image_id {
