@@ -355,7 +355,7 @@ pub enum JsonError {
         bytes: usize,
     },
     /// The body is empty where a value is needed.
-    #[error("the body is empty; a JSON object is needed")]
+    #[error("got EOF while reading request body: it is empty; a JSON object is needed")]
     Empty,
     /// Not UTF-8.
     #[error("the body is not valid UTF-8 at byte {at}")]

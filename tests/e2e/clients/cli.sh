@@ -222,6 +222,7 @@ imaging() {
     step build-quiet docker build -q -t my/quiet "$WORK/context"
     step build-stdin docker build -q - <<<$'FROM busybox\nENV Z=1'
     step build-file sh -c "printf 'FROM my/built\nRUN cat /ran\n' >'$WORK/Other'; '$DOCKER' build --no-cache -f '$WORK/Other' -t my/other '$WORK/context'"
+    step build-cache-absent sh -c "'$DOCKER' build -q --cache-from my/absent --cache-from my/built -t my/quiet '$WORK/context'"
     step build-fails docker build --force-rm -t my/broken - <<<$'FROM busybox\nRUN exit 4'
     step build-target sh -c "printf 'FROM busybox AS one\nRUN echo 1 >/n\nFROM busybox\nCOPY --from=one /n /n\nCMD cat /n\n' | '$DOCKER' build -q -t my/staged - >/dev/null && '$DOCKER' run --rm my/staged"
     step build-clean sh -c "'$DOCKER' rmi my/built my/quiet my/other my/staged >/dev/null"
@@ -233,6 +234,7 @@ machine() {
     step df sh -c "'$DOCKER' system df --format '{{.Type}} {{.TotalCount}} {{.Active}}' | grep -v Images"
     step prune docker container prune -f
     step pull-refused-registry sh -c "'$DOCKER' pull 127.0.0.1:1/no/image 2>&1 | head -c 40"
+    step link-absent docker run --rm --link no-such busybox true
     step left-containers docker ps -aq
     step left-volumes docker volume ls -q
 }

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use ds01_docker::body;
 use ds01_domain::{ContainerId, Token};
 use hyper::{Method, StatusCode};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -79,6 +80,8 @@ pub struct ImageFacts {
     pub user: String,
     /// Its working directory.
     pub working_dir: String,
+    /// What its label tells dev container clients; empty if it has none.
+    pub dev_container: String,
     /// Every tag that points at it.
     pub tags: Vec<String>,
     /// How many volumes every container of it gets.
@@ -290,6 +293,7 @@ impl Engine {
             id: text(&reply, "/Id").to_owned(),
             user: text(&reply, "/Config/User").to_owned(),
             working_dir: text(&reply, "/Config/WorkingDir").to_owned(),
+            dev_container: text(&reply, &format!("/Config/Labels/{}", body::METADATA_LABEL)).to_owned(),
             tags: reply
                 .pointer("/RepoTags")
                 .and_then(Value::as_array)

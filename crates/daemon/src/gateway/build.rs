@@ -1,7 +1,7 @@
 //! Builds with the classic builder, within the caller's limits and to his own tags.
 
 use ds01_docker::query::build::{self as judged, BuildBounds, BuildNetwork};
-use hyper::Response;
+use hyper::{Response, StatusCode};
 
 use super::context::Context;
 use super::http::{Body, Refusal, boxed};
@@ -15,9 +15,16 @@ pub(super) async fn build(mut call: Call) -> Result<Response<Body>, Refusal> {
     for tag in judged::tags(&call.route.query).map_err(bad)? {
         images::claim(&call, &tag).await?;
     }
+    let mut cached = Vec::new();
     for image in judged::cache_sources(&call.route.query).map_err(bad)? {
-        images::visible(&call.door, &call.caller, image.as_str()).await?;
+        match images::visible(&call.door, &call.caller, image.as_str()).await {
+            Ok(_) => cached.push(image.as_str().to_owned()),
+            // The Engine passes over an image that is not there, as the first build of a pipeline has none.
+            Err(refusal) if refusal.status == StatusCode::NOT_FOUND => {}
+            Err(refusal) => return Err(refusal),
+        }
     }
+    judged::set_cache_sources(&mut call.route.query, &cached);
     if let BuildNetwork::Named(name) = judged::network(&call.route.query).map_err(bad)? {
         let resolved = networks::resolve(&call, name.as_str()).await?;
         call.route.query.set("networkmode", resolved);

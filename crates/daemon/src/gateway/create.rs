@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ds01_docker::body::{self, JudgedCreate, KindHint, Restart, Rules};
+use ds01_docker::body::{self, ContainerRole, JudgedCreate, KindHint, Restart, Rules};
 use ds01_docker::gpu::{GpuAsk, GpuId};
 use ds01_domain::{
     Ask, ContainerId, Denial, Event, Kind, Person, RestartPolicy, Selector, Time, Token, Uid, Want,
@@ -97,7 +97,13 @@ pub(super) async fn create(mut call: Call) -> Result<Response<Body>, Refusal> {
         judged.set_network(&network, &resolved);
     }
     for asked in judged.containers().to_vec() {
-        let own = own::find_own(&call.door, &call.caller, &asked.name).await.map_err(named_in_a_create)?;
+        let own = own::find_own(&call.door, &call.caller, &asked.name).await;
+        let own = own.map_err(|refusal| match asked.role {
+            ContainerRole::Link if refusal.status == StatusCode::NOT_FOUND => {
+                Refusal::bad(format!("could not get container for {}: {}", asked.name, refusal.message))
+            }
+            _ => named_in_a_create(refusal),
+        })?;
         judged.set_container(asked.slot, own.id.as_str());
     }
     call.route.query.remove("name");
@@ -245,7 +251,8 @@ async fn planned(
     image: ImageFacts,
     running_containers: u32,
 ) -> Result<Made, MakeRefusal> {
-    let user = making.judged.user().map_or(image.user, str::to_owned);
+    let user = making.judged.remote_user(&image.dev_container);
+    let user = user.unwrap_or_else(|| making.judged.user().unwrap_or(&image.user).to_owned());
     let effective = binds::numeric(&user);
     let asked = making.judged.gpu().map(want_of);
     let want = asked.map(|want| making.deploy.as_ref().map_or(want, |facts| facts.gpu.clone()));

@@ -20,6 +20,8 @@ pub(crate) const LABEL_BYTES_MAX: usize = 4096;
 
 /// Shortest time between two health checks, in nanoseconds.
 pub(crate) const HEALTH_INTERVAL_NS_MIN: i64 = 1_000_000_000;
+/// What is shorter is refused by the Engine, and is meant as another unit.
+const HEALTH_INTERVAL_NS_UNDERSTOOD: i64 = 1_000_000;
 
 /// A string; absent, null and empty are the same.
 pub(crate) fn text(path: &str, value: Option<&Json>) -> Result<String, Refusal> {
@@ -160,6 +162,11 @@ fn health_interval(desk: &mut Desk<'_>, path: &str, value: Option<&Json>) -> Res
     let Some(asked) = integer(path, value)? else { return Ok(None) };
     if asked <= 0 || asked >= HEALTH_INTERVAL_NS_MIN {
         return Ok(Some(Json::int(asked)));
+    }
+    if asked < HEALTH_INTERVAL_NS_UNDERSTOOD {
+        // Nanoseconds where the client meant seconds: a mistake that the Engine tells.
+        let field = path.rsplit('.').next().unwrap_or(path);
+        return Err(Refusal::bad(format!("{field} in Healthcheck cannot be less than 1ms")));
     }
     desk.warn("Health checks run at most once a second; the interval was raised to 1s.");
     Ok(Some(Json::int(HEALTH_INTERVAL_NS_MIN)))

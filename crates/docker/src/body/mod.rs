@@ -27,8 +27,8 @@ mod tests;
 
 pub use commit::{JudgedCommit, judge_commit};
 pub use create::{
-    BindAsk, BindForm, ContainerRef, ContainerRole, JudgedCreate, KindHint, Unresolved, VolumeAsk,
-    VolumeForm, judge_create,
+    BindAsk, BindForm, ContainerRef, ContainerRole, JudgedCreate, KindHint, METADATA_LABEL, Unresolved,
+    VolumeAsk, VolumeForm, judge_create,
 };
 pub use exec::{ExecStart, JudgedExec, judge_exec, judge_exec_start};
 pub use network::{

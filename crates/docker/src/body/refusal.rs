@@ -25,6 +25,11 @@ impl Refusal {
         Refusal { status: 403, message: message.into() }
     }
 
+    /// What the body asks for does not exist on this machine.
+    pub(crate) fn absent(message: impl Into<String>) -> Self {
+        Refusal { status: 404, message: message.into() }
+    }
+
     /// A field that DS01 has no row for.
     pub(crate) fn unknown_field(path: &str) -> Self {
         Refusal::bad(format!("\"{path}\" is not known to DS01; ask the admin"))

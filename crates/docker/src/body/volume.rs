@@ -45,7 +45,8 @@ fn driver(desk: &mut Desk<'_>, path: &str, value: Option<&Json>) -> Judged {
     if desk.rules.admin || matches!(given.as_str(), "" | "local") {
         return Ok((!given.is_empty()).then(|| Json::text(given)));
     }
-    Err(Refusal::forbidden(format!("\"{path}\" {given:?} is not available here; leave it out (local)")))
+    // 404 is what clients know of a driver that is not there.
+    Err(Refusal::absent(format!("\"{path}\" {given:?} is not available here; leave it out (local)")))
 }
 
 /// Nothing, or a file system in memory within the memory limit.

@@ -29,8 +29,8 @@ fn values_keep_their_order_their_digits_and_their_letters() {
 #[test]
 fn what_is_not_json_is_told_with_its_place() {
     let story = [
-        ("", "the body is empty; a JSON object is needed"),
-        ("  ", "the body is empty; a JSON object is needed"),
+        ("", "got EOF while reading request body: it is empty; a JSON object is needed"),
+        ("  ", "got EOF while reading request body: it is empty; a JSON object is needed"),
         ("{} {}", "the body has bytes after its JSON value, at byte 3"),
         ("{}x", "the body has bytes after its JSON value, at byte 2"),
         ("\u{feff}{}", "the body is not valid JSON at byte 0: a value was expected"),

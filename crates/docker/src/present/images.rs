@@ -6,6 +6,8 @@ use super::{Unreadable, array, hide_labels, object, text};
 
 /// The name of an image that has none, in lists of older Engines.
 const UNTAGGED: &str = "<none>:<none>";
+/// What the door says in the environment of a container that asked for no GPU.
+const NO_DEVICES: &str = "NVIDIA_VISIBLE_DEVICES=void";
 
 /// The reply of `GET /images/json`: images with a name that the caller may see, or that he may see by id; of their
 /// names, those that he may see.
@@ -39,6 +41,10 @@ pub fn image_inspect(mut reply: Value, sees_tag: impl Fn(&str) -> bool) -> Resul
     cut_tags(&mut reply, &sees_tag);
     for config in ["Config", "ContainerConfig"] {
         hide_labels(reply.get_mut(config).and_then(|config| config.get_mut("Labels")));
+        // A container without a GPU has it from the door, and a commit takes it along.
+        if let Some(env) = reply.get_mut(config).and_then(|config| config.get_mut("Env")?.as_array_mut()) {
+            env.retain(|variable| variable.as_str() != Some(NO_DEVICES));
+        }
     }
     Ok(reply)
 }

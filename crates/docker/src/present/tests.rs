@@ -148,6 +148,10 @@ fn images_are_shown_by_the_names_that_may_be_seen() {
             {"Id": "sha256:3", "RepoTags": ["<none>:<none>"], "RepoDigests": ["<none>@<none>"]},
         ])
     );
+    let mut committed = list[0].clone();
+    committed["Config"]["Env"] = json!(["PATH=/bin", "NVIDIA_VISIBLE_DEVICES=void"]);
+    let committed = image_inspect(committed, public).unwrap();
+    assert_eq!(committed["Config"]["Env"], json!(["PATH=/bin"]), "what the door adds to a container");
     let one = image_inspect(list[0].clone(), public).unwrap();
     assert_eq!(one["RepoTags"], json!(["busybox:latest"]));
 }

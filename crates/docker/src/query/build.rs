@@ -137,6 +137,19 @@ pub fn cache_sources(query: &Query) -> Result<Vec<ImageRef>, QueryRefusal> {
         .collect()
 }
 
+/// The name of no image.
+const NO_IMAGE: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
+
+/// Leaves of the images of `--cache-from` those that the caller may see. Where none is left the cache stays unused, as
+/// with a name that means nothing to the Engine: an empty list would mean all that was ever built.
+pub fn set_cache_sources(query: &mut Query, images: &[String]) {
+    if cache_sources(query).is_ok_and(|asked| asked.is_empty()) {
+        return;
+    }
+    let images = if images.is_empty() { &[NO_IMAGE.to_owned()] } else { images };
+    query.set("cachefrom", serde_json::json!(images).to_string());
+}
+
 /// The arguments of a judged build (`--build-arg`); `null` leaves the Dockerfile's default.
 ///
 /// # Errors

@@ -52,8 +52,7 @@ impl Query {
     /// Reads and judges the raw query of an operation.
     ///
     /// # Errors
-    /// Malformed encoding, a key that the operation does not have (unless its value is empty), or a value that is
-    /// dangerous or cannot be read.
+    /// Malformed encoding, or a value that is dangerous or cannot be read.
     pub fn judge(op: Op, raw: &str) -> Result<Self, QueryRefusal> {
         let mut query = Self::default();
         if op == Op::Options {
@@ -68,16 +67,9 @@ impl Query {
 
     /// Files one pair under its key, in the key's canonical spelling.
     fn take(&mut self, op: Op, key: &str, value: String) -> Result<(), QueryRefusal> {
-        let Some(known) = keys::of(op).iter().find(|known| known.name == key) else {
-            if value.is_empty() {
-                return Ok(());
-            }
-            let shown: String = key.chars().filter(|c| !c.is_control()).take(60).collect();
-            return Err(QueryRefusal::new(format!(
-                "The query key `{shown}` is not known here, so it was not passed on. Leave it out, or ask an \
-                 administrator whether your client is newer than this machine's gateway."
-            )));
-        };
+        // What the operation has no key for means nothing to the Engine, and is not sent on: there are clients that write
+        // the whole body into the query as well (docker-modem, under dockerode and testcontainers).
+        let Some(known) = keys::of(op).iter().find(|known| known.name == key) else { return Ok(()) };
         if known.kind == Kind::Filters {
             // The first one counts, even where it is empty.
             if self.filters.is_none() {

@@ -178,6 +178,8 @@ pub fn find(method: &str, target: &str) -> Result<Route, RouteRefusal> {
     };
     path::check_shape(raw_path)?;
     let (version, rest) = path::split_version(raw_path)?;
+    // The one path that the Engine serves in two spellings.
+    let rest = if rest == "/networks/" { "/networks" } else { rest };
     let method = Method::parse(method).ok_or_else(RouteRefusal::not_found)?;
     let (row, matched) = ROWS
         .iter()

@@ -45,6 +45,14 @@ impl RouteRefusal {
     }
 
     pub(super) fn refused(op: Op, sentence: &'static str) -> Self {
+        // True of this machine, and what clients that tidy up after themselves take for an answer.
+        if op == Op::SwarmLeave {
+            return Self {
+                status: 503,
+                message: "This node is not part of a swarm".to_owned(),
+                op: Some(op),
+            };
+        }
         Self { status: 403, message: sentence.to_owned(), op: Some(op) }
     }
 

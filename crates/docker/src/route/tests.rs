@@ -102,11 +102,19 @@ fn every_operation_is_one_row_and_can_be_reached() {
             Ok(route) => assert_eq!(route.op, row.op, "{path}"),
             Err(refusal) => {
                 assert_eq!(refusal.op(), Some(row.op), "{path}: {refusal}");
-                assert_eq!(refusal.status(), 403);
+                assert_eq!(refusal.status(), if row.op == Op::SwarmLeave { 503 } else { 403 });
                 assert!(matches!(row.class, Class::Refused(_)));
             }
         }
     }
+}
+
+#[test]
+fn the_list_of_networks_has_two_spellings() {
+    let listed = find("GET", "/v1.41/networks/?filters=%7B%7D").unwrap();
+    assert_eq!(listed.op, Op::NetworkList);
+    assert!(find("GET", "/v1.41/volumes/").is_err());
+    assert!(find("GET", "/v1.41/networks//").is_err());
 }
 
 #[test]
@@ -121,6 +129,8 @@ fn refusals_tell_what_to_do() {
     assert!(grpc.message().contains("DOCKER_BUILDKIT=0 docker build"));
     assert_eq!(RouteRefusal::admin_only(Op::PluginInspect).status(), 404);
     assert_eq!(RouteRefusal::admin_only(Op::PluginPrivileges).status(), 403);
+    let leave = find("POST", "/v1.41/swarm/leave?force=1").unwrap_err();
+    assert_eq!((leave.status(), leave.message()), (503, "This node is not part of a swarm"));
 }
 
 /// What the Docker command line, docker-py and docker-compose send, recorded from them, must pass.

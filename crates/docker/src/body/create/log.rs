@@ -14,6 +14,9 @@ use crate::json::Json;
 type Judged = Result<Option<Json>, Refusal>;
 
 const DRIVERS: [&str; 4] = ["", "json-file", "local", "none"];
+/// Drivers that Docker brings along and that connect somewhere.
+const CONNECTING: [&str; 9] =
+    ["awslogs", "etwlogs", "fluentd", "gcplogs", "gelf", "journald", "logentries", "splunk", "syslog"];
 const OPTIONS: [&str; 10] = [
     "compress",
     "env",
@@ -87,6 +90,9 @@ fn driver(desk: &mut Desk<'_>, path: &str, value: Option<&Json>) -> Judged {
     let given = text(path, value)?;
     if desk.rules.admin || DRIVERS.contains(&given.as_str()) {
         return Ok(Some(Json::text(given)));
+    }
+    if !CONNECTING.contains(&given.as_str()) {
+        return Err(Refusal::bad(format!("logger: no log driver named '{given}' is registered")));
     }
     Err(Refusal::forbidden(format!(
         "\"{path}\" {given:?} would make the Engine connect as root; use json-file, local or none"

@@ -5,6 +5,7 @@
 
 mod answers;
 mod config;
+mod devcontainer;
 mod devices;
 mod host;
 mod log;
@@ -33,6 +34,7 @@ pub(crate) mod table {
 }
 
 pub use answers::Unresolved;
+pub use devcontainer::METADATA_LABEL;
 pub(crate) use host::{PRIVILEGED, THROTTLE, WEIGHT, read_restart};
 pub(crate) use mounts::check_volume_name;
 pub(crate) use spaces::container_name;
@@ -165,7 +167,12 @@ pub struct JudgedCreate {
 /// # Errors
 /// A [`Refusal`] that names the first field that cannot be sent on.
 pub fn judge_create(body: &[u8], rules: &Rules) -> Result<JudgedCreate, Refusal> {
-    let tree = parse(body)?;
+    let mut tree = parse(body)?;
+    if let Json::Object(top) = &mut tree {
+        for key in QUERY_KEYS {
+            top.remove(key);
+        }
+    }
     let Json::Object(top) = &tree else {
         return Err(Refusal::wrong_kind("the body", "an object", tree.kind()));
     };
@@ -198,6 +205,10 @@ pub fn judge_create(body: &[u8], rules: &Rules) -> Result<JudgedCreate, Refusal>
     judged.own_group_on_binds();
     Ok(judged)
 }
+
+/// Keys of the query, which clients with one bag for query and body (docker-modem, under dockerode and testcontainers)
+/// write into the body as well. No Engine has fields of these names.
+const QUERY_KEYS: [&str; 2] = ["name", "platform"];
 
 /// A `HostConfig` field at the top of the body was obeyed by Engines up to 26.1.
 fn refuse_misplaced(top: &Object) -> Result<(), Refusal> {
@@ -311,6 +322,17 @@ impl JudgedCreate {
     #[must_use]
     pub fn user(&self) -> Option<&str> {
         self.found.user.as_deref()
+    }
+
+    /// The user who will work inside, where the container's own processes tell nothing of him: a dev container's
+    /// `remoteUser`. `image` is what the image's label says, which the request's own overrides.
+    #[must_use]
+    pub fn remote_user(&self, image: &str) -> Option<String> {
+        if !matches!(self.kind_hint(), KindHint::DevContainer { .. }) {
+            return None;
+        }
+        let own = self.found.labels.get(METADATA_LABEL).map(String::as_str);
+        devcontainer::remote_user(own.unwrap_or(image))
     }
 
     /// The environment of the request, without the variables that choose GPUs.

@@ -69,7 +69,9 @@ fn target(_desk: &mut Desk<'_>, path: &str, value: Option<&Json>) -> Judged {
 
 fn check_target(path: &str, given: &str) -> Result<(), Refusal> {
     match clean(given).as_deref() {
-        None => Err(Refusal::bad(format!("\"{path}\" {given:?} is not an absolute path in the container"))),
+        None => Err(Refusal::bad(format!(
+            "\"{path}\": invalid mount path: '{given}' mount path must be absolute"
+        ))),
         Some("/") => Err(Refusal::bad(format!("\"{path}\" {given:?}: destination can't be '/'"))),
         Some(_) => Ok(()),
     }

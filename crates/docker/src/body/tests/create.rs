@@ -191,6 +191,35 @@ fn what_is_root_on_the_host_is_refused_by_name() {
     }
 }
 
+/// Programs look for these words of the Engine's.
+#[test]
+fn what_the_engine_would_refuse_is_refused_in_its_words() {
+    let refused = |field: &str, value: Value| host(field, value).expect_err(field);
+    assert_eq!(
+        refused("LogConfig", json!({"Type": "asdf"})),
+        "logger: no log driver named 'asdf' is registered"
+    );
+    assert!(refused("Tmpfs", json!({"foo": ""})).contains("mount path must be absolute"));
+    let checked = |interval: i64| create_with(&unlimited(), &json!({"Healthcheck": {"Interval": interval}}));
+    let too_short = checked(999_999).expect_err("too short").to_string();
+    assert_eq!(too_short, "Interval in Healthcheck cannot be less than 1ms");
+    assert!(checked(1_000_000).is_ok());
+}
+
+#[test]
+fn what_belongs_to_the_query_may_stand_in_the_body_as_well() {
+    let asked = json!({"Image": "base", "name": "web", "platform": "linux/amd64"});
+    let (body, warnings) = create_with(&unlimited(), &asked).expect("judged");
+    assert_eq!((body.get("name"), body.get("platform"), warnings.len()), (None, None, 0));
+    assert!(create_with(&unlimited(), &json!({"Image": "base", "Name": "web"})).is_err());
+}
+
+#[test]
+fn isolation_is_shown_as_it_was_asked() {
+    assert_eq!(host("Isolation", json!("default")), Ok(json!("default")));
+    assert_eq!(host("Isolation", json!("hyperv")), Ok(Value::Null));
+}
+
 #[test]
 fn an_admin_may_use_what_is_dangerous() {
     let rules = admin();
@@ -348,7 +377,7 @@ fn malformed_mounts_are_told_apart() {
         (json!({"Binds": ["/a:/b:exec"]}), "\"HostConfig.Binds[0]\": invalid mode: exec"),
         (
             json!({"Binds": ["/a:b"]}),
-            "\"HostConfig.Binds[0]\" \"b\" is not an absolute path in the container",
+            "\"HostConfig.Binds[0]\": invalid mount path: 'b' mount path must be absolute",
         ),
         (json!({"Binds": ["/a:/x/.."]}), "\"HostConfig.Binds[0]\" \"/x/..\": destination can't be '/'"),
         (
@@ -522,6 +551,20 @@ fn a_user_is_numeric_where_he_is_a_number() {
     assert_eq!(user("20001:0", &[]), "20001:0");
     assert_eq!(user("20001:0", &home), "20001:20001");
     assert_eq!(user("20001:docker", &home), "20001:20001");
+}
+
+#[test]
+fn who_works_in_a_dev_container_is_read_from_its_label_or_its_images() {
+    let works = |labels: Value, image: &str| {
+        judge_create(&bytes(&json!({"Labels": labels})), &unlimited()).expect("judged").remote_user(image)
+    };
+    let (code, node) = (r#"[{"remoteUser":"vscode"}]"#, r#"[{"remoteUser":"node"}]"#);
+    let folder = json!({"devcontainer.local_folder": "/p"});
+    assert_eq!(works(json!({"devcontainer.metadata": code}), node), Some("vscode".into()));
+    assert_eq!(works(folder.clone(), node), Some("node".into()));
+    assert_eq!(works(folder, ""), None);
+    // The same image under a plain `docker run` works as the user that it was started as.
+    assert_eq!(works(json!({}), node), None);
 }
 
 #[test]

@@ -171,7 +171,7 @@ fn tmpfs_storage_log_and_times_are_bounded() {
         create_as(&rules, &json!({"LogConfig": {"Type": "local", "Config": {"max-size": "10m"}}}));
     assert_eq!((host["LogConfig"]["Config"].clone(), warnings.len()), (json!({"max-size": "10m"}), 0));
 
-    let asked = json!({"StopTimeout": 2_147_483_647, "Healthcheck": {"Test": ["CMD", "x"], "Interval": 1_000_000, "StartInterval": 5, "Retries": 2}});
+    let asked = json!({"StopTimeout": 2_147_483_647, "Healthcheck": {"Test": ["CMD", "x"], "Interval": 1_000_000, "StartInterval": 5_000_000, "Retries": 2}});
     let (body, warnings) = create_with(&rules, &asked).expect("judged");
     assert_eq!(body["StopTimeout"], 120);
     assert_eq!(

@@ -84,6 +84,11 @@ fn a_volume_is_local_and_mounts_nothing() {
         |asked: Value| judge_volume(&bytes(&asked), &alice()).map(|judged| value(judged.into_body()));
     assert_eq!(volume(json!({"Name": "", "Driver": "", "DriverOpts": null, "Labels": null})), Ok(json!({})));
     assert_eq!(
+        volume(json!({"Name": "data", "Driver": "nfs"})).map_err(|r| r.status),
+        Err(404),
+        "no such driver"
+    );
+    assert_eq!(
         volume(
             json!({"Name": "data", "Driver": "local", "DriverOpts": {}, "Labels": {"a": "b", "ds01.user": "bob"}})
         ),
