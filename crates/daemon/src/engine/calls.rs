@@ -88,6 +88,8 @@ pub struct ImageFacts {
     pub volumes: usize,
     /// How many ports it says that its containers serve.
     pub ports: usize,
+    /// Bytes of the longest of its variables.
+    pub longest_env: usize,
     /// Bytes of its labels and its command.
     pub listed_bytes: usize,
     /// The instructions that run in every build on it.
@@ -312,6 +314,11 @@ impl Engine {
                 .unwrap_or_default(),
             volumes: members(&reply, "/Config/Volumes"),
             ports: members(&reply, "/Config/ExposedPorts"),
+            longest_env: reply
+                .pointer("/Config/Env")
+                .and_then(Value::as_array)
+                .and_then(|env| env.iter().filter_map(Value::as_str).map(str::len).max())
+                .unwrap_or(0),
             listed_bytes: ["/Config/Labels", "/Config/Cmd", "/Config/Entrypoint"]
                 .iter()
                 .filter_map(|field| reply.pointer(field))

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use ds01_docker::dockerfile::{self, DOCKERFILE_BYTES_MAX};
+use ds01_docker::dockerfile::{self, DOCKERFILE_BYTES_MAX, VARIABLE_BYTES_MAX};
 use ds01_docker::reference::ImageRef;
 use hyper::StatusCode;
 use tokio::runtime::Handle;
@@ -81,6 +81,12 @@ impl Context {
             let mut images: BTreeSet<ImageRef> = reading.images().cloned().collect();
             for base in reading.bases().take(IMAGES_MAX) {
                 let facts = self.visible(base).await?;
+                if facts.longest_env > VARIABLE_BYTES_MAX {
+                    return Err(Refusal::bad(format!(
+                        "the image {base} cannot be built on: one of its variables is longer than {} KiB",
+                        VARIABLE_BYTES_MAX >> 10
+                    )));
+                }
                 let triggers = dockerfile::read_triggers(facts.on_build.iter().map(String::as_str))
                     .map_err(|wrong| Refusal::bad(format!("the image {base} cannot be built on: {wrong}")))?;
                 images.extend(triggers);

@@ -4,12 +4,15 @@
 //! it is, and refusing what the Engine would fetch as root (`ADD` of an address).
 //! Must never: let a spelling through of which it is not sure what the builder makes of it.
 
+mod growth;
 mod lines;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::reference::ImageRef;
+use growth::Growth;
+pub use growth::VARIABLE_BYTES_MAX;
 use lines::{Instruction, Manner};
 
 /// The largest Dockerfile that is read, in bytes.
@@ -125,6 +128,7 @@ struct Reader<'a> {
     reading: Reading,
     began: bool,
     manner: Manner,
+    growth: Growth,
 }
 
 impl<'a> Reader<'a> {
@@ -136,10 +140,12 @@ impl<'a> Reader<'a> {
             reading: Reading::default(),
             began: false,
             manner,
+            growth: Growth::default(),
         }
     }
 
     fn take(&mut self, instruction: &Instruction) -> Result<(), DockerfileRefusal> {
+        self.growth.take(&instruction.name, &instruction.rest, self.build_args)?;
         match instruction.name.as_str() {
             "FROM" => {
                 self.from(&instruction.rest)?;

@@ -73,7 +73,7 @@ fn in_braces(inside: &str, value: &impl Fn(&str) -> Option<Option<String>>) -> O
     }
 }
 
-fn name_at_start(text: &str) -> &str {
+pub(super) fn name_at_start(text: &str) -> &str {
     let begins = text.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
     let end = text.bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'_').count();
     if begins { &text[..end] } else { "" }
