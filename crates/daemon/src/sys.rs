@@ -26,6 +26,24 @@ fn owned(result: c_long) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// Lets the process have as many open files as its hard limit says, and returns how many that is.
+///
+/// # Errors
+/// What `prlimit(2)` says.
+pub(crate) fn raise_open_files() -> io::Result<u64> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    let limit_at: *mut libc::rlimit = &mut limit;
+    let nothing = std::ptr::null::<libc::rlimit>();
+    // SAFETY: process 0 is ourselves; the kernel writes one `rlimit` to a live one, and reads nothing.
+    check(unsafe { libc::syscall(libc::SYS_prlimit64, 0, libc::RLIMIT_NOFILE, nothing, limit_at) })?;
+    limit.rlim_cur = limit.rlim_max;
+    let raised: *const libc::rlimit = &limit;
+    let nowhere = std::ptr::null_mut::<libc::rlimit>();
+    // SAFETY: as above; the kernel reads one live `rlimit`, and writes nothing.
+    check(unsafe { libc::syscall(libc::SYS_prlimit64, 0, libc::RLIMIT_NOFILE, raised, nowhere) })?;
+    Ok(limit.rlim_cur)
+}
+
 /// Sets the supplementary groups of the calling thread alone.
 ///
 /// The C library's `setgroups` changes every thread of the process; this does not. Call it only on a thread that

@@ -24,9 +24,12 @@ use super::http::{self, Body, HEADER_BYTES_MAX, Refusal};
 use super::tunnel::Vanished;
 use super::{Door, Visit};
 use crate::identity::Peer;
+use crate::sys;
 
-/// Connections that may be open at once, everybody's together.
+/// Connections that may be open at once, everybody's together, where there are open files for as many.
 const CONNECTIONS_MAX: usize = 4096;
+/// Open files that one connection takes: the socket, its watch, the peer's handle, the Engine's side.
+const FILES_EACH: u64 = 4;
 /// Connections that one user on the host may have open at once, or one container.
 const CONNECTIONS_EACH_MAX: usize = 256;
 /// Connections that all containers of one user may have open at once.
@@ -54,7 +57,7 @@ pub fn open(path: &Path) -> std::io::Result<UnixListener> {
 
 /// Serves until told to stop. Requests under way are not cut off: they end with their connections.
 pub async fn serve(door: Arc<Door>, listener: UnixListener, mut stop: watch::Receiver<bool>) {
-    let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let permits = Arc::new(Semaphore::new(connections_max(sys::raise_open_files())));
     let guests = Guests::default();
     loop {
         let accepted = tokio::select! {
@@ -77,6 +80,24 @@ pub async fn serve(door: Arc<Door>, listener: UnixListener, mut stop: watch::Rec
             connection(door, stream, &guests, permit).await;
         });
     }
+}
+
+/// As many as there are open files for; a quarter of these is kept for everything else.
+fn connections_max(files: std::io::Result<u64>) -> usize {
+    let most = match files {
+        Ok(files) => usize::try_from(files / 4 * 3 / FILES_EACH).unwrap_or(usize::MAX),
+        Err(error) => {
+            tracing::warn!(%error, "the limit of open files cannot be raised");
+            CONNECTIONS_EACH_MAX
+        }
+    };
+    if most < CONNECTIONS_MAX {
+        tracing::warn!(
+            most,
+            "few files may be open at once, so there are few connections: raise the hard limit"
+        );
+    }
+    most.min(CONNECTIONS_MAX)
 }
 
 /// Whose connections they are.
@@ -284,6 +305,13 @@ mod tests {
         assert!(some(&guests, &[Guest::User(1002)], &permits).is_some());
         drop(seats);
         assert!(guests.0.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn there_are_files_for_all_connections() {
+        assert_eq!(connections_max(Ok(1 << 20)), CONNECTIONS_MAX);
+        assert_eq!(connections_max(Ok(1024)), 192);
+        assert!(sys::raise_open_files().is_ok_and(|files| files > 0));
     }
 
     #[test]
