@@ -3,7 +3,6 @@
 //! The rules live in `ds01_domain`, the Engine's language in `ds01_docker`, our own in `ds01_api`; this crate carries
 //! questions to the rules and carries out their answers.
 
-pub mod buildgroup;
 pub mod cgroup;
 pub mod clock;
 pub mod config;

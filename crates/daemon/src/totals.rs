@@ -1,7 +1,8 @@
-//! What all containers of one user may use together: the limits of the control group above them.
+//! What all containers of one user may use together, and all his builds: the limits of the control groups above them.
 //!
 //! The Engine puts a user's containers beneath that group and sets no limit of it; a start, a build and a new
-//! configuration do, here. It must never touch a group below, which is the Engine's.
+//! configuration do, here. The classic builder knows no limit on the processes of its steps, so builds have a group of
+//! their own beneath their user's. It must never touch the groups of single containers, which are the Engine's.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -57,6 +58,12 @@ fn kinds(total: &Aggregate) -> [Kind; 3] {
             v2: format!("{} {CPU_PERIOD_US}", or_max(quota_us)),
         },
     ]
+}
+
+/// The group of a user's builds, beneath that of his containers.
+#[must_use]
+pub fn of_builds(parent: &str) -> String {
+    format!("{parent}/builds")
 }
 
 /// Sets the limits of a user's group, `/ds01/u1001`; no limit takes away one that was set before.

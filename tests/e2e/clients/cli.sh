@@ -221,6 +221,7 @@ imaging() {
     step build-cached sh -c "'$DOCKER' build --build-arg WORD=spoken -t my/built '$WORK/context' | grep -c 'Using cache'"
     step build-quiet docker build -q -t my/quiet "$WORK/context"
     step build-stdin docker build -q - <<<$'FROM busybox\nENV Z=1'
+    step build-nameless sh -c "id=\$(printf 'FROM busybox\nRUN echo nameless >/n\n' | '$DOCKER' build -q -) && '$DOCKER' run --rm \$id cat /n && '$DOCKER' rmi \$id | grep -c '^Deleted'"
     step build-file sh -c "printf 'FROM my/built\nRUN cat /ran\n' >'$WORK/Other'; '$DOCKER' build --no-cache -f '$WORK/Other' -t my/other '$WORK/context'"
     step build-cache-absent sh -c "'$DOCKER' build -q --cache-from my/absent --cache-from my/built -t my/quiet '$WORK/context'"
     step build-fails docker build --force-rm -t my/broken - <<<$'FROM busybox\nRUN exit 4'

@@ -1,13 +1,15 @@
 //! Builds with the classic builder, within the caller's limits and to his own tags.
 
 use ds01_docker::query::build::{self as judged, BuildBounds, BuildNetwork};
+use ds01_domain::Aggregate;
 use hyper::{Response, StatusCode};
 
+use super::built::Built;
 use super::context::Context;
 use super::http::{Body, Refusal, boxed};
 use super::{Call, forward, images, networks, tarball};
-use crate::buildgroup;
 use crate::config::Config;
+use crate::totals;
 
 /// `POST /build`.
 pub(super) async fn build(mut call: Call) -> Result<Response<Body>, Refusal> {
@@ -55,8 +57,9 @@ pub(super) async fn build(mut call: Call) -> Result<Response<Body>, Refusal> {
 fn group_of(config: &Config, uid: u32, pids_max: Option<u64>) -> String {
     let parent = super::cgroup_parent(config, uid);
     let Some(pids_max) = pids_max else { return parent };
-    let group = buildgroup::beneath(&parent);
-    match buildgroup::bound(&group, pids_max) {
+    let group = totals::of_builds(&parent);
+    let bound = Aggregate { pids: Some(pids_max), ..Aggregate::default() };
+    match totals::set(&group, &bound) {
         Ok(()) => group,
         Err(error) => {
             tracing::warn!(%error, group, "the processes of builds cannot be bounded on this machine");
@@ -91,10 +94,25 @@ async fn judged_context(mut call: Call, own_view: bool) -> Result<Response<Body>
         refusal = Some(filtered.refusal);
     }
     let answer = call.door.engine.send(request).await;
-    match refusal.as_ref().and_then(|told| told.get()) {
-        Some(refusal) => Err(refusal.clone()),
-        None => Ok(forward::reply(answer?)),
+    if let Some(refusal) = refusal.as_ref().and_then(|told| told.get()) {
+        return Err(refusal.clone());
     }
+    let answer = answer?;
+    if call.route.query.text("t").is_some_and(|tag| !tag.is_empty()) {
+        return Ok(forward::reply(answer));
+    }
+    let quiet = call.route.query.bool("q");
+    let (door, caller) = (call.door.clone(), call.caller.clone());
+    let own = move |id: String| {
+        let (door, caller) = (door.clone(), caller.clone());
+        // A task of its own: the image is there whether or not the client stays.
+        tokio::spawn(async move {
+            if let Err(refusal) = images::own_built(door, caller, id).await {
+                tracing::warn!(%refusal, "whose an image without a name is could not be written");
+            }
+        })
+    };
+    Ok(forward::reply(answer.map(|reply| Built::new(reply, quiet, own))))
 }
 
 /// A limit as the Engine's query has it.

@@ -4,6 +4,7 @@
 //! his. What nobody owns is shared: everybody may use it, nobody but an admin may change it.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use ds01_docker::query::images::{ImageSource, names, source, tag_target};
 use ds01_docker::reference::ImageRef;
@@ -191,6 +192,14 @@ async fn own_unnamed(door: &Door, uid: u32, id: String, sight: &Sight) -> Result
         for id in sight.unnamed.iter().filter(|id| !listed.contains(id.as_str())) {
             disown(door, id).await?;
         }
+    }
+    Ok(())
+}
+
+/// Writes down whose an image is that was built without a name. One that has a name is whose the name is.
+pub(super) async fn own_built(door: Arc<Door>, caller: Arc<Caller>, id: String) -> Result<(), Refusal> {
+    if door.engine.image(&id).await?.tags.is_empty() {
+        own_unnamed(&door, caller.uid, id, &Sight::of(&door, &caller).await?).await?;
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ pub mod tunnel;
 mod archive;
 mod binds;
 mod build;
+mod built;
 mod carrier;
 mod containers;
 mod context;

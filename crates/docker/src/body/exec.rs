@@ -38,6 +38,13 @@ pub(crate) const EXEC_START: Table = &[
     row("Detach", 40, Pass(Bool), "whether the client stays"),
     row("Tty", 40, Pass(Bool), "a terminal"),
     row("ConsoleSize", 42, Pass(List(&Integer)), "the client's terminal"),
+    row(
+        "hijack",
+        40,
+        Drop,
+        "an option of docker-modem's own, which it sends along; the Engine has no such field",
+    ),
+    row("stdin", 40, Drop, "the same"),
 ];
 
 /// An exec that was judged.

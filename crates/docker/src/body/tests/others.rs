@@ -60,6 +60,10 @@ fn an_exec_starts_attached_or_not() {
     assert_eq!((start.detach(), start.tty()), (false, true));
     assert_eq!(value(start.into_body()), json!({"Detach": false, "Tty": true, "ConsoleSize": [40, 120]}));
     assert!(judge_exec_start(br#"{"detach":true}"#, &unlimited()).expect("judged").detach());
+    // As docker-modem sends it, with options that are its own.
+    let modem =
+        judge_exec_start(br#"{"hijack":true,"stdin":true,"Tty":false}"#, &unlimited()).expect("judged");
+    assert_eq!(modem.into_body(), br#"{"Tty":false}"#);
     assert!(judge_exec_start(br#"{"Checkpoint":"x"}"#, &unlimited()).is_err());
 }
 

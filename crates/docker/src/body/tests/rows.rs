@@ -105,7 +105,13 @@ fn objects() -> Vec<(Fields, Cover)> {
 }
 
 /// What clients send beyond the API's description.
-const BEYOND: [(&str, &str); 3] = [("exec", "Container"), ("exec", "Detach"), ("exec", "Id")];
+const BEYOND: [(&str, &str); 5] = [
+    ("exec", "Container"),
+    ("exec", "Detach"),
+    ("exec", "Id"),
+    ("exec start", "hijack"),
+    ("exec start", "stdin"),
+];
 
 #[test]
 fn every_field_of_the_api_has_a_row_and_every_row_is_a_field() {
