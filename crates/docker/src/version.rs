@@ -10,8 +10,6 @@ pub struct ApiVersion(u16);
 impl ApiVersion {
     /// The oldest version served. Below it the start request carries a HostConfig and defaults are weaker.
     pub const OLDEST: Self = Self(40);
-    /// Older clients print an error as it came: they do not look for the sentence in JSON.
-    pub const ERRORS_IN_JSON: Self = Self(24);
     /// The newest version the table knows.
     pub const NEWEST: Self = Self(55);
 

@@ -123,15 +123,6 @@ pub fn refusal(r: &Refusal) -> Response<Body> {
     json(r.status, &json!({ "message": r.message }))
 }
 
-/// The error reply to clients from before errors were JSON.
-#[must_use]
-pub fn plain_refusal(r: &Refusal) -> Response<Body> {
-    let mut response = Response::new(boxed(Full::new(Bytes::from(format!("{}\n", r.message)))));
-    *response.status_mut() = r.status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    response
-}
-
 /// Reply headers that the Engine may send through the door; framing is the door's own.
 #[must_use]
 pub fn reply_headers(upstream: &HeaderMap) -> HeaderMap {

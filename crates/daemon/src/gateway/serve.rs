@@ -8,7 +8,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ds01_docker::version::ApiVersion;
 use ds01_domain::ContainerId;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
@@ -226,7 +225,6 @@ async fn connection(
 
 async fn answer(visit: &Arc<Visit>, request: Request<Incoming>) -> Response<Body> {
     let head = request.method() == hyper::Method::HEAD;
-    let told_plainly = reads_no_json(request.uri().path());
     let mut response = match framing(&request) {
         Err(refusal) => {
             let mut response = http::refusal(&refusal);
@@ -237,7 +235,6 @@ async fn answer(visit: &Arc<Visit>, request: Request<Incoming>) -> Response<Body
         }
         Ok(()) => match super::handle(visit, request).await {
             Ok(response) => response,
-            Err(refusal) if told_plainly => http::plain_refusal(&refusal),
             Err(refusal) => http::refusal(&refusal),
         },
     };
@@ -246,12 +243,6 @@ async fn answer(visit: &Arc<Visit>, request: Request<Incoming>) -> Response<Body
         *response.body_mut() = http::empty();
     }
     response
-}
-
-/// Whether a request is of a client so old that it would print the braces of a JSON error.
-fn reads_no_json(path: &str) -> bool {
-    let named = path.strip_prefix("/v").and_then(|rest| rest.split('/').next());
-    named.and_then(ApiVersion::parse).is_some_and(|version| version < ApiVersion::ERRORS_IN_JSON)
 }
 
 /// What HTTP itself must be before anybody reads its meaning.
