@@ -4,11 +4,13 @@
 use ds01_docker::body::JudgedCreate;
 use ds01_domain::{ContainerId, Denial, Person, Uid};
 
+use super::Door;
 use super::http::Refusal;
 use super::own;
-use super::{Door, networks, volumes};
+use crate::coordinator::Fault;
 use crate::engine::{ImageFacts, RunState};
 use crate::identity::Caller;
+use crate::ledger::ObjectKind;
 
 /// Bind mounts of one container. Each is a mount of the host for as long as the container exists, and the kernel
 /// allows 100 000 in all.
@@ -130,9 +132,15 @@ pub(super) async fn may_create(door: &Door, caller: &Caller) -> Result<(), Refus
     Ok(())
 }
 
+/// How many objects of a kind a user has.
+async fn owned(door: &Door, kind: ObjectKind, uid: u32) -> Result<usize, Refusal> {
+    let all = door.coordinator.ledger(move |ledger| ledger.owned(kind)).await?.map_err(Fault::from)?;
+    Ok(all.into_iter().filter(|object| object.uid == uid).count())
+}
+
 /// Whether one more network may be made.
 pub(super) async fn may_create_network(door: &Door, caller: &Caller) -> Result<(), Refusal> {
-    let owned = networks::owners(door).await?.values().filter(|uid| **uid == caller.uid).count();
+    let owned = owned(door, ObjectKind::Network, caller.uid).await?;
     if caller.admin || owned < NETWORKS_MAX {
         return Ok(());
     }
@@ -143,7 +151,7 @@ pub(super) async fn may_create_network(door: &Door, caller: &Caller) -> Result<(
 
 /// Whether one more volume may be claimed.
 pub(super) async fn may_create_volume(door: &Door, uid: u32, admin: bool) -> Result<(), Refusal> {
-    let owned = volumes::owners(door).await?.values().filter(|owner| **owner == uid).count();
+    let owned = owned(door, ObjectKind::Volume, uid).await?;
     if admin || owned < VOLUMES_MAX {
         return Ok(());
     }
