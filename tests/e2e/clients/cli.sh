@@ -71,6 +71,7 @@ looking() {
     step update docker update --restart on-failure:3 box
     step updated docker inspect -f '{{.HostConfig.RestartPolicy}}' box
     step update-back docker update --restart no box
+    step update-quota docker update --cpu-quota 50000 box
     step healthy docker run -d --name healthy --health-cmd true --health-interval 1s busybox sleep 100
     step health until_true sh -c "'$DOCKER' inspect -f '{{.State.Health.Status}}' healthy | grep -qx healthy"
     step restart docker restart -t 0 healthy

@@ -203,7 +203,13 @@ pub(super) async fn rename(call: Call) -> Result<Response<Body>, Refusal> {
 pub(super) async fn update(mut call: Call) -> Result<Response<Body>, Refusal> {
     let own = call.own_container().await?;
     let body = call.json_body().await?;
-    let judged = ds01_docker::body::judge_update(&body, &call.rules())?;
+    let mut judged = ds01_docker::body::judge_update(&body, &call.rules())?;
+    if judged.has_cpu_quota() {
+        let look = call.door.engine.look(&own.id).await?;
+        if look.reply.pointer("/HostConfig/NanoCpus").and_then(Value::as_i64).is_some_and(|nano| nano > 0) {
+            judged.say_quota_as_cpus();
+        }
+    }
     let target = call.route.upstream_target(call.upstream_version().await?, Some(&own.object()?));
     let gpu = own.holds_want();
     let asked = judged.restart();

@@ -21,6 +21,7 @@ const WEIGHT_DEVICE: Shape = List(&Struct(WEIGHT));
 const THROTTLE_DEVICE: Shape = List(&Struct(THROTTLE));
 /// The Engine's period where none is given, in microseconds.
 const CPU_PERIOD_US_DEFAULT: i64 = 100_000;
+const NANO_PER_ONE: i64 = 1_000_000_000;
 
 /// `Resources` and `RestartPolicy`. Rows that depend on another row come after it.
 pub(crate) const UPDATE: Table = &[
@@ -106,6 +107,29 @@ impl JudgedUpdate {
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.warnings
+    }
+
+    /// Whether it limits CPU time by a quota.
+    #[must_use]
+    pub fn has_cpu_quota(&self) -> bool {
+        self.number("CpuQuota") > 0
+    }
+
+    /// Says the quota in the other of the Engine's two ways, which cannot be mixed: for a container whose CPUs were
+    /// limited at its create, where its user had not limited them.
+    pub fn say_quota_as_cpus(&mut self) {
+        let period = match self.number("CpuPeriod") {
+            0 => CPU_PERIOD_US_DEFAULT,
+            period => period,
+        };
+        let nano = self.number("CpuQuota").saturating_mul(NANO_PER_ONE) / period.max(1);
+        self.body.remove("CpuQuota");
+        self.body.remove("CpuPeriod");
+        self.body.set("NanoCpus", Json::int(nano));
+    }
+
+    fn number(&self, field: &str) -> i64 {
+        self.body.get(field).and_then(Json::as_i64).unwrap_or_default()
     }
 
     /// The body for the Engine. Of a container with GPUs the restart policy is the daemon's to carry

@@ -242,3 +242,15 @@ fn the_restart_policy_of_a_container_with_gpus_is_not_sent() {
     assert_eq!(String::from_utf8(judged.clone().into_body(true)).expect("text"), r#"{"Memory":1073741824}"#);
     assert!(String::from_utf8(judged.into_body(false)).expect("text").contains("always"));
 }
+
+#[test]
+fn a_quota_can_be_said_as_cpus() {
+    let mut quota = judge_update(br#"{"CpuQuota":50000}"#, &unlimited()).expect("judged");
+    assert!(quota.has_cpu_quota());
+    quota.say_quota_as_cpus();
+    assert_eq!(quota.into_body(false), br#"{"NanoCpus":500000000}"#);
+    let mut slower = judge_update(br#"{"CpuQuota":50000,"CpuPeriod":25000}"#, &unlimited()).expect("judged");
+    slower.say_quota_as_cpus();
+    assert_eq!(slower.into_body(false), br#"{"NanoCpus":2000000000}"#);
+    assert!(!judge_update(br#"{"NanoCpus":1}"#, &unlimited()).expect("judged").has_cpu_quota());
+}
