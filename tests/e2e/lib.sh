@@ -94,6 +94,8 @@ at_exit() {
     local rc=$? directory
     trap - EXIT INT TERM
     set +e
+    # shellcheck disable=SC2046  # one word for each
+    kill $(jobs -p) 2>/dev/null
     if ((rc != 0)); then
         for directory in "${LABS[@]}"; do
             [[ -d $directory ]] && "$LAB" logs "$directory" >&2

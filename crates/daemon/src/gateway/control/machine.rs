@@ -93,6 +93,13 @@ pub(super) async fn release(mut ask: Ask) -> Result<Response<Body>, Fault> {
             "only an administrator may take the GPU driver from ds01d",
         ));
     }
+    if !matches!(ask.door.config().machine, crate::config::Machine::Nvidia { .. }) {
+        return Err(Fault::new(
+            StatusCode::CONFLICT,
+            codes::REQUEST_INVALID,
+            "this machine has no GPU driver to let go of: `machine` in the configuration is not nvidia",
+        ));
+    }
     let mut wanted: GpuRelease = ask.read().await?;
     wanted.seconds = wanted.seconds.min(RELEASE_SECONDS_MAX);
     if !ask.door.inventory.let_go(Duration::from_secs(wanted.seconds.into())).await {

@@ -104,8 +104,14 @@ impl Watcher {
         let (questions, asked) = mpsc::channel();
         let latest = Arc::new(Mutex::new(Arc::new(Reading::default())));
         let changed = Arc::new(Notify::new());
-        let watch =
-            Watch { library, expected, latest: latest.clone(), changed: changed.clone(), xids: Vec::new() };
+        let watch = Watch {
+            library,
+            expected,
+            latest: latest.clone(),
+            changed: changed.clone(),
+            xids: Vec::new(),
+            trouble: String::new(),
+        };
         std::thread::Builder::new().name("nvml".into()).spawn(move || watch.run(&asked))?;
         Ok(Self { questions, latest, expected, silent: AtomicBool::new(false), changed })
     }
@@ -162,6 +168,8 @@ struct Watch {
     latest: Arc<Mutex<Arc<Reading>>>,
     changed: Arc<Notify>,
     xids: Vec<(Instant, driver::Xid)>,
+    /// What the log was told last, so that it is told once.
+    trouble: String,
 }
 
 /// Why the driver is put down.
@@ -176,7 +184,6 @@ enum Down {
 
 impl Watch {
     fn run(mut self, asked: &mpsc::Receiver<Question>) {
-        let mut trouble = String::new();
         loop {
             let down = match Driver::open(self.library.as_deref()) {
                 Ok(driver) => {
@@ -185,20 +192,18 @@ impl Watch {
                         library = loaded_from(),
                         "NVIDIA driver opened"
                     );
-                    trouble.clear();
                     self.ask(&driver, asked)
                 }
                 Err(error) => {
                     let words = driver::in_words(&error);
                     let none = !self.expected && matches!(error, NvmlError::LibloadingError(_));
-                    if trouble != words && !none {
-                        tracing::error!("no GPU can be granted: {words}");
+                    if !none {
+                        self.complain(&words);
                     }
                     let reading = match none {
                         true => Reading { complete: true, ..Reading::default() },
                         false => Reading::unseen(&words),
                     };
-                    trouble = words;
                     self.answer_without(reading, asked, Instant::now() + OPEN_AGAIN_AFTER)
                 }
             };
@@ -269,7 +274,8 @@ impl Watch {
                 let _ = answer.send(reading.clone());
             }
             if !usable {
-                return Down::Anew;
+                // Not at once: what fails now mostly fails again.
+                return self.answer_without((*reading).clone(), asked, Instant::now() + OPEN_AGAIN_AFTER);
             }
         }
     }
@@ -278,10 +284,13 @@ impl Watch {
     fn read(&mut self, driver: &Driver) -> (Arc<Reading>, bool) {
         let began = Instant::now();
         let (mut reading, usable) = match driver.read() {
-            Ok(reading) => (Reading { taken: Some(began), ..reading }, true),
+            Ok(reading) => {
+                self.trouble.clear();
+                (Reading { taken: Some(began), ..reading }, true)
+            }
             Err(error) => {
                 let words = driver::in_words(&error);
-                tracing::error!("the GPUs cannot be seen any more: {words}");
+                self.complain(&words);
                 (Reading::unseen(&words), false)
             }
         };
@@ -296,6 +305,14 @@ impl Watch {
         let reading = Arc::new(reading);
         self.show(reading.clone());
         (reading, usable)
+    }
+
+    /// Tells the log, once for each trouble.
+    fn complain(&mut self, words: &str) {
+        if self.trouble != words {
+            tracing::error!("no GPU can be granted: {words}");
+            words.clone_into(&mut self.trouble);
+        }
     }
 
     fn latest(&self) -> Arc<Reading> {
