@@ -47,6 +47,8 @@ assert_eq "$(unnamed alice)" 0 "unnamed images after system prune"
 
 note "system prune --all --volumes spares what is used and what a filter spares"
 as alice docker system prune -af --volumes --filter label!=keep >/dev/null
+# From API 1.42 on a prune of volumes takes those alone that have no name.
+as alice docker volume prune -af --filter label!=keep &>/dev/null || true
 assert_eq "$(belongings alice | xargs)" "alice-runs alice-kept alice-used alice-used" "after system prune -a"
 engine image inspect busybox >/dev/null || fail "an image that is everybody's was pruned"
 
@@ -55,6 +57,7 @@ as alice docker rm -f alice-runs >/dev/null
 as alice docker create --name alice-made busybox >/dev/null
 for what in container volume network image; do as alice docker "$what" prune -f >/dev/null || fail "$what prune"; done
 as alice docker image prune -af >/dev/null
+as alice docker volume prune -af &>/dev/null || true
 assert_contains "$(as alice docker builder prune -af 2>/dev/null)" "reclaimed space: 0B"
 assert_eq "$(belongings alice)" "" "after every prune"
 

@@ -17,3 +17,8 @@ pub mod reference;
 pub mod registry;
 pub mod route;
 pub mod version;
+
+/// Why BuildKit's ways are refused, for whoever meets them: buildx, compose 2, or `DOCKER_BUILDKIT=1`.
+pub const BUILDKIT: &str = "BuildKit is switched off on this machine: it has one cache for everybody, and its steps know no \
+                            limits. The classic builder does it: `DOCKER_BUILDKIT=0 docker build …`, \
+                            `DOCKER_BUILDKIT=0 docker compose build`.";

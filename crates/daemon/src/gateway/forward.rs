@@ -59,7 +59,7 @@ pub(super) fn reply(upstream: Response<impl FromEngine>) -> Response<Body> {
 
 /// Where Docker's errors repeat the word by which the user named a container; elsewhere they tell its full id.
 const REPEATS_THE_NAME: [&str; 4] =
-    ["Cannot kill container: ", "annot stop container: ", "Cannot restart container ", " in container "];
+    ["annot kill container: ", "annot stop container: ", "annot restart container ", " in container "];
 
 /// As [`reply`]; an error says the container's name as the user gave it, where Docker would: we sent the full id.
 pub(super) async fn reply_as_asked(

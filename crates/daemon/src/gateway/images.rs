@@ -212,6 +212,10 @@ pub(super) async fn disown(door: &Door, name: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// What buildx, and compose 2 with it, fetches where it finds no BuildKit: a builder of its own that has to be privileged.
+/// The words must come here: those for a privileged container would not tell what to do.
+const BUILDERS_IMAGE: &str = "moby/buildkit";
+
 /// The Engine's path of an image of its own lists.
 pub(super) fn path_of(name: &str) -> String {
     format!("/v1.40/images/{}", utf8_percent_encode(name, NON_ALPHANUMERIC))
@@ -240,8 +244,10 @@ pub(super) async fn look(call: Call) -> Result<Response<Body>, Refusal> {
         call.route.image().ok_or_else(|| Refusal::fault("the route names no image"))?.as_str().to_owned();
     if let Err(mut refusal) = visible(&call.door, &call.caller, &name).await {
         if call.route.op == Op::ImageInspect && refusal.status == StatusCode::NOT_FOUND {
-            // As the Engine says it here: the name as it was asked before the name as it was understood.
-            refusal.message = format!("no such image: {name}: {}", refusal.message);
+            // As older Engines say it here: the name as it was asked before the name as it was understood.
+            if call.door.engine_api().await?.minor() < 42 {
+                refusal.message = format!("no such image: {name}: {}", refusal.message);
+            }
         }
         return Err(refusal);
     }
@@ -277,6 +283,9 @@ pub(super) async fn create(call: Call) -> Result<Response<Body>, Refusal> {
     match source(&call.route.query).map_err(|e| Refusal::bad(e.to_string()))? {
         ImageSource::Pull { image, all_tags } => {
             super::registries::judge(&call, image.domain())?;
+            if image.familiar_repository() == BUILDERS_IMAGE && !call.caller.admin {
+                return Err(Refusal::forbidden(ds01_docker::BUILDKIT));
+            }
             // A pull of a tag that is there renews it: for shared tags that is the admin's to do.
             claim_pull(&call, &image, all_tags).await?;
             let request = forward::upstream_request(&call, &target, http::empty())?;

@@ -190,9 +190,14 @@ pub(super) async fn inspect(call: Call) -> Result<Response<Body>, Refusal> {
     Ok(forward::reply(forward::bare(&call, &target).await?))
 }
 
-/// `DELETE /volumes/{name}`.
+/// `DELETE /volumes/{name}`. By force, a volume that is not there is gone as asked; others' volumes are not there.
 pub(super) async fn delete(call: Call) -> Result<Response<Body>, Refusal> {
-    let name = own(&call).await?;
+    let name = match own(&call).await {
+        Err(refusal) if refusal.status == StatusCode::NOT_FOUND && call.route.query.bool("force") => {
+            return Ok(http::status(StatusCode::NO_CONTENT));
+        }
+        looked => looked?,
+    };
     let target = call.route.upstream_target(call.upstream_version().await?, None);
     let request = forward::upstream_request(&call, &target, http::empty())?;
     let door = call.door.clone();

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{Query, QueryRefusal};
+use crate::BUILDKIT;
 use crate::object::ObjectRef;
 use crate::reference::ImageRef;
 
@@ -39,8 +40,6 @@ pub struct BuildBounds {
     pub labels: BTreeMap<String, String>,
 }
 
-const BUILDKIT: &str =
-    "BuildKit cannot be bounded on this machine yet; use `DOCKER_BUILDKIT=0 docker build` for now.";
 /// The period that CPU limits are written in, in microseconds; the kernel's default.
 const CPU_PERIOD_US: i64 = 100_000;
 /// The longest name of a build, which the client chooses.

@@ -4,13 +4,12 @@
 //! literal word: literal rows come first.
 
 use super::{BodyRule, BodyRule::*, Class, Class::*, Method, Method::*, Op, Row, Tunnel, Tunnel::*};
+use crate::BUILDKIT;
 
 const SWARM: &str = "Swarm (services, nodes, secrets, configs, tasks) is switched off on this machine: it has no idea \
                      of who owns what. Use `docker run` or compose instead.";
 const PLUGINS: &str = "Engine plugins run as root on this machine and cannot be installed through this socket. Ask an \
                        administrator.";
-const BUILDKIT: &str =
-    "BuildKit cannot be bounded on this machine yet; use `DOCKER_BUILDKIT=0 docker build` for now.";
 const CHECKPOINT: &str = "Checkpoints read and write files of this machine as root and are refused. Save your work to \
                           the workspace and start the container again instead.";
 const LEGACY_COPY: &str =
