@@ -7,8 +7,10 @@ mod args;
 mod client;
 mod commands;
 mod failure;
+mod frames;
 mod render;
 mod shell;
+mod signals;
 mod terminal;
 mod ui;
 

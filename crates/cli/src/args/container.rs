@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use super::{duration, size};
+use super::{LogsArgs, duration, size};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ContainerCommand {
@@ -56,6 +56,16 @@ Examples:
   container list --json | jq -r '.containers[].name'"
     )]
     List(ListArgs),
+    /// Show what a container's own command has written
+    #[command(after_help = "\
+What is typed into a shell (container attach) is written to that shell and not here. To keep what a
+program writes, start it with the container (docker run IMAGE COMMAND), or send it to a file:
+python train.py >/workspace/train.log 2>&1
+
+Examples:
+  container logs training --tail 100
+  container logs training --follow --since 10m --timestamps")]
+    Logs(LogsArgs),
 }
 
 #[derive(Debug, Args)]

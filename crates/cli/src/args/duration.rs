@@ -5,8 +5,14 @@ use std::time::Duration;
 /// The longest wait that may be asked for, as the daemon has it.
 const WAIT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Reads a duration; a number without a unit is seconds.
+/// Reads a wait; a number without a unit is seconds.
 pub(crate) fn parse(text: &str) -> Result<Duration, String> {
+    let duration = span(text)?;
+    if duration > WAIT_MAX { Err("a day (24h) is the longest wait".to_owned()) } else { Ok(duration) }
+}
+
+/// Reads a duration of any length; a number without a unit is seconds.
+pub(crate) fn span(text: &str) -> Result<Duration, String> {
     let mistake = || "write a duration such as 90s, 3m or 1h30m".to_owned();
     let mut seconds: u64 = 0;
     let mut number: Option<u64> = None;
@@ -34,8 +40,7 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
         None if smallest == u64::MAX => return Err(mistake()),
         None => {}
     }
-    let duration = Duration::from_secs(seconds);
-    if duration > WAIT_MAX { Err("a day (24h) is the longest wait".to_owned()) } else { Ok(duration) }
+    Ok(Duration::from_secs(seconds))
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@ pub(crate) mod argv;
 mod container;
 mod duration;
 pub(crate) mod elsewhere;
+mod looking;
+pub(crate) mod moment;
 mod size;
 
 use std::ffi::OsString;
@@ -14,6 +16,7 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 pub(crate) use container::{
     AttachArgs, ContainerCommand, DeployArgs, ListArgs, Patience, RetireArgs, RunArgs, StopArgs,
 };
+pub(crate) use looking::LogsArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -139,7 +142,7 @@ impl Cli {
                 ContainerCommand::Stop(args) => args.json,
                 ContainerCommand::Retire(args) => args.json,
                 ContainerCommand::List(args) => args.json,
-                ContainerCommand::Run(_) | ContainerCommand::Attach(_) => false,
+                ContainerCommand::Run(_) | ContainerCommand::Attach(_) | ContainerCommand::Logs(_) => false,
             },
             Command::Gpu(GpuCommand::Status(plain)) | Command::Check(CheckCommand::Limits(plain)) => {
                 plain.json

@@ -5,6 +5,7 @@
 
 mod error;
 mod exec;
+mod logs;
 mod start;
 
 use std::path::{Path, PathBuf};
@@ -25,6 +26,7 @@ use tokio::net::UnixStream;
 
 pub(crate) use error::ClientError;
 pub(crate) use exec::{ExecHandle, ExecSession};
+pub(crate) use logs::LogsWanted;
 
 /// Where the door is where nobody says otherwise, best first.
 const SOCKETS: [&str; 2] = ["/run/ds01/docker.sock", "/var/run/docker.sock"];

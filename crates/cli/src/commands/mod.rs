@@ -4,6 +4,7 @@ mod attach;
 mod deploy;
 mod install_links;
 mod list;
+mod logs;
 mod retire;
 mod run;
 mod show;
@@ -28,6 +29,7 @@ pub(crate) async fn perform(cli: Cli, ui: Ui) -> Result<u8, Failure> {
         Command::Container(ContainerCommand::Stop(args)) => stop::perform(&door, args, ui).await,
         Command::Container(ContainerCommand::Retire(args)) => retire::perform(&door, args, ui).await,
         Command::Container(ContainerCommand::List(args)) => list::perform(&door, args, ui).await,
+        Command::Container(ContainerCommand::Logs(args)) => logs::perform(&door, args, ui).await,
         Command::Gpu(GpuCommand::Status(_)) => show::gpu_status(&door, ui).await,
         Command::Gpu(GpuCommand::Release(args)) => show::gpu_release(&door, args.time, ui).await,
         Command::Check(CheckCommand::Limits(_)) => show::check_limits(&door, ui).await,

@@ -4,5 +4,6 @@
 
 mod commands;
 mod deploy;
+mod logs;
 mod shell;
 mod support;

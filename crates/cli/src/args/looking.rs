@@ -1,0 +1,35 @@
+//! The flags of commands that look at what a container does: `container logs`. It must never read the world or act.
+
+use clap::Args;
+
+use super::moment::{self, Moment};
+
+#[derive(Debug, Args)]
+pub(crate) struct LogsArgs {
+    /// The project, or a container's name or id
+    pub(crate) name: String,
+    /// Stay, and show what is written from now on
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+    /// Only so many lines from the end, or `all`
+    #[arg(long, short = 'n', value_name = "LINES", default_value = "all", value_parser = lines)]
+    pub(crate) tail: String,
+    /// Only what was written since: 10m (ago), 2026-01-31T14:00:00
+    #[arg(long, value_name = "TIME", value_parser = moment::parse)]
+    pub(crate) since: Option<Moment>,
+    /// Only what was written before: 10m (ago), 2026-01-31T14:00:00
+    #[arg(long, value_name = "TIME", value_parser = moment::parse)]
+    pub(crate) until: Option<Moment>,
+    /// Begin each line with the time at which it was written
+    #[arg(long, short)]
+    pub(crate) timestamps: bool,
+}
+
+/// Reads a number of lines.
+fn lines(text: &str) -> Result<String, String> {
+    let number = text.parse::<u32>().map(|number| number.to_string());
+    match text {
+        "all" => Ok(text.to_owned()),
+        _ => number.map_err(|_| "write a number of lines, or all".to_owned()),
+    }
+}
