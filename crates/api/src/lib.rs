@@ -20,12 +20,14 @@ pub mod paths;
 mod person;
 mod queue;
 mod start;
+mod stats;
 
 pub use containers::{Container, ContainerKind, ContainerList, ContainerState, RetireRequest, Retired};
 pub use deploy::{DataMount, DeployRequest, Deployed};
 pub use error::{ApiError, Exit};
 pub use limits::{Limit, LimitUnit, Limits, Source};
-pub use machine::{Card, GpuRelease, Health, Holder, Machine, Unit, UnitRef};
+pub use machine::{Card, Figures, GpuRelease, Health, Holder, Machine, Unit, UnitRef};
 pub use person::{Via, WhoAmI};
 pub use queue::{Fact, Queue, Waiter, Why};
 pub use start::{Refusal, StartEvent, Waiting};
+pub use stats::{ContainerGpus, GpuStats, UnitStats};

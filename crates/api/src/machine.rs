@@ -17,6 +17,9 @@ pub struct Machine {
     pub total_units: u32,
     /// Containers that wait in line.
     pub waiting: u32,
+    /// How long ago the driver told what the units do; absent where it told nothing of late.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub figures_age_seconds: Option<u64>,
     /// The driver's version; absent where nothing was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub driver: Option<String>,
@@ -64,6 +67,21 @@ pub struct Unit {
     /// For whom a free unit is kept back while others are free: the user who held it last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preferred_for: Option<String>,
+    /// What it does.
+    #[serde(flatten)]
+    pub figures: Figures,
+}
+
+/// What a unit does, as the driver last told. Absent is what it does not tell: all of it for simulated units, how busy
+/// they are for slices.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Figures {
+    /// Busy, in percent of the driver's last sample period.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub utilization_percent: Option<u32>,
+    /// Memory in use, whoever uses it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_used_mib: Option<u64>,
 }
 
 /// A unit's name card, wherever one is mentioned.

@@ -27,6 +27,8 @@ pub const WHY: &str = "/ds01/v1/why/{name}";
 pub const DEPLOY: &str = "/ds01/v1/deploy";
 /// `POST` [`crate::GpuRelease`] → the same: ds01d has let go of the GPU driver. For administrators.
 pub const GPU_RELEASE: &str = "/ds01/v1/gpu/release";
+/// `GET` → [`crate::GpuStats`].
+pub const STATS: &str = "/ds01/v1/stats";
 /// `POST` [`crate::RetireRequest`] → [`crate::Retired`].
 pub const RETIRE: &str = "/ds01/v1/retire";
 
@@ -61,9 +63,20 @@ mod tests {
 
     #[test]
     fn every_path_lies_below_the_prefix() {
-        for path in
-            [WHOAMI, MACHINE, CONTAINERS, CONTAINER, START, LIMITS, QUEUE, WHY, DEPLOY, RETIRE, GPU_RELEASE]
-        {
+        for path in [
+            WHOAMI,
+            MACHINE,
+            CONTAINERS,
+            CONTAINER,
+            START,
+            LIMITS,
+            QUEUE,
+            WHY,
+            DEPLOY,
+            RETIRE,
+            GPU_RELEASE,
+            STATS,
+        ] {
             assert!(path.starts_with(PREFIX), "{path}");
         }
     }

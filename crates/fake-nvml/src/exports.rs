@@ -22,6 +22,8 @@ use crate::machine::{MigDevice, Process};
 const XID_EVENT: c_ulonglong = 8;
 /// `NVML_VALUE_NOT_AVAILABLE` as an instance id: the process or event belongs to the whole card.
 const NO_INSTANCE: c_uint = 0xFFFF_FFFF;
+/// `NVML_VALUE_NOT_AVAILABLE` as an amount of memory.
+const NOT_AVAILABLE: c_ulonglong = c_ulonglong::MAX;
 const MIB: u64 = 1024 * 1024;
 
 fn key(handle: nvmlDevice_t) -> usize {
@@ -188,7 +190,7 @@ unsafe extern "C" fn nvmlDeviceGetPciInfo_v3(device: nvmlDevice_t, pci: *mut nvm
 unsafe extern "C" fn nvmlDeviceGetMemoryInfo_v2(device: nvmlDevice_t, memory: *mut nvmlMemory_v2_t) -> Code {
     calls::asked_of("nvmlDeviceGetMemoryInfo_v2", key(device), |_, device| {
         let total = device.mig.map_or(device.gpu.memory_mib, |mig| mig.memory_mib);
-        let used: u64 = processes(device).map(|process| process.memory_mib).sum();
+        let used: u64 = processes(device).filter_map(|process| process.memory_mib).sum();
         let free = total.saturating_sub(used);
         let version = 0x0200_0028;
         put(
@@ -362,7 +364,7 @@ fn put_processes(
     for (place, process) in found.iter().enumerate() {
         let info = nvmlProcessInfo_t {
             pid: process.pid,
-            usedGpuMemory: process.memory_mib * MIB,
+            usedGpuMemory: process.memory_mib.map_or(NOT_AVAILABLE, |memory| memory * MIB),
             gpuInstanceId: process.gi.unwrap_or(NO_INSTANCE),
             computeInstanceId: process.gi.map_or(NO_INSTANCE, |_| process.ci.unwrap_or(0)),
         };

@@ -113,8 +113,9 @@ pub(crate) struct MigDevice {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Process {
     pub(crate) pid: u32,
-    #[serde(default)]
-    pub(crate) memory_mib: u64,
+    /// `null`: the driver cannot say.
+    #[serde(default = "nothing")]
+    pub(crate) memory_mib: Option<u64>,
     #[serde(default)]
     pub(crate) gi: Option<u32>,
     #[serde(default)]
@@ -122,6 +123,10 @@ pub(crate) struct Process {
     /// It draws instead of computing.
     #[serde(default)]
     pub(crate) graphics: bool,
+}
+
+const fn nothing() -> Option<u64> {
+    Some(0)
 }
 
 /// Something that the driver tells once.

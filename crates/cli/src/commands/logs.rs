@@ -57,8 +57,10 @@ async fn show(door: &Door, name: &str, wanted: &LogsWanted, ui: Ui) -> Result<()
 }
 
 fn broken_off(error: &ClientError, container: &Container) -> Failure {
-    Failure::new(Exit::Failed, error.code(), format!("the log broke off: {error}"))
-        .with_hint(format!("container logs {} --since 1m shows the last minute again", container.short_name()))
+    Failure::new(Exit::Failed, error.code(), format!("the log broke off: {error}")).with_hint(format!(
+        "container logs {} --since 1m shows the last minute again",
+        container.short_name()
+    ))
 }
 
 /// A moment as Docker's query has it.

@@ -55,7 +55,10 @@ fn the_two_outputs_stay_apart_and_unchanged() {
         end(connection);
     });
     let run = fake.run("container logs train");
-    assert_eq!((run.code, run.out.as_str(), run.err.as_str()), (Some(0), "\x1b[31mred\x07\nend", "warning\n"));
+    assert_eq!(
+        (run.code, run.out.as_str(), run.err.as_str()),
+        (Some(0), "\x1b[31mred\x07\nend", "warning\n")
+    );
 }
 
 #[test]

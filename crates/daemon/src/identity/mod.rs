@@ -111,6 +111,14 @@ pub enum Refusal {
     },
 }
 
+/// The container in whose cgroup a process says it is: the outermost that its cgroups name. Enough to show what belongs to
+/// whom, and never a proof.
+#[must_use]
+pub fn named_container(pid: u32) -> Option<ContainerId> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+    cgroup::candidates(&cgroup::parse(&text)).into_iter().next()
+}
+
 /// The judge of who is calling. Cheap to share: it holds the cache of names and nothing else.
 #[derive(Clone, Debug)]
 pub struct Identity {

@@ -2,6 +2,7 @@
 //!
 //! It answers what a binding consists of and who is on a unit; it must never decide who gets one.
 
+mod figures;
 mod loops;
 mod nvidia;
 mod simulated;
@@ -18,6 +19,7 @@ use nix::sys::stat::{major, minor};
 
 use crate::clock;
 use crate::config::Machine;
+pub use figures::{Figures, FiguresSeen, OnUnit};
 use simulated::Simulated;
 
 /// The runtime that starts containers on a simulated machine: there is nothing for NVIDIA's to attach.
@@ -199,6 +201,15 @@ impl Inventory {
                     complete: reading.complete,
                 }
             }
+        }
+    }
+
+    /// What the units do, as it was seen last: waits for nobody. Of simulated units nothing can be said.
+    #[must_use]
+    pub fn figures(&self) -> FiguresSeen {
+        match &self.source {
+            Source::Simulated(_) => FiguresSeen::default(),
+            Source::Nvidia(watcher) => watcher.figures(),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use ds01_api::{Card, GpuRelease, Health, Holder, Machine, Unit, UnitRef, Via, WhoAmI, codes};
+use ds01_api::{Card, Figures, GpuRelease, Health, Holder, Machine, Unit, UnitRef, Via, WhoAmI, codes};
 use ds01_domain as domain;
 use ds01_domain::Time;
 use hyper::{Response, StatusCode};
@@ -12,6 +12,7 @@ use super::{Ask, Fault};
 use crate::gateway::http::{self, Body};
 use crate::gateway::person_of;
 use crate::identity::Place;
+use crate::inventory;
 
 pub(super) fn unit_ref(unit: &domain::Unit) -> UnitRef {
     UnitRef {
@@ -79,7 +80,21 @@ pub(super) async fn machine(ask: Ask) -> Result<Response<Body>, Fault> {
     machine.host = hostname();
     machine.driver = ask.door.inventory.driver();
     machine.problems = ask.door.inventory.problems();
+    let seen = ask.door.inventory.figures();
+    machine.figures_age_seconds = seen.age.map(|age| age.as_secs());
+    for unit in machine.cards.iter_mut().flat_map(|card| &mut card.units) {
+        let found = seen.units.iter().find(|(id, _)| id.as_str() == unit.unit.id);
+        unit.figures = figures(found.map(|(_, figures)| figures));
+    }
     Ok(http::json(StatusCode::OK, &machine))
+}
+
+/// What the driver told of a unit, if it did.
+pub(super) fn figures(told: Option<&inventory::Figures>) -> Figures {
+    told.map_or_else(Figures::default, |told| Figures {
+        utilization_percent: told.utilization_percent,
+        memory_used_mib: told.memory_used_mib,
+    })
 }
 
 /// The longest time for which the driver is let go of: nobody gets a GPU meanwhile.
@@ -142,6 +157,7 @@ fn machine_of(state: &domain::State, caller: &str, now: Time) -> Machine {
                 .preferred
                 .filter(|p| p.until > now && view.holder.is_none())
                 .and_then(|p| state.container(&p.container).map(|c| c.owner_name.clone())),
+            figures: Figures::default(),
         };
         match cards.iter_mut().find(|c| c.uuid == view.unit.card.as_str()) {
             Some(card) => card.units.push(unit),
@@ -167,6 +183,7 @@ fn machine_of(state: &domain::State, caller: &str, now: Time) -> Machine {
         free_units: free,
         total_units: total,
         waiting: u32::try_from(state.waiters().count()).unwrap_or(u32::MAX),
+        figures_age_seconds: None,
         driver: None,
         problems: Vec::new(),
     }

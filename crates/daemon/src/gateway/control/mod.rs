@@ -7,6 +7,7 @@ mod machine;
 mod queue;
 mod retire;
 mod start;
+mod stats;
 mod why;
 
 use std::sync::Arc;
@@ -155,6 +156,7 @@ async fn route(method: &Method, path: &str, ask: Ask) -> Result<Response<Body>, 
         paths::CONTAINERS if get => return list::containers(ask).await,
         paths::LIMITS if get => return limits::limits(ask).await,
         paths::QUEUE if get => return queue::queue(ask).await,
+        paths::STATS if get => return stats::stats(ask).await,
         paths::DEPLOY if post => return deploy::deploy(ask).await,
         paths::GPU_RELEASE if post => return machine::release(ask).await,
         paths::RETIRE if post => return retire::retire(ask).await,

@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 
 use ds01_domain::{CardId, Processes, Slice, Unit, UnitId, Weight};
 use nvml_wrapper::bitmasks::event::EventTypes;
+use nvml_wrapper::enums::device::UsedGpuMemory;
 use nvml_wrapper::enums::event::XidError;
 use nvml_wrapper::error::NvmlError;
 use nvml_wrapper::struct_wrappers::device::ProcessInfo;
 use nvml_wrapper::{Device, EventSet, Nvml};
 
+use super::super::{Figures, OnUnit};
 use super::{Reading, Seen};
 
 /// The library's name, as the system's linker knows it.
@@ -33,6 +35,14 @@ const MIB: u64 = 1024 * 1024;
 pub(super) struct Driver {
     nvml: Nvml,
     version: String,
+}
+
+/// A slice, with the ids of its GPU and its compute instance.
+struct Cut {
+    unit: Unit,
+    gi: u32,
+    ci: u32,
+    memory_used_mib: Option<u64>,
 }
 
 /// A happening that the driver told of.
@@ -84,7 +94,12 @@ impl Driver {
         }
         for index in 0..self.nvml.device_count()? {
             match self.card(index, lists) {
-                Ok(units) => reading.units.extend(units),
+                Ok(units) => {
+                    for (seen, figures) in units {
+                        reading.figures.insert(seen.unit.id.clone(), figures);
+                        reading.units.push(seen);
+                    }
+                }
                 // It is not there any more, and that is known.
                 Err(NvmlError::GpuLost) => {
                     reading
@@ -100,19 +115,20 @@ impl Driver {
         Ok(reading)
     }
 
-    fn card(&self, index: u32, lists: bool) -> Result<Vec<Seen>, NvmlError> {
+    fn card(&self, index: u32, lists: bool) -> Result<Vec<(Seen, Figures)>, NvmlError> {
         let device = self.nvml.device_by_index(index)?;
         let uuid = device.uuid()?;
         let (Some(id), Some(card)) = (UnitId::new(&uuid), CardId::new(&uuid)) else {
             return Err(NvmlError::InvalidArg);
         };
+        let memory = device.memory_info()?;
         let whole = Unit {
             id,
             card,
             index,
             slice: None,
             model: device.name()?,
-            memory_mib: device.memory_info()?.total / MIB,
+            memory_mib: memory.total / MIB,
             weight: Weight::CARD,
         };
         let minor = device.minor_number()?;
@@ -124,16 +140,23 @@ impl Driver {
             Err(error) => return Err(error),
         };
         if !is_cut {
-            let processes = count(list.as_ref(), |_| true);
-            return Ok(vec![Seen { unit: whole, processes, minor, instance: None }]);
+            let (processes, on_it) = on_unit(list.as_ref(), |_| true);
+            let figures = Figures {
+                utilization_percent: device.utilization_rates().ok().map(|rates| rates.gpu),
+                memory_used_mib: Some(memory.used / MIB),
+                processes: on_it,
+            };
+            return Ok(vec![(Seen { unit: whole, processes, minor, instance: None }, figures)]);
         }
         let slots = device.mig_device_count()?;
         let mut units = Vec::new();
         for slot in 0..slots {
             match self.slice(&device, &whole, slots, slot) {
-                Ok((unit, gi, ci)) => {
-                    let processes = count(list.as_ref(), |process| is_on(process, gi, ci));
-                    units.push(Seen { unit, processes, minor, instance: Some((gi, ci)) });
+                Ok(Cut { unit, gi, ci, memory_used_mib }) => {
+                    let (processes, on_it) = on_unit(list.as_ref(), |process| is_on(process, gi, ci));
+                    // How busy a slice is, the driver does not say.
+                    let figures = Figures { utilization_percent: None, memory_used_mib, processes: on_it };
+                    units.push((Seen { unit, processes, minor, instance: Some((gi, ci)) }, figures));
                 }
                 Err(NvmlError::NotFound) => {}
                 Err(error) => return Err(error),
@@ -142,14 +165,8 @@ impl Driver {
         Ok(units)
     }
 
-    /// The slice in a slot, with the ids of its GPU and compute instance.
-    fn slice(
-        &self,
-        card: &Device<'_>,
-        whole: &Unit,
-        slots: u32,
-        slot: u32,
-    ) -> Result<(Unit, u32, u32), NvmlError> {
+    /// The slice in a slot.
+    fn slice(&self, card: &Device<'_>, whole: &Unit, slots: u32, slot: u32) -> Result<Cut, NvmlError> {
         let device = card.mig_device_by_index(slot)?;
         let id = UnitId::new(&device.uuid()?).ok_or(NvmlError::InvalidArg)?;
         let attributes = device.attributes()?;
@@ -165,7 +182,12 @@ impl Driver {
         let slice = Slice { ordinal: slot, profile, compute: small(own), memory: small(memory) };
         let unit =
             Unit { id, slice: Some(slice), memory_mib: attributes.memory_size_mb, weight, ..whole.clone() };
-        Ok((unit, self.gpu_instance(&device)?, self.compute_instance(&device)?))
+        Ok(Cut {
+            unit,
+            gi: self.gpu_instance(&device)?,
+            ci: self.compute_instance(&device)?,
+            memory_used_mib: device.memory_info().ok().map(|memory| memory.used / MIB),
+        })
     }
 
     fn gpu_instance(&self, device: &Device<'_>) -> Result<u32, NvmlError> {
@@ -221,20 +243,31 @@ fn symbol<F>(found: Option<&F>) -> Result<&F, NvmlError> {
     found.ok_or(NvmlError::FailedToLoadSymbol("an instance's id".to_owned()))
 }
 
-/// How many of a list are meant. What is on the list and not on the machine is a driver's mistake and counts not.
-fn count(
+/// Those of a list that are meant, counted and by name. What is on the list and not on the machine is a driver's mistake
+/// and counts not.
+fn on_unit(
     list: Option<&Result<Vec<ProcessInfo>, NvmlError>>,
     which: impl Fn(&ProcessInfo) -> bool,
-) -> Processes {
-    match list {
-        None => Processes::Unknowable,
-        Some(Err(_)) => Processes::Unknown,
-        Some(Ok(list)) => {
-            let there = |process: &&ProcessInfo| Path::new(&format!("/proc/{}", process.pid)).exists();
-            let on_it = list.iter().filter(|process| which(process)).filter(there).count();
-            Processes::Count(u32::try_from(on_it).unwrap_or(u32::MAX))
-        }
-    }
+) -> (Processes, Option<Vec<OnUnit>>) {
+    let list = match list {
+        None => return (Processes::Unknowable, None),
+        Some(Err(_)) => return (Processes::Unknown, None),
+        Some(Ok(list)) => list,
+    };
+    let there = |process: &&ProcessInfo| Path::new(&format!("/proc/{}", process.pid)).exists();
+    let on_it: Vec<OnUnit> = list
+        .iter()
+        .filter(|process| which(process))
+        .filter(there)
+        .map(|process| OnUnit {
+            pid: process.pid,
+            memory_mib: match process.used_gpu_memory {
+                UsedGpuMemory::Used(bytes) => Some(bytes / MIB),
+                UsedGpuMemory::Unavailable => None,
+            },
+        })
+        .collect();
+    (Processes::Count(u32::try_from(on_it.len()).unwrap_or(u32::MAX)), Some(on_it))
 }
 
 /// Whether a process is on a slice. One of which the card does not tell where it is may be on any.

@@ -5,7 +5,7 @@
 
 mod driver;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -16,6 +16,7 @@ use ds01_domain::{Processes, Unit, UnitId};
 use nvml_wrapper::error::NvmlError;
 use tokio::sync::{Notify, oneshot};
 
+use super::{Figures, FiguresSeen};
 use driver::Driver;
 
 /// Which number each capability of a slice has, by the driver's own list.
@@ -26,6 +27,8 @@ const CARD_MAJOR: u32 = 195;
 const LOOK_TIME_MAX: Duration = Duration::from_secs(2);
 /// How old what was seen may be for a start to be bound to it: three of the enforcer's looks, and a little.
 const FRESH_FOR: Duration = Duration::from_secs(35);
+/// How old figures may be to be shown: longer, and nobody knows what the units do now.
+const FIGURES_SHOWN_FOR: Duration = Duration::from_secs(10);
 /// How often the thread listens for errors between two questions.
 const LISTEN_EVERY: Duration = Duration::from_millis(500);
 /// How often it looks unasked: whoever waits for a GPU that frees itself waits no longer than that.
@@ -57,6 +60,8 @@ pub(super) struct Seen {
 pub(super) struct Reading {
     /// The units, by card and slot.
     pub(super) units: Vec<Seen>,
+    /// What they do. Beside the units: they change at every look, and are no news.
+    pub(super) figures: BTreeMap<UnitId, Figures>,
     /// Whether a unit that is not among them is gone.
     pub(super) complete: bool,
     /// What an administrator should know, a sentence each.
@@ -151,6 +156,17 @@ impl Watcher {
     pub(super) fn latest(&self) -> Arc<Reading> {
         // Only ever replaced as a whole.
         self.latest.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What the units do, as it was seen last.
+    pub(super) fn figures(&self) -> FiguresSeen {
+        let latest = self.latest();
+        match latest.taken.map(|taken| taken.elapsed()) {
+            Some(age) if age < FIGURES_SHOWN_FOR => {
+                FiguresSeen { age: Some(age), units: latest.figures.clone() }
+            }
+            _ => FiguresSeen::default(),
+        }
     }
 
     /// Lets go of the driver for a while, so that an administrator can cut cards anew.

@@ -109,6 +109,68 @@ async fn cards_and_slices_with_who_is_on_them() {
     assert_eq!((reading.units[0].minor, reading.units[1].minor), (3, 0));
 }
 
+/// Each unit's figures in a line: how busy, how full, and the memory of whoever is on it.
+fn figures(reading: &Reading) -> Vec<String> {
+    let line = |seen: &Seen| {
+        let told = &reading.figures[&seen.unit.id];
+        let processes =
+            told.processes.as_ref().map(|list| list.iter().map(|on| on.memory_mib).collect::<Vec<_>>());
+        format!("{} {:?} {:?} {processes:?}", seen.unit.id, told.utilization_percent, told.memory_used_mib)
+    };
+    reading.units.iter().map(line).collect()
+}
+
+#[tokio::test]
+async fn figures_of_cards_and_slices() {
+    let own = std::process::id();
+    let mut mixed = cut(&[slice("MIG-1", "3g.40gb", 2, 3, 40_192), slice("MIG-2", "2g.20gb", 5, 2, 19_968)]);
+    // A card in MIG mode tells nothing of how busy it is, and of one process not what it has.
+    mixed["utilization"] = json!(80);
+    mixed["processes"] = json!([
+        {"pid": own, "gi": 2, "memory_mib": 700},
+        {"pid": own, "gi": 5, "memory_mib": null},
+    ]);
+    let mut busy = whole("GPU-a");
+    busy["utilization"] = json!(97);
+    busy["processes"] = json!([{"pid": own, "memory_mib": 300}, {"pid": 4_194_305, "memory_mib": 50}]);
+    let mut mute = whole("GPU-c");
+    mute["errors"] =
+        json!({"nvmlDeviceGetUtilizationRates": 3, "nvmlDeviceGetComputeRunningProcesses_v3": 3});
+    let fake = Fake::new(&driver(&[busy, mixed, mute]));
+    let watcher = fake.watch();
+    let reading = watcher.look().await;
+    assert_eq!(
+        figures(&reading),
+        [
+            "GPU-a Some(97) Some(350) Some([Some(300)])",
+            "MIG-1 None Some(700) Some([Some(700)])",
+            "MIG-2 None Some(0) Some([None])",
+            "GPU-c None Some(0) None",
+        ]
+    );
+    assert!(watcher.figures().age.is_some_and(|age| age < FIGURES_SHOWN_FOR));
+    // They are no news: nobody is woken by them.
+    let mut calm = driver(&[whole("GPU-a")]);
+    fake.becomes(&calm);
+    assert_eq!(watcher.look().await.units.len(), 1);
+    // The other units are news, if a look came before ours.
+    let _ = tokio::time::timeout(Duration::ZERO, watcher.changed()).await;
+    calm["gpus"][0]["utilization"] = json!(12);
+    fake.becomes(&calm);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while watcher.figures().units.values().all(|told| told.utilization_percent != Some(12)) {
+        assert!(Instant::now() < deadline);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let news = tokio::time::timeout(Duration::ZERO, watcher.changed()).await;
+    assert!(news.is_err(), "an unasked look that showed other figures only");
+    // What the driver does not tell any more is not shown.
+    calm["errors"] = json!({"nvmlDeviceGetCount_v2": 999});
+    fake.becomes(&calm);
+    watcher.look().await;
+    assert!(watcher.figures().age.is_none() && watcher.figures().units.is_empty());
+}
+
 #[tokio::test]
 async fn compute_instances_share_the_weight_of_their_instance() {
     let part = |uuid: &str, ci: u32, own: u32| {

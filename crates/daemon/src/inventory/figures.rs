@@ -1,0 +1,70 @@
+//! What units do: how busy they are, how full, and whose processes fill them.
+//!
+//! Figures are for people to look at. Nothing is decided by them, and what the driver did not tell is not made up.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use ds01_domain::{ContainerId, UnitId};
+
+use crate::identity;
+
+/// What a unit does. What the driver does not tell is `None`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Busy, in percent of the driver's last sample period. Never told of slices.
+    pub utilization_percent: Option<u32>,
+    /// Memory in use, whoever uses it.
+    pub memory_used_mib: Option<u64>,
+    /// The processes that compute on it.
+    pub processes: Option<Vec<OnUnit>>,
+}
+
+/// A process that computes on a unit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OnUnit {
+    /// Its number on the host.
+    pub pid: u32,
+    /// The memory of the unit that it has.
+    pub memory_mib: Option<u64>,
+}
+
+/// Figures with their age.
+#[derive(Clone, Debug, Default)]
+pub struct FiguresSeen {
+    /// How long ago the driver was asked; `None` where it told nothing of late.
+    pub age: Option<Duration>,
+    /// What it told.
+    pub units: BTreeMap<UnitId, Figures>,
+}
+
+impl Figures {
+    /// How many processes of this container compute on the unit, and the memory they have: known only where that of
+    /// each of them is.
+    #[must_use]
+    pub fn of(&self, container: &ContainerId) -> Option<(u32, Option<u64>)> {
+        let own: Vec<&OnUnit> = self
+            .processes
+            .as_ref()?
+            .iter()
+            .filter(|process| identity::named_container(process.pid).as_ref() == Some(container))
+            .collect();
+        let memory = own.iter().map(|process| process.memory_mib).sum();
+        Some((u32::try_from(own.len()).unwrap_or(u32::MAX), memory))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_known_of_one_is_not_known_of_all() {
+        let container = ContainerId::new(&"a".repeat(64)).unwrap();
+        assert_eq!(Figures::default().of(&container), None);
+        // This process is in no container of that name.
+        let own = OnUnit { pid: std::process::id(), memory_mib: None };
+        let figures = Figures { processes: Some(vec![own]), ..Figures::default() };
+        assert_eq!(figures.of(&container), Some((0, Some(0))));
+    }
+}
