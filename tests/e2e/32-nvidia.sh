@@ -132,9 +132,41 @@ wait_for no_problem_but_xid
 as carol docker run --rm --gpus '"device=0"' busybox true
 note "an administrator gets the driver to himself for a while"
 
+# Figures: whose memory is read from the process's control group, how busy from the card.
+as carol docker run -d --name c1 --gpus '"device=0"' busybox sleep 3600 >/dev/null
+as alice docker run -d --name plain busybox sleep 3600 >/dev/null
+pid_of() { engine inspect --format '{{.State.Pid}}' "$1"; }
+sleep 300 &
+STRANGER=$!
+change --argjson a "$(pid_of a1)" --argjson c "$(pid_of c1)" --argjson s "$STRANGER" \
+    "$(card "$A100").processes = [{pid: \$a, gi: 9, memory_mib: 700}] | $(card "$H100").utilization = 97
+     | $(card "$H100").processes = [{pid: \$c, memory_mib: 31000}, {pid: \$s, memory_mib: 500}]"
+stats() { as "$1" container stats --gpu --json | jq -c '[.containers[] | .name as $n | .gpus[] | [$n, .address, .utilization_percent, .own_memory_mib, .memory_used_mib]] | sort'; }
+stats_are() { [[ $(stats "$1") == "$2" ]]; }
+wait_for unit_is "$H100" .utilization_percent 97
+assert_eq "$(unit "$H100" .memory_used_mib)" 31500 "a card's memory, whoever uses it"
+assert_eq "$(unit "$(slice 3)" '[.utilization_percent, .memory_used_mib] | @json')" '[null,700]' "how busy a slice is, nobody says"
+assert_contains "$(as alice gpu-status)" "30.7 of 79.6 GiB"
+assert_eq "$(stats alice)" '[["a1","1:0",null,700,700]]' "one's own containers, with the memory of their own processes"
+assert_contains "$(stats carol)" '["c1","0",97,31000,31500]' "another's process on the unit is not the container's"
+assert_contains "$(stats carol)" '["a1","1:0",null,700,700]' "an administrator sees everybody's"
+assert_lacks "$(as bob container stats --gpu)" c1
+assert_fails "you have no container c1" as bob container stats c1
+assert_contains "$(as alice container stats plain --gpu)" "-      -"
+change "$(card "$H100").errors = {nvmlDeviceGetComputeRunningProcesses_v3: 999, nvmlDeviceGetUtilizationRates: 3}"
+wait_for unit_is "$H100" '.utilization_percent' null
+assert_contains "$(stats carol)" '["c1","0",null,null,31500]' "what is not told is not made up"
+change "$(card "$H100").errors = {} | $(card "$H100").processes = [] | $(card "$A100").processes = []"
+kill "$STRANGER"
+as carol docker rm -f c1 >/dev/null
+as alice docker rm -f plain >/dev/null
+note "how busy, how full, and whose memory: in container stats and gpu-status"
+
 change '.sleep_ms = {nvmlDeviceGetCount_v2: 600000}'
 wait_for problem_is "has not answered"
 assert_eq "$(as bob docker exec b1 echo on)" on "containers run on"
 as bob docker ps >/dev/null
 as bob docker rm -f b1 >/dev/null
-note "a driver that hangs holds up nobody who does not need it"
+no_figures() { [[ $(status | jq -c '[.figures_age_seconds, (.cards[].units[] | .memory_used_mib)] | unique') == '[null]' ]]; }
+wait_for no_figures
+note "a driver that hangs holds up nobody who does not need it, and its old figures are not shown for new"

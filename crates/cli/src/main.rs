@@ -13,6 +13,7 @@ mod shell;
 mod signals;
 mod terminal;
 mod ui;
+mod watch;
 
 use std::process::ExitCode;
 

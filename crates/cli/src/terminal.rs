@@ -21,6 +21,16 @@ pub(crate) fn output_columns() -> Option<u16> {
     stdout().is_terminal().then(|| size_of(stdout().as_fd()).map_or(80, |(columns, _)| columns))
 }
 
+/// Columns and rows of the terminal behind standard output; `None` for a pipe.
+pub(crate) fn output_size() -> Option<(u16, u16)> {
+    stdout().is_terminal().then(|| size_of(stdout().as_fd()).unwrap_or((80, 24)))
+}
+
+/// Whether the terminal can put its cursor where it is told to.
+pub(crate) fn can_draw() -> bool {
+    std::env::var_os("TERM").is_none_or(|term| term != "dumb" && !term.is_empty())
+}
+
 /// The columns of the terminal behind standard error; `None` for a pipe.
 pub(crate) fn error_columns() -> Option<u16> {
     stderr().is_terminal().then(|| size_of(stderr().as_fd()).map_or(80, |(columns, _)| columns))

@@ -2,7 +2,7 @@
 //!
 //! A reader that has gone away (`| head`) is no error. This module must never read, but for the answer to a question.
 
-use std::io::{IsTerminal as _, Write as _, stderr, stdin};
+use std::io::{IsTerminal as _, Write as _, stderr, stdin, stdout};
 
 use serde::Serialize;
 
@@ -72,6 +72,16 @@ impl Ui {
     pub(crate) fn passing(self, line: &str) {
         let _ = write!(stderr(), "\r\x1b[2K{line}");
         let _ = stderr().flush();
+    }
+
+    /// Draws on the screen of standard output: `text` without its colours where those are refused, every other control
+    /// sequence as it is.
+    pub(crate) fn draw(self, before: &str, text: &str, lay_out: impl FnOnce(&str) -> String) {
+        let coloured = anstream::AutoStream::choice(&stdout()) != anstream::ColorChoice::Never;
+        let text = if coloured { text.to_owned() } else { anstream::adapter::strip_str(text).to_string() };
+        let mut screen = stdout();
+        let _ = screen.write_all(format!("{before}{}", lay_out(&text)).as_bytes());
+        let _ = screen.flush();
     }
 
     /// Asks a question whose answer is yes by default; `None` where nobody can be asked.

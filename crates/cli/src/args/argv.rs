@@ -7,7 +7,7 @@ use std::path::Path;
 
 /// The groups and the commands in each, as the documents spell them.
 const GROUPS: [(&str, &[&str]); 3] = [
-    ("container", &["deploy", "run", "attach", "stop", "retire", "list", "ls", "logs"]),
+    ("container", &["deploy", "run", "attach", "stop", "retire", "list", "ls", "logs", "stats"]),
     ("gpu", &["status", "release"]),
     ("check", &["limits"]),
 ];

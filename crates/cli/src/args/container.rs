@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use super::{LogsArgs, duration, size};
+use super::{LogsArgs, StatsArgs, duration, size};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ContainerCommand {
@@ -66,6 +66,16 @@ Examples:
   container logs training --tail 100
   container logs training --follow --since 10m --timestamps")]
     Logs(LogsArgs),
+    /// Show what your running containers use: CPU, memory, network, disk, GPU
+    #[command(after_help = "\
+CPU is of one CPU: 150% is one and a half. Memory is without what the system can take back. An
+administrator sees everybody's.
+
+Examples:
+  container stats
+  container stats training --gpu --watch
+  container stats --gpu --json | jq '.containers[] | {name, cpu_percent}'")]
+    Stats(StatsArgs),
 }
 
 #[derive(Debug, Args)]

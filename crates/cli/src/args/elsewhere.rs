@@ -3,12 +3,11 @@
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-const ELSEWHERE: [(&str, &str); 8] = [
+const ELSEWHERE: [(&str, &str); 7] = [
     ("start", "container run NAME starts it and opens a shell; docker start NAME only starts it"),
     ("create", "container deploy NAME makes it and starts it; docker create makes it only"),
     ("pause", "docker pause NAME; the container keeps its GPU"),
     ("unpause", "docker unpause NAME"),
-    ("stats", "docker stats shows your containers; gpu-status shows the GPUs"),
     ("exec", "container attach NAME opens a shell; docker exec NAME COMMAND runs one command"),
     ("image", "docker images, docker build -t ds01-<you>/<project>:latest, docker rmi"),
     ("project", "mkdir ~/workspace/<project>, then container deploy <project>"),

@@ -33,3 +33,49 @@ fn lines(text: &str) -> Result<String, String> {
         _ => number.map_err(|_| "write a number of lines, or all".to_owned()),
     }
 }
+
+/// The longest pause between two looks, in seconds.
+const WATCH_SECONDS_MAX: u64 = 60 * 60;
+
+/// How to stay and look again.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Watching {
+    /// Look again every so many seconds [default: 2], in place, until Ctrl-C
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "2",
+        value_parser = clap::value_parser!(u64).range(1..=WATCH_SECONDS_MAX),
+        conflicts_with = "json"
+    )]
+    pub(crate) watch: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatsArgs {
+    /// Projects, or names or ids of containers [default: all that run]
+    #[arg(value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+    /// Their GPUs too: how busy each is, and how much of its memory they use
+    #[arg(long)]
+    pub(crate) gpu: bool,
+    #[command(flatten)]
+    pub(crate) watching: Watching,
+    /// Look once (the default)
+    #[arg(long, conflicts_with = "watch")]
+    pub(crate) no_stream: bool,
+    /// Print JSON, for scripts
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GpuStatusArgs {
+    #[command(flatten)]
+    pub(crate) watching: Watching,
+    /// Print JSON, for scripts
+    #[arg(long)]
+    pub(crate) json: bool,
+}

@@ -16,7 +16,7 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 pub(crate) use container::{
     AttachArgs, ContainerCommand, DeployArgs, ListArgs, Patience, RetireArgs, RunArgs, StopArgs,
 };
-pub(crate) use looking::LogsArgs;
+pub(crate) use looking::{GpuStatusArgs, LogsArgs, StatsArgs};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -68,8 +68,14 @@ Example:
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum GpuCommand {
-    /// Show every GPU and who holds it
-    Status(Plain),
+    /// Show every GPU, who holds it, and how busy and how full it is
+    #[command(after_help = "\
+How busy a slice is, the driver does not tell. Simulated GPUs are neither busy nor full.
+
+Examples:
+  gpu-status --watch
+  gpu-status --json | jq '.free_units'")]
+    Status(GpuStatusArgs),
     /// Let go of the GPU driver for a while, to cut cards anew (administrators)
     #[command(after_help = "\
 The driver changes how a card is cut only while nobody has it open, and ds01d always has. Containers that hold a GPU
@@ -142,11 +148,11 @@ impl Cli {
                 ContainerCommand::Stop(args) => args.json,
                 ContainerCommand::Retire(args) => args.json,
                 ContainerCommand::List(args) => args.json,
+                ContainerCommand::Stats(args) => args.json,
                 ContainerCommand::Run(_) | ContainerCommand::Attach(_) | ContainerCommand::Logs(_) => false,
             },
-            Command::Gpu(GpuCommand::Status(plain)) | Command::Check(CheckCommand::Limits(plain)) => {
-                plain.json
-            }
+            Command::Gpu(GpuCommand::Status(args)) => args.json,
+            Command::Check(CheckCommand::Limits(plain)) => plain.json,
             Command::Gpu(GpuCommand::Release(args)) => args.json,
             Command::Whoami(plain) | Command::Queue(plain) => plain.json,
             Command::Why(args) => args.json,

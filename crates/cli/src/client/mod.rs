@@ -7,6 +7,7 @@ mod error;
 mod exec;
 mod logs;
 mod start;
+mod stats;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -27,6 +28,7 @@ use tokio::net::UnixStream;
 pub(crate) use error::ClientError;
 pub(crate) use exec::{ExecHandle, ExecSession};
 pub(crate) use logs::LogsWanted;
+pub(crate) use stats::Usage;
 
 /// Where the door is where nobody says otherwise, best first.
 const SOCKETS: [&str; 2] = ["/run/ds01/docker.sock", "/var/run/docker.sock"];

@@ -9,6 +9,7 @@ mod retire;
 mod run;
 mod show;
 mod start;
+mod stats;
 mod stop;
 
 use crate::args::{CheckCommand, Cli, Command, ContainerCommand, GpuCommand};
@@ -30,7 +31,8 @@ pub(crate) async fn perform(cli: Cli, ui: Ui) -> Result<u8, Failure> {
         Command::Container(ContainerCommand::Retire(args)) => retire::perform(&door, args, ui).await,
         Command::Container(ContainerCommand::List(args)) => list::perform(&door, args, ui).await,
         Command::Container(ContainerCommand::Logs(args)) => logs::perform(&door, args, ui).await,
-        Command::Gpu(GpuCommand::Status(_)) => show::gpu_status(&door, ui).await,
+        Command::Container(ContainerCommand::Stats(args)) => stats::perform(&door, args, ui).await,
+        Command::Gpu(GpuCommand::Status(args)) => show::gpu_status(&door, args, ui).await,
         Command::Gpu(GpuCommand::Release(args)) => show::gpu_release(&door, args.time, ui).await,
         Command::Check(CheckCommand::Limits(_)) => show::check_limits(&door, ui).await,
         Command::Whoami(_) => show::whoami(&door, ui).await,

@@ -4,12 +4,21 @@ use std::time::Duration;
 
 use ds01_api::{GpuRelease, Limits, Machine, Queue, WhoAmI, Why, paths};
 
+use crate::args::GpuStatusArgs;
 use crate::client::Door;
 use crate::failure::Failure;
 use crate::render;
 use crate::ui::Ui;
+use crate::watch::watch;
 
-pub(super) async fn gpu_status(door: &Door, ui: Ui) -> Result<u8, Failure> {
+pub(super) async fn gpu_status(door: &Door, args: &GpuStatusArgs, ui: Ui) -> Result<u8, Failure> {
+    if let Some(seconds) = args.watching.watch {
+        return watch(seconds, ui, async |columns| {
+            let machine: Machine = door.get(paths::MACHINE).await?;
+            Ok(render::machine(&machine, columns))
+        })
+        .await;
+    }
     let machine: Machine = door.get(paths::MACHINE).await?;
     ui.answer(&machine, |machine| render::machine(machine, ui.columns()));
     Ok(0)

@@ -2,6 +2,7 @@
 
 use ds01_api::{GpuRelease, Health, Machine, Unit};
 
+use super::stats::{AGE_TOLD_FROM, busy, memory};
 use super::table::{Cell, Column, table};
 use super::words::{count, duration, mib};
 use super::{BAD, CARE, GOOD, QUIET, TITLE, styled};
@@ -22,30 +23,29 @@ pub(crate) fn machine(machine: &Machine, columns: Option<u16>) -> String {
     if machine.total_units == 0 {
         return text + "This machine has no GPU that can be given out.\n";
     }
-    let heads = [
-        ("UNIT", 0),
-        ("MODEL", 3),
-        ("SLICE", 1),
-        ("MEMORY", 0),
-        ("STATE", 0),
-        ("USER", 0),
-        ("CONTAINER", 0),
-        ("HELD", 0),
-        ("LEFT", 2),
-    ]
-    .map(|(title, drop)| Column { title, drop });
+    // Where nothing is told of what units do, there is nothing to see.
+    let told = machine.figures_age_seconds.is_some();
+    let mut heads = vec![("UNIT", 0), ("MODEL", 4), ("SLICE", 2), ("MEMORY", 0)];
+    heads.extend(told.then_some(("BUSY", 0)));
+    heads.extend([("STATE", 0), ("USER", 0), ("CONTAINER", 0), ("HELD", u8::from(told)), ("LEFT", 3)]);
+    let heads: Vec<Column> = heads.into_iter().map(|(title, drop)| Column { title, drop }).collect();
     let mut rows: Vec<Vec<Cell>> = Vec::new();
     for card in &machine.cards {
         if card.units.is_empty() {
             let model = card.model.strip_prefix("NVIDIA ").unwrap_or(&card.model);
             let mut row: Vec<Cell> = vec![card.index.to_string().into(), model.into(), "-".into()];
-            row.extend([mib(card.memory_mib).into(), Cell::styled(QUIET, "no slices")]);
+            row.push(mib(card.memory_mib).into());
+            row.extend(told.then(|| Cell::from("-")));
+            row.push(Cell::styled(QUIET, "no slices"));
             row.extend(["-"; 4].map(Cell::from));
             rows.push(row);
         }
-        rows.extend(card.units.iter().map(row));
+        rows.extend(card.units.iter().map(|unit| row(unit, told)));
     }
     text += &table(&heads, &rows, columns);
+    if let Some(age) = machine.figures_age_seconds.filter(|age| *age >= AGE_TOLD_FROM) {
+        text += &format!("{QUIET}how busy and how full they are was told {age} s ago{QUIET:#}\n");
+    }
     if machine.waiting > 0 {
         let who = if machine.waiting == 1 {
             "1 start waits".to_owned()
@@ -68,15 +68,16 @@ pub(crate) fn gpu_release(released: &GpuRelease) -> String {
     }
 }
 
-fn row(unit: &Unit) -> Vec<Cell> {
+fn row(unit: &Unit, told: bool) -> Vec<Cell> {
     let name = &unit.unit;
     let mut row: Vec<Cell> = vec![
         name.address.as_str().into(),
         name.model.strip_prefix("NVIDIA ").unwrap_or(&name.model).into(),
         name.profile.as_deref().unwrap_or("whole").into(),
-        mib(name.memory_mib).into(),
-        state(unit),
+        memory(unit.figures.memory_used_mib, name.memory_mib).into(),
     ];
+    row.extend(told.then(|| busy(unit.figures.utilization_percent).into()));
+    row.push(state(unit));
     match &unit.holder {
         Some(holder) => row.extend([
             Cell::styled(if holder.mine { GOOD } else { anstyle::Style::new() }, holder.owner.as_str()),
@@ -102,7 +103,7 @@ fn state(unit: &Unit) -> Cell {
 
 #[cfg(test)]
 mod tests {
-    use ds01_api::{Card, Holder, UnitRef};
+    use ds01_api::{Card, Figures, Holder, UnitRef};
     use expect_test::expect;
 
     use super::super::plain;
@@ -117,7 +118,13 @@ mod tests {
             memory_mib,
             weight_milli: 1000,
         };
-        Unit { unit, health: Health::Available, holder: None, preferred_for: None }
+        Unit {
+            unit,
+            health: Health::Available,
+            holder: None,
+            preferred_for: None,
+            figures: Figures::default(),
+        }
     }
 
     fn two_cards() -> Machine {
@@ -156,6 +163,7 @@ mod tests {
             free_units: 1,
             total_units: 5,
             waiting: 2,
+            figures_age_seconds: None,
             driver: None,
             problems: vec![],
         }
@@ -186,6 +194,36 @@ mod tests {
             2 starts wait in line: ds01 queue
         "#]]
         .assert_eq(&plain(&machine(&two_cards(), Some(70))));
+        let mut told = Machine { simulated: false, figures_age_seconds: Some(6), ..two_cards() };
+        told.cards[0].units[0].figures =
+            Figures { utilization_percent: Some(97), memory_used_mib: Some(31_949) };
+        told.cards[1].units[0].figures = Figures { utilization_percent: None, memory_used_mib: Some(700) };
+        expect![[r#"
+            dgx1: 1 of 5 GPU units free
+            UNIT   MEMORY              BUSY   STATE               USER    CONTAINER
+            0      31.2 of 80 GiB      97%    held                bob     -
+            1:0    700 MiB of 40 GiB   -      held                alice   my-project
+            1:1    20 GiB              -      free, carol first   -       -
+            1:2    9.5 GiB             -      in use still        -       -
+            1:3    9.5 GiB             -      lost                -       -
+            2      80 GiB              -      no slices           -       -
+            how busy and how full they are was told 6 s ago
+            2 starts wait in line: ds01 queue
+        "#]]
+        .assert_eq(&plain(&machine(&told, Some(80))));
+        expect![[r#"
+            dgx1: 1 of 5 GPU units free
+            UNIT   MODEL            SLICE     MEMORY              BUSY   STATE               USER    CONTAINER    HELD         LEFT
+            0      A100-SXM4-80GB   whole     31.2 of 80 GiB      97%    held                bob     -            2 h 10 min   -
+            1:0    A100-SXM4-80GB   3g.40gb   700 MiB of 40 GiB   -      held                alice   my-project   2 h 10 min   22 h
+            1:1    A100-SXM4-80GB   2g.20gb   20 GiB              -      free, carol first   -       -            -            -
+            1:2    A100-SXM4-80GB   1g.10gb   9.5 GiB             -      in use still        -       -            -            -
+            1:3    A100-SXM4-80GB   1g.10gb   9.5 GiB             -      lost                -       -            -            -
+            2      A100-SXM4-80GB   -         80 GiB              -      no slices           -       -            -            -
+            how busy and how full they are was told 6 s ago
+            2 starts wait in line: ds01 queue
+        "#]]
+        .assert_eq(&plain(&machine(&told, None)));
         let empty = Machine { cards: vec![], total_units: 0, free_units: 0, waiting: 0, ..two_cards() };
         expect![[r#"
             dgx1: 0 of 0 GPU units free (simulated)

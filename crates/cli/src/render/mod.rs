@@ -5,6 +5,7 @@ mod containers;
 mod limits;
 mod machine;
 mod people;
+mod stats;
 mod table;
 mod waiting;
 pub(crate) mod words;
@@ -13,6 +14,7 @@ pub(crate) use containers::{deployed, list, retired, stopped, unit};
 pub(crate) use limits::limits;
 pub(crate) use machine::{gpu_release, machine};
 pub(crate) use people::{queue, whoami, why};
+pub(crate) use stats::{ContainerStats, Stats, stats};
 pub(crate) use waiting::{waiting_line, waiting_report};
 
 use anstyle::{AnsiColor, Style};

@@ -49,6 +49,15 @@ pub(crate) fn bytes(bytes: u64) -> String {
     format!("{number} {name}")
 }
 
+/// A part of a whole: `31.2 of 80 GiB`, `700 MiB of 80 GiB`.
+pub(crate) fn share(part: u64, whole: u64) -> String {
+    let (part, whole) = (bytes(part), bytes(whole));
+    match (part.split_once(' '), whole.split_once(' ')) {
+        (Some((number, unit)), Some((_, same))) if unit == same => format!("{number} of {whole}"),
+        _ => format!("{part} of {whole}"),
+    }
+}
+
 /// Thousandths: `1`, `0.286`, `1.5`.
 pub(crate) fn milli(milli: u64) -> String {
     match (milli / 1000, milli % 1000) {

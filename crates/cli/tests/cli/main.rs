@@ -5,5 +5,7 @@
 mod commands;
 mod deploy;
 mod logs;
+mod pty;
 mod shell;
+mod stats;
 mod support;

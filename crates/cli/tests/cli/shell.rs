@@ -1,19 +1,15 @@
 //! Shells: on pipes, and on a real pseudo-terminal.
 
-use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, mpsc};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
 
 use expect_test::expect;
-use nix::pty::{Winsize, openpty};
 use nix::sys::signal::{Signal, kill};
-use nix::sys::termios::{LocalFlags, Termios, tcgetattr};
-use nix::unistd::Pid;
 use serde_json::{Value, json};
 
+use crate::pty::Session;
 use crate::support::*;
 
 const SWITCHING: &[u8] = b"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n";
@@ -152,87 +148,6 @@ fn run_starts_what_has_stopped() {
     .assert_eq(&run.text());
 }
 
-/// A program on a terminal of its own.
-struct Session {
-    child: Child,
-    links: PathBuf,
-    master: File,
-    slave: File,
-    before: Termios,
-    screen: mpsc::Receiver<Vec<u8>>,
-    seen: String,
-}
-
-impl Session {
-    fn new(fake: &Fake, line: &str) -> Self {
-        Self::with(fake, line, &[])
-    }
-
-    /// Starts `line` with the terminal as its controlling one, 80×24.
-    fn with(fake: &Fake, line: &str, environment: &[(&str, &str)]) -> Self {
-        let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
-        let pty = openpty(&size, None).unwrap();
-        let (master, slave) = (File::from(pty.master), File::from(pty.slave));
-        let before = tcgetattr(&slave).unwrap();
-        // `setsid --ctty` makes the terminal the controlling one; symbolic links give the program its names.
-        let links = fresh_dir();
-        let mut words = line.split_whitespace();
-        let called = links.join(words.next().unwrap());
-        std::os::unix::fs::symlink(program(), &called).unwrap();
-        let mut command = Command::new("setsid");
-        command.args(["--ctty", "--wait"]).arg(&called).args(words);
-        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("TERM", "vt220");
-        command.env("HOME", "/home/alice").env("DOCKER_HOST", fake.host()).envs(environment.iter().copied());
-        let end = || Stdio::from(slave.try_clone().unwrap());
-        let child = command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
-        let (sender, screen) = mpsc::channel();
-        let mut reader = master.try_clone().unwrap();
-        std::thread::spawn(move || {
-            let mut bytes = [0; 4096];
-            while let Ok(read @ 1..) = reader.read(&mut bytes) {
-                if sender.send(bytes[..read].to_vec()).is_err() {
-                    return;
-                }
-            }
-        });
-        Self { child, links, master, slave, before, screen, seen: String::new() }
-    }
-
-    fn type_in(&mut self, keys: &str) {
-        self.master.write_all(keys.as_bytes()).unwrap();
-    }
-
-    /// Reads the screen until `text` has appeared.
-    fn await_text(&mut self, text: &str) {
-        while !self.seen.contains(text) {
-            let more = self.screen.recv_timeout(PATIENCE);
-            let more = more.unwrap_or_else(|_| panic!("{text:?} is not in {:?}", self.seen));
-            self.seen.push_str(&String::from_utf8_lossy(&more));
-        }
-    }
-
-    fn is_raw(&self) -> bool {
-        !tcgetattr(&self.slave).unwrap().local_flags.intersects(LocalFlags::ICANON | LocalFlags::ISIG)
-    }
-
-    /// Waits for the end; returns the exit code and what was on the screen since `await_text`.
-    fn end(mut self) -> (Option<i32>, String) {
-        let code = self.child.wait().unwrap().code();
-        assert_eq!(tcgetattr(&self.slave).unwrap(), self.before, "the terminal is as it was");
-        let _ = std::fs::remove_dir_all(&self.links);
-        drop(self.slave);
-        drop(self.master);
-        while let Ok(more) = self.screen.recv_timeout(PATIENCE) {
-            self.seen.push_str(&String::from_utf8_lossy(&more));
-            // The reader's copy of the master stays; what has been written is there by now.
-            if self.screen.try_recv().is_err() {
-                break;
-            }
-        }
-        (code, self.seen)
-    }
-}
-
 /// A shell that prompts, shows what it reads, and ends at `exit`.
 fn echoing(keys: &Arc<Mutex<Vec<u8>>>) -> impl Fn(UnixStream) + Send + Sync + 'static {
     let keys = Arc::clone(keys);
@@ -262,7 +177,7 @@ fn a_real_terminal() {
     await_that("control keys go through", || keys.lock().unwrap().ends_with(b"sleep 1\r\x03\x1a\x04\x10"));
     let resized = Command::new("stty")
         .args(["rows", "50", "cols", "200"])
-        .stdin(session.slave.try_clone().unwrap())
+        .stdin(session.screen_end())
         .status()
         .unwrap();
     assert!(resized.success());
@@ -309,7 +224,7 @@ fn a_signal_ends_the_command_line_and_gives_the_terminal_back() {
     let mut session = Session::new(&fake, "container-attach my-project");
     session.await_text("/workspace$ ");
     assert!(session.is_raw());
-    let pid = session_leader(&session);
+    let pid = session.leader();
     kill(pid, Signal::SIGTERM).unwrap();
     assert_eq!(session.end().0, Some(143));
 }
@@ -362,12 +277,4 @@ fn a_terminal_gets_colour_unless_it_is_refused() {
         let (_, screen) = session.end();
         assert!(!screen.contains('\u{1b}'), "{screen:?}");
     }
-}
-
-/// The program itself: `setsid` gives it its own process, which leads the terminal's session.
-fn session_leader(session: &Session) -> Pid {
-    nix::unistd::tcgetpgrp(&session.slave)
-        .ok()
-        .filter(|pid| pid.as_raw() > 0)
-        .unwrap_or_else(|| Pid::from_raw(i32::try_from(session.child.id()).unwrap()))
 }
