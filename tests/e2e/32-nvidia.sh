@@ -147,9 +147,9 @@ wait_for unit_is "$H100" .utilization_percent 97
 assert_eq "$(unit "$H100" .memory_used_mib)" 31500 "a card's memory, whoever uses it"
 assert_eq "$(unit "$(slice 3)" '[.utilization_percent, .memory_used_mib] | @json')" '[null,700]' "how busy a slice is, nobody says"
 assert_contains "$(as alice gpu-status)" "30.7 of 79.6 GiB"
-assert_eq "$(stats alice)" '[["a1","1:0",null,700,700]]' "one's own containers, with the memory of their own processes"
+assert_eq "$(stats alice)" '[["a1","1:2",null,700,700]]' "one's own containers, with the memory of their own processes"
 assert_contains "$(stats carol)" '["c1","0",97,31000,31500]' "another's process on the unit is not the container's"
-assert_contains "$(stats carol)" '["a1","1:0",null,700,700]' "an administrator sees everybody's"
+assert_contains "$(stats carol)" '["a1","1:2",null,700,700]' "an administrator sees everybody's"
 assert_lacks "$(as bob container stats --gpu)" c1
 assert_fails "you have no container c1" as bob container stats c1
 assert_contains "$(as alice container stats plain --gpu)" "-      -"
