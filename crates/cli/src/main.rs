@@ -6,6 +6,7 @@
 mod args;
 mod client;
 mod commands;
+mod completion;
 mod failure;
 mod frames;
 mod render;
@@ -20,6 +21,10 @@ use std::process::ExitCode;
 use ds01_api::Exit;
 
 fn main() -> ExitCode {
+    if let Some(words) = completion::answer(std::env::args_os()) {
+        ui::Ui { json: false }.say(&words);
+        return ExitCode::SUCCESS;
+    }
     let cli = match args::parse(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => {

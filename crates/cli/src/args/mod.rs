@@ -11,7 +11,7 @@ mod size;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 pub(crate) use container::{
     AttachArgs, ContainerCommand, DeployArgs, ListArgs, Patience, RetireArgs, RunArgs, StopArgs,
@@ -64,6 +64,15 @@ Links that are there already stay as they are; a file of another program is neve
 Example:
   sudo ds01 install-links /usr/local/bin")]
     InstallLinks(InstallLinksArgs),
+    /// Print what makes Tab complete commands, flags and the names of your containers
+    #[command(after_help = "\
+For yourself, in ~/.bashrc, ~/.zshrc (after compinit) or ~/.config/fish/config.fish:
+  source <(ds01 completion bash)
+  source <(ds01 completion zsh)
+  ds01 completion fish | source
+
+For everybody: docs/admin/install.md")]
+    Completion(CompletionArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -127,6 +136,27 @@ pub(crate) struct InstallLinksArgs {
     pub(crate) dir: Option<PathBuf>,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct CompletionArgs {
+    /// For which shell
+    pub(crate) shell: Shell,
+}
+
+/// A shell that can be told what could be typed next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+}
+
+impl Shell {
+    /// The shell of this name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::from_str(name, false).ok()
+    }
+}
+
 /// Reads a command line in any of its spellings.
 pub(crate) fn parse(argv: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
     let argv::Argv { words, by_program } = argv::normalise(argv);
@@ -156,7 +186,7 @@ impl Cli {
             Command::Gpu(GpuCommand::Release(args)) => args.json,
             Command::Whoami(plain) | Command::Queue(plain) => plain.json,
             Command::Why(args) => args.json,
-            Command::InstallLinks(_) => false,
+            Command::InstallLinks(_) | Command::Completion(_) => false,
         }
     }
 }

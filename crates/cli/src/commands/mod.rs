@@ -14,13 +14,19 @@ mod stop;
 
 use crate::args::{CheckCommand, Cli, Command, ContainerCommand, GpuCommand};
 use crate::client::{ClientError, Door};
+use crate::completion;
 use crate::failure::Failure;
 use crate::ui::Ui;
 
 /// Does what was typed; returns the exit code.
 pub(crate) async fn perform(cli: Cli, ui: Ui) -> Result<u8, Failure> {
-    if let Command::InstallLinks(args) = &cli.command {
-        return install_links::perform(args, ui);
+    match &cli.command {
+        Command::InstallLinks(args) => return install_links::perform(args, ui),
+        Command::Completion(args) => {
+            ui.say(&completion::script(args.shell));
+            return Ok(0);
+        }
+        _ => {}
     }
     let door = door()?;
     match &cli.command {
@@ -38,11 +44,12 @@ pub(crate) async fn perform(cli: Cli, ui: Ui) -> Result<u8, Failure> {
         Command::Whoami(_) => show::whoami(&door, ui).await,
         Command::Queue(_) => show::queue(&door, ui).await,
         Command::Why(args) => show::why(&door, &args.name, ui).await,
-        Command::InstallLinks(_) => unreachable!("needs no door and was done above"),
+        Command::InstallLinks(_) | Command::Completion(_) => unreachable!("needs no door and was done above"),
     }
 }
 
-fn door() -> Result<Door, ClientError> {
+/// The door that this environment means.
+pub(crate) fn door() -> Result<Door, ClientError> {
     let host = std::env::var_os("DOCKER_HOST");
     Door::find(host.as_ref().map(|host| host.to_string_lossy()).as_deref())
 }

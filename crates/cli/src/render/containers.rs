@@ -68,6 +68,11 @@ fn status(container: &Container) -> Cell {
     }
 }
 
+/// What a container does, in a word or two.
+pub(crate) fn state(container: &Container) -> String {
+    status(container).text
+}
+
 fn gpus(container: &Container) -> String {
     if container.units.is_empty() {
         return container.want.as_ref().map_or_else(|| "-".to_owned(), |want| format!("({want})"));

@@ -10,7 +10,7 @@ mod table;
 mod waiting;
 pub(crate) mod words;
 
-pub(crate) use containers::{deployed, list, retired, stopped, unit};
+pub(crate) use containers::{deployed, list, retired, state, stopped, unit};
 pub(crate) use limits::limits;
 pub(crate) use machine::{gpu_release, machine};
 pub(crate) use people::{queue, whoami, why};
