@@ -30,6 +30,26 @@ mkdir "$SCRATCH/deaf"
 chmod 0755 "$SCRATCH/deaf"
 socat "UNIX-LISTEN:$SCRATCH/deaf/door.sock,mode=0666,fork" 'EXEC:sleep 600' &
 wait_for test -S "$SCRATCH/deaf/door.sock"
+MANUAL=$(getent passwd alice | cut -d: -f6)/manual
+rm -rf "$MANUAL"
+as alice ds01 man manual/man1 >/dev/null
+for link in "$DIR"/bin/*; do
+    [[ -L $link ]] || continue
+    name=${link##*/}
+    page=$(man -M "$MANUAL" "$name" 2>&1) || fail "no page $name: $page"
+    assert_contains "$page" "EXIT STATUS" "the page of $name"
+done
+assert_contains "$(man -M "$MANUAL" container-ls)" "container-list - List your containers"
+assert_eq "$(man --warnings -E UTF-8 -l -Tutf8 -Z "$MANUAL/man1/container-deploy.1" 2>&1 >/dev/null)" "" "what roff has to say"
+printf '.TH container-stop 1 "" "" "Another"\n' >"$MANUAL/man1/container-stop.1"
+rc=0
+said=$(as alice ds01 man manual/man1 2>&1) || rc=$?
+assert_eq "$rc" 1 "exit status of what left something alone"
+assert_contains "$said" "left alone: container-stop"
+assert_contains "$(cat "$MANUAL/man1/container-stop.1")" Another
+rm -rf "$MANUAL"
+note "man shows the page of every link, and another program's page is left alone"
+
 began=$(date +%s%N)
 assert_eq "$(as alice env "DOCKER_HOST=unix://$SCRATCH/deaf/door.sock" ds01 __complete bash 2 -- container stop '' 2>&1)" "" "a door that never answers"
 took=$((($(date +%s%N) - began) / 1000000))

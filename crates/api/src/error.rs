@@ -56,6 +56,17 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// Every one, by its number.
+    pub const ALL: [Self; 7] = [
+        Self::Done,
+        Self::Failed,
+        Self::Usage,
+        Self::NoResources,
+        Self::NotFound,
+        Self::NotPermitted,
+        Self::Interrupted,
+    ];
+
     /// The number that the process ends with.
     pub const fn code(self) -> u8 {
         match self {
@@ -109,16 +120,7 @@ mod tests {
 
     #[test]
     fn the_numbers_are_a_promise() {
-        let all = [
-            Exit::Done,
-            Exit::Failed,
-            Exit::Usage,
-            Exit::NoResources,
-            Exit::NotFound,
-            Exit::NotPermitted,
-            Exit::Interrupted,
-        ];
-        assert_eq!(all.map(Exit::code), [0, 1, 2, 3, 4, 5, 130]);
+        assert_eq!(Exit::ALL.map(Exit::code), [0, 1, 2, 3, 4, 5, 130]);
     }
 
     #[test]

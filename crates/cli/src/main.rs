@@ -9,6 +9,7 @@ mod commands;
 mod completion;
 mod failure;
 mod frames;
+mod manual;
 mod render;
 mod shell;
 mod signals;

@@ -42,6 +42,8 @@ DIFFERENT = [
     (r"(\w+@[\w-]+:\S+\$ )\1+", r"\1"),
     (r"^[\w.-]+(: \d+ of \d+ GPU units? free)", r"HOST\1"),
     (r'("host": ?)"[^"]*"', r'\1"HOST"'),
+    (r'("(?:cpu_percent|memory_bytes|memory_limit_bytes|\w+_(?:in|out|read|written)_bytes)": ?)[\d.]+', r"\1N"),
+    (r"\d+\.\d% +\d\S*(?: \w+)? of \S+ \w+(?: +\d\S* \w+ / \S+ \w+){0,2}", "USAGE"),
 ]
 # What such a word stands for is as wide as it is: columns are told apart, and no more.
 SQUEEZED = [(r"(?<=\S) {2,}", "   "), (r" +$", "")]
@@ -282,11 +284,32 @@ def mistakes(s):
     s.lab.quietly("bob", "container retire hand-bobs")
 
 
+def watch(s):
+    """What containers write and use."""
+    s.lab.quietly("alice", "docker run -d --name hand-says --gpus device=1:2 busybox sh -c 'echo out; echo wrong >&2; exec sleep 1000'")
+    s.lab.quietly("alice", "until [ -n \"$(docker logs hand-says 2>&1 >/dev/null)\" ]; do :; done")
+    s.do(TERMINAL, "alice", "container logs hand-says --tail 1 2>/dev/null")
+    s.do(PIPE, "alice", "container logs hand-says")
+    s.do(PIPE, "alice", "container logs hand-says --since 1h --until 30m")
+    s.do(PIPE, "bob", "container logs hand-says")
+    s.do(PIPE, "alice", "container logs hand-says --tail some")
+    s.do(PIPE, "alice", "container logs hand-says --since yesterday")
+    s.do(TERMINAL, "alice", "container logs hand-says --follow 2>/dev/null", [("out", "\x03")])
+    s.each("alice", "container stats --gpu")
+    s.do(PIPE, "alice", "container stats hand-says none")
+    s.do(PIPE, "bob", "container stats")
+    s.do(PIPE, "bob", "container stats hand-says --json")
+    s.do(PIPE, "alice", "container stats --watch")
+    s.do(TERMINAL, "alice", "gpu-status --watch=60", [("Ctrl-C ends it", "\x03")])
+    s.lab.quietly("alice", "docker rm -f hand-says")
+
+
 def help_texts(s):
     """The help of every command."""
     for command in (
         "ds01", "container", "container deploy", "container run", "container attach", "container stop", "container retire",
-        "container list", "gpu-status", "check-limits", "ds01 whoami", "ds01 queue", "ds01 why", "ds01 install-links",
+        "container list", "container logs", "container stats", "gpu-status", "check-limits", "ds01 whoami", "ds01 queue", "ds01 why", "ds01 install-links",
+        "ds01 completion", "ds01 man",
     ):
         s.do(PIPE, "alice", f"{command} --help")
 
@@ -303,7 +326,7 @@ def links(s):
 
 SCENES = {
     "look": look, "life": life, "shell": shell, "line": line, "ends": ends, "mistakes": mistakes,
-    "help": help_texts, "links": links,
+    "watch": watch, "help": help_texts, "links": links,
 }
 
 

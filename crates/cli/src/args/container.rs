@@ -60,7 +60,8 @@ Examples:
     #[command(after_help = "\
 What is typed into a shell (container attach) is written to that shell and not here. To keep what a
 program writes, start it with the container (docker run IMAGE COMMAND), or send it to a file:
-python train.py >/workspace/train.log 2>&1
+
+  python train.py >/workspace/train.log 2>&1
 
 Examples:
   container logs training --tail 100

@@ -73,6 +73,14 @@ For yourself, in ~/.bashrc, ~/.zshrc (after compinit) or ~/.config/fish/config.f
 
 For everybody: docs/admin/install.md")]
     Completion(CompletionArgs),
+    /// Write the manual: a page for every command
+    #[command(after_help = "\
+A page of another program is never replaced.
+
+Example:
+  sudo ds01 man /usr/local/share/man/man1
+  man container-deploy")]
+    Man(ManArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -142,6 +150,12 @@ pub(crate) struct CompletionArgs {
     pub(crate) shell: Shell,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct ManArgs {
+    /// Where to write them [default: share/man/man1 beside the directory of ds01 itself]
+    pub(crate) dir: Option<PathBuf>,
+}
+
 /// A shell that can be told what could be typed next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Shell {
@@ -186,7 +200,7 @@ impl Cli {
             Command::Gpu(GpuCommand::Release(args)) => args.json,
             Command::Whoami(plain) | Command::Queue(plain) => plain.json,
             Command::Why(args) => args.json,
-            Command::InstallLinks(_) | Command::Completion(_) => false,
+            Command::InstallLinks(_) | Command::Completion(_) | Command::Man(_) => false,
         }
     }
 }

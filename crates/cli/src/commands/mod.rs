@@ -5,6 +5,7 @@ mod deploy;
 mod install_links;
 mod list;
 mod logs;
+mod man;
 mod retire;
 mod run;
 mod show;
@@ -22,6 +23,7 @@ use crate::ui::Ui;
 pub(crate) async fn perform(cli: Cli, ui: Ui) -> Result<u8, Failure> {
     match &cli.command {
         Command::InstallLinks(args) => return install_links::perform(args, ui),
+        Command::Man(args) => return man::perform(args, ui),
         Command::Completion(args) => {
             ui.say(&completion::script(args.shell));
             return Ok(0);
@@ -44,7 +46,9 @@ pub(crate) async fn perform(cli: Cli, ui: Ui) -> Result<u8, Failure> {
         Command::Whoami(_) => show::whoami(&door, ui).await,
         Command::Queue(_) => show::queue(&door, ui).await,
         Command::Why(args) => show::why(&door, &args.name, ui).await,
-        Command::InstallLinks(_) | Command::Completion(_) => unreachable!("needs no door and was done above"),
+        Command::InstallLinks(_) | Command::Completion(_) | Command::Man(_) => {
+            unreachable!("needs no door and was done above")
+        }
     }
 }
 
