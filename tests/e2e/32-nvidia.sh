@@ -36,6 +36,8 @@ holds() { status | jq -r --arg owner "$1" --arg name "$2" '.cards[].units[] | se
 no_problem_but_xid() { ! problem_is "cannot be seen"; }
 # What opening every node says: those with a driver's rights have no driver behind them.
 nodes() { as "$1" docker exec "$2" sh -c 'for d in /dev/nvidia[0-9]* /dev/nvidia-caps/*; do [ -e "$d" ] && echo "$d $( { : <"$d"; } 2>&1 | sed "s/.*: //")"; done; true'; }
+# parts OPTION…: what the container's own command has in NVIDIA_DRIVER_CAPABILITIES.
+parts() { as carol docker run --rm "$@" busybox sh -c 'echo "$NVIDIA_DRIVER_CAPABILITIES"' 2>/dev/null; }
 train() { as "$1" docker run -d --name "$2" --gpus "${3:-all}" busybox sleep 3600 >/dev/null; }
 
 assert_eq "$(status | jq -r '[.cards[].units[].address] | join(" ")')" "0 1:0 1:1 1:2" "units"
@@ -69,8 +71,24 @@ for mode in legacy cdi jit-cdi; do
     assert_eq "$(nodes bob none)" "" "who asks for nothing, in mode $mode"
     as bob docker stop -t 0 none >/dev/null
     as carol docker rm -f c1 >/dev/null
+    assert_eq "$(parts --gpus '"device=0","capabilities=compute,utility,video"')" compute,utility,video "asked for, in mode $mode"
+    assert_eq "$(parts --gpus '"device=0","capabilities=utility"' -e NVIDIA_DRIVER_CAPABILITIES=all)" utility "asked for wins, as with Docker"
+    assert_eq "$(parts --gpus '"device=0"' -e NVIDIA_DRIVER_CAPABILITIES=graphics,compute)" graphics,compute "the user's own, in mode $mode"
+    assert_eq "$(parts --gpus '"device=0"' -e NVIDIA_DRIVER_CAPABILITIES=video,magic)" video "bounded to what there is, in mode $mode"
+    assert_eq "$(parts --gpus '"device=0"')" "" "left to NVIDIA's default, in mode $mode"
 done
 note "the runtime's modes: legacy, cdi and jit-cdi"
+
+as carol docker run --name film --gpus '"device=0","capabilities=video,compute"' busybox sh -c 'echo "has $NVIDIA_DRIVER_CAPABILITIES"' >/dev/null
+"$LAB" restart-door "$DIR" --kill
+as carol docker start -a film >/dev/null
+assert_eq "$(as carol docker logs film)" "has compute,video
+has compute,video" "the parts of the driver at a later start, of a daemon that was killed meanwhile"
+assert_lacks "$(as carol docker inspect film --format '{{.Config.Env}}')" NVIDIA_DRIVER_CAPABILITIES "what Docker does not show"
+assert_eq "$(as carol docker inspect film --format '{{json (index .HostConfig.DeviceRequests 0).Capabilities}}')" '[["video","compute","gpu"]]'
+as carol docker rm film >/dev/null
+assert_fails "with capabilities: [[magic gpu]]" as carol docker create --gpus '"device=0","capabilities=magic"' busybox true
+note "parts of the driver that were asked for: at every start, and no others"
 
 wait_for unit_is "$(slice 3)" '.holder // "free"' free
 sleep 300 &

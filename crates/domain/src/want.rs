@@ -1,5 +1,6 @@
 //! What a container asks for, whatever dialect it asked in.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::state::State;
@@ -15,19 +16,26 @@ pub struct Want {
     pub full: bool,
     /// A part of the model's name, or a slice's profile, in any case: `a100`, `2g`, `2g.20gb`.
     pub model: Option<String>,
+    /// Parts of the driver that the container is to have (`video`, `graphics`, …), by NVIDIA's names; none leaves it to
+    /// the image and to NVIDIA's runtime. They choose no unit.
+    pub capabilities: BTreeSet<String>,
 }
 
 impl Want {
     /// So many units of any kind.
     #[must_use]
     pub const fn count(units: u32) -> Self {
-        Self { ask: Ask::Count(units), min_memory_mib: None, full: false, model: None }
+        Self::plain(Ask::Count(units))
     }
 
     /// These units.
     #[must_use]
     pub const fn named(selectors: Vec<Selector>) -> Self {
-        Self { ask: Ask::Named(selectors), min_memory_mib: None, full: false, model: None }
+        Self::plain(Ask::Named(selectors))
+    }
+
+    const fn plain(ask: Ask) -> Self {
+        Self { ask, min_memory_mib: None, full: false, model: None, capabilities: BTreeSet::new() }
     }
 
     /// What is asked for in words, with the units of this machine by the names that people have for them.

@@ -20,6 +20,9 @@ pub const DEADLINE: Duration = Duration::from_secs(2);
 /// The variable by which the NVIDIA runtime is told which units a container may see. Every binding sets it.
 pub const VISIBLE_DEVICES: &str = "NVIDIA_VISIBLE_DEVICES";
 
+/// The variable by which the NVIDIA runtime is told which parts of the driver a container is to have.
+pub const DRIVER_CAPABILITIES: &str = "NVIDIA_DRIVER_CAPABILITIES";
+
 /// Why a line is not what the protocol says.
 #[derive(Debug, thiserror::Error)]
 pub enum ProtocolError {

@@ -295,7 +295,10 @@ impl Desk {
             );
         }
         let (epoch, units) = (holding.epoch, holding.units.clone());
-        let bound = match self.inventory.bound(epoch, &units) {
+        // As they were asked for at create: every start has them.
+        let want = self.state.container(&container).and_then(|known| known.want.as_ref());
+        let capabilities = want.map(|want| want.capabilities.clone()).unwrap_or_default();
+        let bound = match self.inventory.bound(epoch, &units, &capabilities) {
             Ok(bound) => bound,
             Err(why) => return refused(&why.to_string()),
         };

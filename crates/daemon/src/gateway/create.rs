@@ -6,7 +6,7 @@ use bytes::Bytes;
 use ds01_docker::body::{self, ContainerRole, JudgedCreate, KindHint, Restart, Rules};
 use ds01_docker::gpu::{GpuAsk, GpuId};
 use ds01_domain::{
-    Ask, ContainerId, Denial, Event, Kind, Person, RestartPolicy, Selector, Time, Token, Uid, Want,
+    ContainerId, Denial, Event, Kind, Person, RestartPolicy, Selector, Time, Token, Uid, Want,
 };
 use hyper::{Method, Response, StatusCode};
 use serde_json::Value;
@@ -163,15 +163,16 @@ pub(super) fn restart_of(restart: Restart) -> RestartPolicy {
 
 /// A GPU ask in any dialect as a want.
 fn want_of(ask: &GpuAsk) -> Want {
+    let capabilities = ask.capabilities.clone();
     if ask.ids.is_empty() {
-        return Want::count(ask.units());
+        return Want { capabilities, ..Want::count(ask.units()) };
     }
     let selectors = ask.ids.iter().map(|id| match id {
         GpuId::Index(index) => Selector::Index(*index),
         GpuId::Slice(card, ordinal) => Selector::Slice(*card, *ordinal),
         GpuId::Uuid(uuid) => Selector::Uuid(uuid.clone()),
     });
-    Want { ask: Ask::Named(selectors.collect()), ..Want::count(1) }
+    Want { capabilities, ..Want::named(selectors.collect()) }
 }
 
 fn kind_of(judged: &JudgedCreate, deploy: bool) -> Kind {

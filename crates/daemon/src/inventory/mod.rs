@@ -266,12 +266,17 @@ impl Inventory {
         }
     }
 
-    /// What a container gets that holds these units.
+    /// What a container gets that holds these units and asked for these parts of the driver.
     ///
     /// # Errors
     ///
     /// If one of them is not here, or nobody can say.
-    pub fn bound(&self, epoch: Epoch, units: &[UnitId]) -> Result<protocol::Bound, Unbound> {
+    pub fn bound(
+        &self,
+        epoch: Epoch,
+        units: &[UnitId],
+        capabilities: &BTreeSet<String>,
+    ) -> Result<protocol::Bound, Unbound> {
         let (devices, runtime) = match &self.source {
             Source::Simulated(made) => (made.nodes_of(units)?, PLAIN_RUNTIME),
             Source::Nvidia(watcher) => {
@@ -289,13 +294,13 @@ impl Inventory {
         let names: Vec<String> = units.iter().map(|unit| unit.as_str().to_owned()).collect();
         // The word by which a container is given nothing, also where its image asks for everything.
         let visible = if names.is_empty() { "void".to_owned() } else { names.join(",") };
-        Ok(protocol::Bound {
-            epoch: epoch.0,
-            units: names,
-            env: vec![format!("{}={visible}", protocol::VISIBLE_DEVICES)],
-            devices,
-            runtime: runtime.to_owned(),
-        })
+        let mut env = vec![format!("{}={visible}", protocol::VISIBLE_DEVICES)];
+        // Where nothing was asked, the image's word or NVIDIA's own default holds: compute and utility.
+        if !capabilities.is_empty() {
+            let asked: Vec<&str> = capabilities.iter().map(String::as_str).collect();
+            env.push(format!("{}={}", protocol::DRIVER_CAPABILITIES, asked.join(",")));
+        }
+        Ok(protocol::Bound { epoch: epoch.0, units: names, env, devices, runtime: runtime.to_owned() })
     }
 }
 

@@ -131,11 +131,14 @@ fn every_unit_has_a_device_of_its_own_that_opens_and_is_empty() {
         }
     }
     let ids: Vec<UnitId> = inventory.units().iter().take(2).map(|unit| unit.id.clone()).collect();
-    let bound = inventory.bound(Epoch(7), &ids).unwrap();
+    let bound = inventory.bound(Epoch(7), &ids, &BTreeSet::new()).unwrap();
     assert_eq!((bound.epoch, bound.devices.len(), bound.runtime.as_str()), (7, 2, "runc"));
     assert_eq!(bound.env, [format!("NVIDIA_VISIBLE_DEVICES={},{}", ids[0], ids[1])]);
+    let parts = BTreeSet::from(["video".to_owned(), "compute".to_owned()]);
+    let with_parts = inventory.bound(Epoch(7), &ids, &parts).unwrap();
+    assert_eq!(with_parts.env, [bound.env[0].as_str(), "NVIDIA_DRIVER_CAPABILITIES=compute,video"]);
     let unknown = UnitId::new("GPU-0").unwrap();
-    assert!(inventory.bound(Epoch(7), &[unknown]) == Err(Unbound::Gone));
+    assert!(inventory.bound(Epoch(7), &[unknown], &parts) == Err(Unbound::Gone));
 }
 
 #[test]
@@ -251,6 +254,6 @@ fn no_gpus_leave_no_trace() {
     assert!(inventory.units().is_empty() && inventory.warnings().is_empty());
     assert!(!lab.run.exists());
     assert_eq!(Inventory::release(&lab.run).unwrap().removed, 0);
-    let bound = inventory.bound(Epoch(1), &[]).unwrap();
+    let bound = inventory.bound(Epoch(1), &[], &BTreeSet::new()).unwrap();
     assert_eq!(bound.env, ["NVIDIA_VISIBLE_DEVICES=void"]);
 }

@@ -122,8 +122,16 @@ fn wants() -> impl Strategy<Value = Want> {
         any::<u32>().prop_map(Ask::Count),
         prop::collection::vec(selectors, 0..3).prop_map(Ask::Named),
     ];
-    (asks, prop::option::of(any::<u64>()), any::<bool>(), prop::option::of(".{0,12}"))
-        .prop_map(|(ask, min_memory_mib, full, model)| Want { ask, min_memory_mib, full, model })
+    let capabilities = prop::collection::btree_set("[a-z0-9]{1,8}", 0..3);
+    (asks, prop::option::of(any::<u64>()), any::<bool>(), prop::option::of(".{0,12}"), capabilities).prop_map(
+        |(ask, min_memory_mib, full, model, capabilities)| Want {
+            ask,
+            min_memory_mib,
+            full,
+            model,
+            capabilities,
+        },
+    )
 }
 
 fn issuers() -> impl Strategy<Value = Issuer> {

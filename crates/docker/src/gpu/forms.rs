@@ -274,6 +274,11 @@ pub(crate) fn clean(path: &str) -> String {
     format!("/{}", kept.join("/"))
 }
 
-fn shorten(text: &str) -> String {
+/// Whether NVIDIA's runtime knows a part of the driver by this name. `gpu` and `nvidia` are Docker's words, not its.
+pub(super) fn is_driver_capability(name: &str) -> bool {
+    !matches!(name, "gpu" | "nvidia") && CAPABILITIES.binary_search(&name).is_ok()
+}
+
+pub(super) fn shorten(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(80).collect()
 }

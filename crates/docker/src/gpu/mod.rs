@@ -232,6 +232,21 @@ pub fn is_gpu_env_key(key: &str) -> bool {
     STEERING.binary_search(&key).is_ok() || key.starts_with("DOCKER_RESOURCE_")
 }
 
+/// The variable by which the NVIDIA runtime is told which parts of the driver a container is to have. It chooses no GPU,
+/// and is its user's own.
+pub(crate) const DRIVER_CAPABILITIES: &str = "NVIDIA_DRIVER_CAPABILITIES";
+
+/// A value of [`DRIVER_CAPABILITIES`] without the names that NVIDIA's runtime does not know, over which it would fail at
+/// the start, and the first of those. `None` as a value: nothing is left of it.
+pub(crate) fn known_capabilities(value: &str) -> (Option<String>, Option<String>) {
+    let names = value.split(',').map(str::trim).filter(|name| !name.is_empty());
+    let (known, unknown): (Vec<&str>, Vec<&str>) = names.partition(|name| forms::is_driver_capability(name));
+    match unknown.first() {
+        None => (Some(value.to_owned()), None),
+        Some(first) => ((!known.is_empty()).then(|| known.join(",")), Some(forms::shorten(first))),
+    }
+}
+
 /// Whether a runtime's name is one of those which the NVIDIA toolkit registers.
 pub fn is_nvidia_runtime(name: &str) -> bool {
     matches!(

@@ -3,6 +3,7 @@
 
 mod carried;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ds01_domain::{
@@ -169,6 +170,9 @@ struct WantRow {
     min_memory_mib: Option<u64>,
     full: bool,
     model: Option<String>,
+    /// Absent in rows of earlier versions: none.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    capabilities: BTreeSet<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -473,6 +477,7 @@ fn want_row(want: &Want) -> WantRow {
         min_memory_mib: want.min_memory_mib,
         full: want.full,
         model: want.model.clone(),
+        capabilities: want.capabilities.clone(),
     }
 }
 
@@ -494,6 +499,7 @@ fn want_of(row: WantRow) -> Want {
         min_memory_mib: row.min_memory_mib,
         full: row.full,
         model: row.model,
+        capabilities: row.capabilities,
     }
 }
 

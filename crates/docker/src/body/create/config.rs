@@ -9,7 +9,7 @@ use super::super::shape::Shape::{Bool, Text, TextOrTexts, TextSet, Texts};
 use super::super::table::Rule::{Check, Clamp, Drop, Pass, Set};
 use super::super::table::{Table, row};
 use super::{host, networks};
-use crate::gpu::is_gpu_env_key;
+use crate::gpu::{DRIVER_CAPABILITIES, is_gpu_env_key, known_capabilities};
 use crate::json::Json;
 
 type Judged = Result<Option<Json>, Refusal>;
@@ -61,13 +61,27 @@ fn env(desk: &mut Desk<'_>, path: &str, value: Option<&Json>) -> Judged {
                 dropped.push(key.to_owned());
             }
         } else {
-            desk.found.env.push(variable);
+            let kept = bounded(desk, variable);
+            desk.found.env.extend(kept);
         }
     }
     if !dropped.is_empty() {
         desk.warn(format!("Variables that steer the NVIDIA runtime were dropped: {}.", dropped.join(", ")));
     }
     Ok(None)
+}
+
+/// A variable as it is sent on: of the parts of the driver, those that there are.
+fn bounded(desk: &mut Desk<'_>, variable: String) -> Option<String> {
+    let Some((DRIVER_CAPABILITIES, value)) = variable.split_once('=') else { return Some(variable) };
+    let (known, unknown) = known_capabilities(value);
+    if let Some(unknown) = unknown {
+        desk.warn(format!(
+            "{DRIVER_CAPABILITIES} names \"{unknown}\", which no NVIDIA driver has; what is known of it was kept: {}.",
+            known.as_deref().unwrap_or("nothing")
+        ));
+    }
+    known.map(|known| format!("{DRIVER_CAPABILITIES}={known}"))
 }
 
 fn own_labels(desk: &mut Desk<'_>, path: &str, value: Option<&Json>) -> Judged {

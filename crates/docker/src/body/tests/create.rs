@@ -535,6 +535,31 @@ fn a_container_without_gpus_is_told_so_exactly_once() {
 }
 
 #[test]
+fn parts_of_the_driver_are_the_users_own_as_far_as_there_are_such() {
+    let sent = |variable: &str| {
+        let (body, warnings) = create_with(&unlimited(), &json!({"Env": [variable]})).expect("judged");
+        let env = body["Env"].as_array().expect("variables").clone();
+        let kept = env.iter().filter_map(Value::as_str).find(|entry| entry.contains("CAPABILITIES"));
+        (kept.map(str::to_owned), warnings)
+    };
+    for variable in ["compute,utility", "all", "", "video, graphics", "ngx,compat32,display"] {
+        let variable = format!("NVIDIA_DRIVER_CAPABILITIES={variable}");
+        assert_eq!(sent(&variable), (Some(variable.clone()), vec![]));
+    }
+    // Without a value it takes the image's away, as with any other variable.
+    assert_eq!(sent("NVIDIA_DRIVER_CAPABILITIES").0.as_deref(), Some("NVIDIA_DRIVER_CAPABILITIES"));
+    let (kept, warnings) = sent("NVIDIA_DRIVER_CAPABILITIES=video,magic\u{1b}[31m,gpu");
+    assert_eq!(kept.as_deref(), Some("NVIDIA_DRIVER_CAPABILITIES=video"));
+    assert_eq!(
+        warnings,
+        [
+            "NVIDIA_DRIVER_CAPABILITIES names \"magic[31m\", which no NVIDIA driver has; what is known of it was kept: video."
+        ]
+    );
+    assert_eq!(sent("NVIDIA_DRIVER_CAPABILITIES=magic").0, None, "NVIDIA's own default holds");
+}
+
+#[test]
 fn a_user_is_numeric_where_he_is_a_number() {
     let user = |asked: &str, binds: &[&str]| {
         let body = json!({"User": asked, "HostConfig": {"Binds": binds}});
