@@ -21,8 +21,10 @@ mod person;
 mod queue;
 mod start;
 
-pub use containers::{Container, ContainerKind, ContainerList, ContainerState, RetireRequest, Retired};
-pub use deploy::{DataMount, DeployRequest, Deployed};
+pub use containers::{
+    Container, ContainerKind, ContainerList, ContainerState, GRACE_SECONDS_MAX, RetireRequest, Retired,
+};
+pub use deploy::{DataMount, DeployRequest, Deployed, Framework, FrameworkList};
 pub use error::{ApiError, Exit};
 pub use limits::{Limit, LimitUnit, Limits, Source};
 pub use machine::{Card, GpuRelease, Health, Holder, Machine, Unit, UnitRef};

@@ -25,6 +25,8 @@ pub const QUEUE: &str = "/ds01/v1/queue";
 pub const WHY: &str = "/ds01/v1/why/{name}";
 /// `POST` [`crate::DeployRequest`] → [`crate::Deployed`]: creates (or finds) the container and does not start it.
 pub const DEPLOY: &str = "/ds01/v1/deploy";
+/// `GET` → [`crate::FrameworkList`].
+pub const FRAMEWORKS: &str = "/ds01/v1/frameworks";
 /// `POST` [`crate::GpuRelease`] → the same: ds01d has let go of the GPU driver. For administrators.
 pub const GPU_RELEASE: &str = "/ds01/v1/gpu/release";
 /// `POST` [`crate::RetireRequest`] → [`crate::Retired`].
@@ -61,9 +63,20 @@ mod tests {
 
     #[test]
     fn every_path_lies_below_the_prefix() {
-        for path in
-            [WHOAMI, MACHINE, CONTAINERS, CONTAINER, START, LIMITS, QUEUE, WHY, DEPLOY, RETIRE, GPU_RELEASE]
-        {
+        for path in [
+            WHOAMI,
+            MACHINE,
+            CONTAINERS,
+            CONTAINER,
+            START,
+            LIMITS,
+            QUEUE,
+            WHY,
+            DEPLOY,
+            FRAMEWORKS,
+            RETIRE,
+            GPU_RELEASE,
+        ] {
             assert!(path.starts_with(PREFIX), "{path}");
         }
     }
