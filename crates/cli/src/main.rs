@@ -8,6 +8,7 @@ mod client;
 mod commands;
 mod failure;
 mod render;
+mod screen;
 mod shell;
 mod terminal;
 mod ui;

@@ -3,11 +3,7 @@
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-const ELSEWHERE: [(&str, &str); 9] = [
-    ("start", "container run NAME starts it and opens a shell; docker start NAME only starts it"),
-    ("create", "container deploy NAME makes it and starts it; docker create makes it only"),
-    ("pause", "docker pause NAME; the container keeps its GPU"),
-    ("unpause", "docker unpause NAME"),
+const ELSEWHERE: [(&str, &str); 5] = [
     ("stats", "docker stats shows your containers; gpu-status shows the GPUs"),
     ("logs", "docker logs NAME"),
     ("exec", "container attach NAME opens a shell; docker exec NAME COMMAND runs one command"),

@@ -1,7 +1,10 @@
-//! `container list`: what the caller has.
+//! `container list`: what the caller has, once or again and again.
+
+use std::time::Duration;
 
 use ds01_api::{ContainerList, paths};
 
+use super::watch::watch;
 use crate::args::ListArgs;
 use crate::client::Door;
 use crate::failure::Failure;
@@ -9,8 +12,37 @@ use crate::render;
 use crate::ui::Ui;
 
 pub(super) async fn perform(door: &Door, args: &ListArgs, ui: Ui) -> Result<u8, Failure> {
-    let all = if args.all { "?all=1" } else { "" };
-    let list: ContainerList = door.get(&format!("{}{all}", paths::CONTAINERS)).await?;
-    ui.answer(&list, |list| render::list(list, ui.columns()));
+    if let Some(seconds) = args.watch {
+        let frame = async || Ok(text(&list(door, args).await?, args, ui));
+        return watch(Duration::from_secs(seconds), ui, frame).await;
+    }
+    let list = list(door, args).await?;
+    ui.answer(&list, |list| text(list, args, ui));
     Ok(0)
+}
+
+async fn list(door: &Door, args: &ListArgs) -> Result<ContainerList, Failure> {
+    let stopped = args.all || args.filter.iter().any(render::Filter::is_for_stopped);
+    let all = if stopped { "?all=1" } else { "" };
+    let mut list: ContainerList = door.get(&format!("{}{all}", paths::CONTAINERS)).await?;
+    if !args.filter.is_empty() {
+        list.containers.retain(|container| render::fits_all(&args.filter, container));
+        // Nobody has looked whether those would fit.
+        list.hidden = 0;
+    }
+    Ok(list)
+}
+
+fn text(list: &ContainerList, args: &ListArgs, ui: Ui) -> String {
+    if args.quiet {
+        let ids = list.containers.iter().map(|container| render::id(container, args.no_trunc));
+        return ids.map(|id| format!("{id}\n")).collect();
+    }
+    if let Some(template) = &args.format {
+        return template.write(&list.containers, args.no_trunc);
+    }
+    if args.detailed {
+        return render::detailed(list, args.no_trunc);
+    }
+    render::list(list, ui.columns().filter(|_| !args.no_trunc))
 }

@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking, as the tests do")]
 
+mod acts;
 mod commands;
 mod deploy;
+mod listing;
 mod shell;
 mod support;

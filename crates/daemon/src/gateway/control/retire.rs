@@ -42,7 +42,9 @@ pub(super) async fn retire(mut ask: Ask) -> Result<Response<Body>, Fault> {
         if stopped_only {
             // It may have been started since it was looked at: the Engine has the last word.
             match door.engine.remove_unforced(&own.id, !keep_volumes).await {
-                Err(EngineError::Refused { status: StatusCode::CONFLICT, .. }) if runs(&door, &own).await? => {
+                Err(EngineError::Refused { status: StatusCode::CONFLICT, .. })
+                    if runs(&door, &own).await? =>
+                {
                     return Ok(Err((own, caller)));
                 }
                 // Somebody else removes it this moment.
@@ -112,8 +114,12 @@ async fn runs(door: &Door, own: &Own) -> Result<bool, EngineError> {
 fn running(own: &Own, caller: &str) -> Fault {
     let name = own.container.as_ref().map_or_else(|| own.id.to_string(), |c| c.name.clone());
     let name = ds01_api::names::project_of(&name, caller).map_or(name, |project| project.to_string());
-    Fault::new(StatusCode::CONFLICT, codes::CONTAINER_RUNNING, format!("{name} is running and was not removed"))
-        .hint(format!("container retire {name} stops it first; container remove --force {name} kills it"))
+    Fault::new(
+        StatusCode::CONFLICT,
+        codes::CONTAINER_RUNNING,
+        format!("{name} is running and was not removed"),
+    )
+    .hint(format!("container retire {name} stops it first; container remove --force {name} kills it"))
 }
 
 /// Waits until the units are somebody else's to have.

@@ -68,8 +68,7 @@ pub(super) async fn of(ask: &Ask, request: &DeployRequest) -> Result<Wish, Fault
 }
 
 fn named(project: &str) -> Result<Project, Fault> {
-    Project::new(project)
-        .map_err(|e| Fault::new(StatusCode::BAD_REQUEST, codes::NAME_INVALID, e.to_string()))
+    Project::new(project).map_err(|e| Fault::new(StatusCode::BAD_REQUEST, codes::NAME_INVALID, e.to_string()))
 }
 
 /// The image to begin with: the project's own where there is one, else the framework's.
