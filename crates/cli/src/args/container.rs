@@ -172,7 +172,7 @@ pub(crate) struct StopArgs {
     #[command(flatten)]
     pub(crate) targets: Targets,
     /// How long programs have to end by themselves before they are killed [default: 10]
-    #[arg(long, short, value_name = "SECONDS", value_parser = grace())]
+    #[arg(long, short, value_name = "SECONDS", value_parser = grace)]
     pub(crate) timeout: Option<u32>,
     /// Print JSON, for scripts
     #[arg(long)]
@@ -184,7 +184,7 @@ pub(crate) struct RetireArgs {
     #[command(flatten)]
     pub(crate) targets: Targets,
     /// How long programs have to end by themselves before they are killed [default: 3]
-    #[arg(long, short, value_name = "SECONDS", value_parser = grace(), conflicts_with = "force")]
+    #[arg(long, short, value_name = "SECONDS", value_parser = grace, conflicts_with = "force")]
     pub(crate) timeout: Option<u32>,
     /// Kill at once instead of letting programs finish
     #[arg(long, short)]
@@ -224,7 +224,8 @@ pub(crate) struct ExitArgs {
     pub(crate) name: Option<String>,
 }
 
-/// Seconds that a container has to end by itself.
-fn grace() -> clap::builder::RangedI64ValueParser<u32> {
-    clap::value_parser!(u32).range(0..=i64::from(GRACE_SECONDS_MAX))
+/// Reads the seconds that a container has to end by itself.
+fn grace(text: &str) -> Result<u32, String> {
+    let seconds = text.parse().ok().filter(|seconds| *seconds <= GRACE_SECONDS_MAX);
+    seconds.ok_or_else(|| format!("write a number of seconds, at most {GRACE_SECONDS_MAX}"))
 }

@@ -34,11 +34,17 @@ pub(crate) struct ListArgs {
         num_args = 0..=1,
         require_equals = true,
         default_missing_value = "2",
-        value_parser = clap::value_parser!(u64).range(1..=WATCH_SECONDS_MAX),
+        value_parser = pause,
         conflicts_with = "json"
     )]
     pub(crate) watch: Option<u64>,
     /// Print JSON, for scripts
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Reads the seconds between two looks.
+fn pause(text: &str) -> Result<u64, String> {
+    let seconds = text.parse().ok().filter(|seconds| (1..=WATCH_SECONDS_MAX).contains(seconds));
+    seconds.ok_or_else(|| format!("write a number of seconds, 1 to {WATCH_SECONDS_MAX}"))
 }

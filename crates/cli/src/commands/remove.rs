@@ -18,7 +18,7 @@ pub(super) async fn perform(door: &Door, args: &RemoveArgs, ui: Ui) -> Result<u8
     let (removed, exit) = for_each(&names, ui, async |name| match remove(door, name, args).await {
         Ok(gone) => Ok(Some(gone.told(ui, render::removed, &mut stuck))),
         Err(failure) if args.force && failure.error.code == codes::CONTAINER_NOT_FOUND => {
-            ui.note(&format!("there was no container {name}"));
+            ui.note(&format!("you have no container {name}: nothing to remove"));
             Ok(None)
         }
         Err(failure) => Err(failure),

@@ -1,6 +1,6 @@
 //! Containers: the list, and what became of a deploy, a stop, a retirement.
 
-use ds01_api::{Container, ContainerList, ContainerState, Deployed, Retired, UnitRef};
+use ds01_api::{Container, ContainerList, ContainerState, Deployed, Retired, UnitRef, names};
 
 use super::table::{Cell, Column, table};
 use super::words::{count, duration, mib};
@@ -239,16 +239,18 @@ pub(crate) fn retired(retired: &Retired, image_gone: bool) -> String {
 
 /// The deploy that makes a container of the same project, image and workspace.
 fn again(project: &str, retired: &Retired) -> String {
-    let (image, workspace) = (retired.image.as_deref(), retired.workspace.as_deref());
+    let mut command = format!("container deploy {project}");
+    let below = retired.workspace.as_deref().and_then(|path| path.rsplit_once("/workspace/"));
+    let source = below.map_or(project, |(_, name)| name);
+    let source = if names::Project::new(source).is_ok() { source } else { project };
+    if source != project {
+        command += &format!(" --project {source}");
+    }
     // A project's own image needs no naming: `ds01-<user>/<project>:latest`.
-    let own = image.and_then(|image| image.strip_prefix("ds01-")?.split_once('/')?.1.strip_suffix(":latest"));
-    match (own, image) {
-        (Some(own), _) if own == project => format!("container deploy {project}"),
-        (Some(own), _) if workspace.is_some_and(|path| path.ends_with(&format!("/workspace/{own}"))) => {
-            format!("container deploy {project} --project {own}")
-        }
-        (_, Some(image)) => format!("container deploy {project} --image {image}"),
-        (_, None) => format!("container deploy {project}"),
+    let own = |image: &&String| image.starts_with("ds01-") && image.ends_with(&format!("/{source}:latest"));
+    match &retired.image {
+        Some(image) if !own(&image) => command + &format!(" --image {image}"),
+        _ => command,
     }
 }
 

@@ -289,12 +289,16 @@ fn what_makes_it_again() {
         again(Some("ds01-alice/thesis:latest"), "/home/alice/workspace/thesis"),
         again(Some("ds01-alice/thesis:latest"), "/home/alice/workspace/eval"),
         again(Some("busybox"), "/home/alice/workspace/eval"),
+        again(Some("busybox"), "/home/alice/workspace/thesis"),
+        again(Some("busybox"), "/home/alice/workspace"),
         again(None, "/home/alice/workspace/eval"),
     ];
     expect![[r#"
         container deploy eval   makes it again
         container deploy eval --project thesis   makes it again
         container deploy eval --image ds01-alice/thesis:latest   makes it again
+        container deploy eval --image busybox   makes it again
+        container deploy eval --project thesis --image busybox   makes it again
         container deploy eval --image busybox   makes it again
         container deploy eval   makes it again"#]]
     .assert_eq(&lines.join("\n"));

@@ -28,20 +28,27 @@ const IDLE_COMMAND: [&str; 3] =
 
 pub(super) async fn deploy(mut ask: Ask) -> Result<Response<Body>, Fault> {
     let request: DeployRequest = ask.read().await?;
-    let wish = wish::of(&ask, &request).await?;
+    let mut wish = wish::of(&ask, &request).await?;
     let existing = ask.container_if_any(&wish.name).await?;
-    let mut replaced = false;
-    if let Some(own) = existing {
-        if !request.force {
-            return reuse(&ask, &request, &wish, &own).await;
-        }
-        replaced = true;
-        if !request.dry_run {
-            remove(&ask, &own).await?;
-        }
+    if let (Some(own), false) = (&existing, request.force) {
+        return reuse(&ask, &request, &wish, own).await;
     }
     let workspace_created = !is_there(&ask, &wish.workspace).await?;
-    let facts = wish::image(&ask, &wish).await?;
+    let image_id = match wish::image(&ask, &wish).await {
+        Ok(facts) => facts.id,
+        // Nothing is fetched for a dry run; whoever deploys in earnest fetches it first.
+        Err(fault) if fault.error.code == codes::IMAGE_NOT_FOUND && wish.is_base && request.dry_run => {
+            let later = format!("{} is not on this machine yet: it would be fetched first", wish.image);
+            wish.warnings.push(later);
+            String::new()
+        }
+        Err(fault) => return Err(fault),
+    };
+    let replaced = existing.is_some();
+    // Last: what could be known to fail has not.
+    if let (Some(own), false) = (&existing, request.dry_run) {
+        remove(&ask, own).await?;
+    }
     let mut deployed = Deployed {
         id: String::new(),
         name: wish.name.clone(),
@@ -69,7 +76,6 @@ pub(super) async fn deploy(mut ask: Ask) -> Result<Response<Body>, Fault> {
         MakeRefusal::Other(refusal) => workspace_fault(refusal),
     })?;
     let id = made.id.clone();
-    let image_id = facts.id;
     to_the_end(async move {
         let moved_in = move_in(&door, &made.id, &image_id, &caller).await;
         if let Err(error) = &moved_in {
@@ -144,7 +150,7 @@ async fn reuse(ask: &Ask, request: &DeployRequest, wish: &Wish, own: &Own) -> Re
             format!("{} exists already and was made with other settings", wish.project),
         )
         .hint(format!(
-            "container retire {0} and deploy again, or container deploy {0} --force; /workspace stays as it is",
+            "container retire {} first, or add --force, which replaces it; /workspace stays as it is",
             wish.project
         )));
     }

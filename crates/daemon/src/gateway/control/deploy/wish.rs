@@ -24,6 +24,8 @@ pub(super) struct Wish {
     source: Project,
     pub(super) name: String,
     pub(super) image: String,
+    /// Whether that is a framework's, and can be fetched.
+    pub(super) is_base: bool,
     pub(super) gpus: u32,
     /// What the GPUs must be.
     pub(super) gpu: Want,
@@ -63,8 +65,9 @@ pub(super) async fn of(ask: &Ask, request: &DeployRequest) -> Result<Wish, Fault
         (None, Some(framework)) => base_image(ask, framework, &source, &mut warnings).await?,
         (None, None) => names::image(&source, user),
     };
+    let is_base = request.framework.is_some() && !is_own(&image, user);
     let name = names::container(&project, user);
-    Ok(Wish { project, source, name, image, gpus: request.gpu_count(), gpu, workspace, warnings })
+    Ok(Wish { project, source, name, image, is_base, gpus: request.gpu_count(), gpu, workspace, warnings })
 }
 
 fn named(project: &str) -> Result<Project, Fault> {
