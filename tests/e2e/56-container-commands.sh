@@ -47,6 +47,8 @@ as bob docker run -d --name whole --gpus device=0 busybox sleep 1000 >/dev/null
 as alice container create second --image busybox >/dev/null
 as alice container create big --image busybox --full-gpu >/dev/null
 assert_fails "GPU allocation failed" as alice container start big --no-wait
+assert_fails "GPU allocation failed" as alice container run big --no-wait
+assert_fails "GPU allocation failed" as alice container run big --wait 1s
 in_background start as alice container start big --wait 5m
 wait_for said start "waiting for a GPU"
 assert_contains "$(as alice container exit big)" "big waits for a GPU"

@@ -162,6 +162,9 @@ impl Cli {
 }
 
 #[cfg(test)]
+mod documents_tests;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -231,7 +231,7 @@ fn remove() {
         exit 4
         $ container remove none stop --force
         stop is removed; /home/alice/workspace/stop is kept.
-        there was no container none
+        you have no container none: nothing to remove
         exit 0
     "#]]
     .assert_eq(&told(&[

@@ -215,6 +215,19 @@ fn create_starts_nothing() {
     assert!(run.out.starts_with("my-project was there already and is running."), "{}", run.out);
 }
 
+#[test]
+fn create_takes_the_flags_of_deploy() {
+    let body = |command: &str| {
+        let fake = lab(|| Reply::stream(vec![started()]));
+        let flags = "--gpus 2 --gpu-memory 30g --full-gpu --gpu h100 --workspace /w --data /srv/a --project q \
+                     --framework pytorch --force";
+        assert_eq!(fake.run(&format!("container {command} p {flags}")).code, Some(0));
+        fake.body_of("POST /ds01/v1/deploy").unwrap().to_string()
+    };
+    expect![[r#"{"project":"p","from_project":"q","framework":"pytorch","gpus":2,"gpu_memory_mib":30720,"full_gpu":true,"gpu_model":"h100","cpu_only":false,"workspace":"/w","data":[{"source":"/srv/a","target":"/data"}],"force":true,"dry_run":false}"#]].assert_eq(&body("create"));
+    assert_eq!(body("create"), body("deploy"));
+}
+
 /// A lab in which the image of a framework comes with a pull that says `lines`.
 fn lab_that_pulls(lines: Vec<Value>) -> Fake {
     let fetched = std::sync::atomic::AtomicBool::new(false);
