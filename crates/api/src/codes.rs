@@ -21,8 +21,14 @@ pub const CONTAINERS_QUOTA: &str = "containers.quota";
 pub const CONTAINER_NOT_FOUND: &str = "container.not-found";
 /// The container exists and was made with other settings.
 pub const CONTAINER_CONFLICT: &str = "container.conflict";
+/// The container runs, and what was asked is for those that do not.
+pub const CONTAINER_RUNNING: &str = "container.running";
+/// The container does not run, and what was asked is for those that do.
+pub const CONTAINER_NOT_RUNNING: &str = "container.not-running";
 /// The image is not on this machine.
 pub const IMAGE_NOT_FOUND: &str = "image.not-found";
+/// No framework of this name is in the machine's catalogue.
+pub const FRAMEWORK_UNKNOWN: &str = "framework.unknown";
 /// A project name outside the rules of [`crate::names`].
 pub const NAME_INVALID: &str = "name.invalid";
 /// The workspace or a data directory is not the caller's to mount.

@@ -111,8 +111,11 @@ impl ContainerState {
     }
 }
 
+/// The longest time that a container may be given to end by itself, in seconds.
+pub const GRACE_SECONDS_MAX: u32 = 60 * 60;
+
 /// The body of `POST retire`: stop, remove, free.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RetireRequest {
     /// A project, a container name, or an id.
@@ -120,6 +123,15 @@ pub struct RetireRequest {
     /// Kill at once instead of the grace period.
     #[serde(default)]
     pub force: bool,
+    /// How long programs have to end by themselves, at most [`GRACE_SECONDS_MAX`]; absent for 3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grace_seconds: Option<u32>,
+    /// Refuse a container that runs, with [`crate::codes::CONTAINER_RUNNING`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stopped_only: bool,
+    /// Keep its volumes that have no name.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keep_volumes: bool,
 }
 
 /// The answer to `POST retire`; when it comes, the container is gone.

@@ -90,9 +90,16 @@ impl Exit {
             | codes::GPU_CANCELLED
             | codes::CONTAINERS_QUOTA => Self::NoResources,
             codes::GPU_FULL | codes::NOT_PERMITTED | codes::WORKSPACE_DENIED => Self::NotPermitted,
-            codes::GPU_UNKNOWN_UNIT | codes::CONTAINER_NOT_FOUND | codes::IMAGE_NOT_FOUND => Self::NotFound,
+            codes::GPU_UNKNOWN_UNIT
+            | codes::CONTAINER_NOT_FOUND
+            | codes::IMAGE_NOT_FOUND
+            | codes::FRAMEWORK_UNKNOWN => Self::NotFound,
             codes::NAME_INVALID | codes::REQUEST_INVALID => Self::Usage,
-            codes::CONTAINER_CONFLICT | codes::ENGINE_UNAVAILABLE | codes::INTERNAL => Self::Failed,
+            codes::CONTAINER_CONFLICT
+            | codes::CONTAINER_RUNNING
+            | codes::CONTAINER_NOT_RUNNING
+            | codes::ENGINE_UNAVAILABLE
+            | codes::INTERNAL => Self::Failed,
             _ => match status {
                 200..=299 => Self::Done,
                 400 => Self::Usage,

@@ -22,8 +22,10 @@ mod queue;
 mod start;
 mod stats;
 
-pub use containers::{Container, ContainerKind, ContainerList, ContainerState, RetireRequest, Retired};
-pub use deploy::{DataMount, DeployRequest, Deployed};
+pub use containers::{
+    Container, ContainerKind, ContainerList, ContainerState, GRACE_SECONDS_MAX, RetireRequest, Retired,
+};
+pub use deploy::{DataMount, DeployRequest, Deployed, Framework, FrameworkList};
 pub use error::{ApiError, Exit};
 pub use limits::{Limit, LimitUnit, Limits, Source};
 pub use machine::{Card, Figures, GpuRelease, Health, Holder, Machine, Unit, UnitRef};

@@ -25,6 +25,8 @@ pub const QUEUE: &str = "/ds01/v1/queue";
 pub const WHY: &str = "/ds01/v1/why/{name}";
 /// `POST` [`crate::DeployRequest`] → [`crate::Deployed`]: creates (or finds) the container and does not start it.
 pub const DEPLOY: &str = "/ds01/v1/deploy";
+/// `GET` → [`crate::FrameworkList`].
+pub const FRAMEWORKS: &str = "/ds01/v1/frameworks";
 /// `POST` [`crate::GpuRelease`] → the same: ds01d has let go of the GPU driver. For administrators.
 pub const GPU_RELEASE: &str = "/ds01/v1/gpu/release";
 /// `GET` → [`crate::GpuStats`].
@@ -73,6 +75,7 @@ mod tests {
             QUEUE,
             WHY,
             DEPLOY,
+            FRAMEWORKS,
             RETIRE,
             GPU_RELEASE,
             STATS,

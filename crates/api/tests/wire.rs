@@ -1,8 +1,8 @@
 //! The wire, as text: what is printed here is what the other side and every script reads.
 
 use ds01_api::{
-    Container, ContainerList, DeployRequest, Deployed, Limits, Machine, Queue, RetireRequest, Retired,
-    WhoAmI, Why,
+    Container, ContainerList, DeployRequest, Deployed, FrameworkList, Limits, Machine, Queue, RetireRequest,
+    Retired, WhoAmI, Why,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -50,6 +50,7 @@ fn containers() {
     check::<Deployed>(
         r#"{"id":"ab","name":"p._.alice","project":"p","image":"x","gpus":1,"workspace":"/w","workspace_created":true,"data":[{"source":"/d","target":"/data"}],"state":"created","reused":false,"replaced":false,"dry_run":false,"warnings":[]}"#,
     );
+    check::<FrameworkList>(r#"{"frameworks":[{"name":"pytorch","image":"aimehub/pytorch"}]}"#);
     check::<Retired>(&format!(
         r#"{{"name":"p._.alice","project":"p","stopped":true,"released":[{UNIT}],"workspace":"/w","image":"x"}}"#
     ));
@@ -61,7 +62,13 @@ fn requests_are_read_strictly() {
     let short: DeployRequest = serde_json::from_str(r#"{"project":"p"}"#).unwrap();
     assert_eq!(short.gpu_count(), 1);
     assert_eq!(DeployRequest { cpu_only: true, ..short }.gpu_count(), 0);
+    check::<DeployRequest>(
+        r#"{"project":"p","from_project":"q","framework":"pytorch","cpu_only":false,"force":false,"dry_run":false}"#,
+    );
     check::<RetireRequest>(r#"{"name":"p","force":false}"#);
+    check::<RetireRequest>(
+        r#"{"name":"p","force":false,"grace_seconds":60,"stopped_only":true,"keep_volumes":true}"#,
+    );
     for wrong in [r#"{"project":"p","privileged":true}"#, r#"{}"#, r#"{"project":"p","gpus":-1}"#] {
         assert!(serde_json::from_str::<DeployRequest>(wrong).is_err(), "{wrong}");
     }

@@ -12,15 +12,17 @@ use crate::ui::Ui;
 
 /// Shows what `picture` draws for so many columns, every so many seconds; returns the exit code of whoever ended it.
 ///
-/// The first picture that fails ends it. A later one is told of in its place: `ds01d` may be restarting.
+/// Where nothing can be drawn it is printed once, and that is an error. The first picture that fails ends it. A later one
+/// is told of in its place: `ds01d` may be restarting.
 pub(crate) async fn watch(
     seconds: u64,
     ui: Ui,
     mut picture: impl AsyncFnMut(Option<u16>) -> Result<String, Failure>,
 ) -> Result<u8, Failure> {
     if terminal::output_size().is_none() || !terminal::can_draw() {
-        return Err(Failure::usage("--watch needs a terminal to draw on")
-            .with_hint("without --watch it is printed once"));
+        ui.say(&picture(ui.columns()).await?);
+        return Err(Failure::usage("--watch needs a terminal to draw on: this was printed once")
+            .with_hint("in a script, ask again in a loop, without --watch"));
     }
     let mut signals = Signals::new();
     let mut ticks = tokio::time::interval(Duration::from_secs(seconds));

@@ -35,6 +35,7 @@ DIFFERENT = [
     (r"/tmp/ds01-55-hand\.\w+", "SCRATCH"),
     (r'("(?:created|uid|age_seconds|state_seconds|held_seconds|waited_seconds|left_seconds)": ?)\d+', r"\1N"),
     (r"(user id +)\d+", r"\1N"),
+    (r"^(  id +)[0-9a-f]{12}$", r"\1ID"),
     (r"\b\d+ (?:s|min|h|d)(?: \d+ (?:s|min|h))?(?= ago| of 3 min|$| *\n|\)| {2,}| left|;)", "SPAN"),
     (r"\b(for|in|ended +|denied +)(\s?)\d+ (?:s|min|h|d)(?: \d+ (?:s|min|h))?\b", r"\1\2SPAN"),
     (r"(running|paused|stopped \(\d+\)|stopped) \d+ s\b", r"\1 SPAN"),
@@ -173,6 +174,79 @@ def life(s):
         s.do(mode, "alice", "ds01 why hand-life")
 
 
+def acts(s):
+    """Making, starting, pausing, stopping and removing, each by itself, and by somebody whom it is not for."""
+    for mode in ALL:
+        s.do(mode, "alice", "container create hand-acts --image busybox --dry-run")
+        s.do(mode, "alice", "container create hand-acts --image busybox")
+        s.do(mode, "alice", "container create hand-acts --image busybox")
+        s.do(mode, "alice", "container create hand-acts --image busybox --cpu-only")
+        s.do(mode, "alice", "container pause hand-acts")
+        s.do(mode, "alice", "container start hand-acts")
+        s.do(mode, "alice", "container start hand-acts")
+        s.do(mode, "alice", "container create hand-acts --image busybox")
+        s.do(mode, "alice", "container remove hand-acts")
+        s.do(mode, "alice", "container pause hand-acts")
+        s.do(mode, "alice", "container pause hand-acts")
+        s.do(mode, "alice", "container start hand-acts")
+        s.do(mode, "alice", "container unpause hand-acts")
+        s.do(mode, "alice", "container unpause hand-acts")
+        for command in ("start", "pause", "unpause", "stop", "remove", "remove --force", "retire"):
+            s.do(mode, "bob", f"container {command} hand-acts._.alice")
+            s.do(mode, "bob", f"container {command} --all")
+        s.do(mode, "alice", "container stop hand-acts --timeout 0")
+        s.do(mode, "alice", "container remove hand-acts")
+        s.do(mode, "alice", "container remove hand-acts")
+        s.do(mode, "alice", "container remove hand-acts --force")
+        s.do(mode, "alice", "container create hand-acts --image busybox --cpu-only --project hand-other")
+        s.do(mode, "alice", "container start --all")
+        s.do(mode, "alice", "container pause --all")
+        s.do(mode, "alice", "container unpause --all")
+        s.do(mode, "alice", "container stop --all --timeout 0")
+        s.do(mode, "alice", "container rm --all")
+        s.do(mode, "alice", "container create hand-acts --image busybox --cpu-only")
+        s.do(mode, "alice", "container start hand-acts")
+        s.do(mode, "alice", "container remove --force hand-acts")
+        s.do(mode, "alice", "container create hand-acts --image busybox --cpu-only --force")
+        s.do(mode, "alice", "container retire --all --volumes --images --timeout 0")
+        s.do(mode, "alice", "container create hand-acts --framework nothing")
+        s.do(mode, "alice", "container deploy hand-acts --framework pytorch --dry-run")
+
+
+def leave(s):
+    """Typed on the host: how a container is left."""
+    for mode in (TERMINAL, PIPE):
+        s.do(mode, "alice", "container exit")
+    s.lab.quietly("alice", "container create hand-leave --image busybox")
+    s.do(PIPE, "alice", "container exit hand-leave")
+    s.lab.quietly("alice", "container start hand-leave")
+    s.do(PIPE, "alice", "container exit hand-leave")
+    s.lab.quietly("alice", "container pause hand-leave")
+    s.do(PIPE, "alice", "container-exit hand-leave")
+    s.do(PIPE, "bob", "container exit hand-leave._.alice")
+    s.do(PIPE, "alice", "container exit no-such")
+    s.lab.quietly("alice", "container retire hand-leave --force")
+
+
+def lists(s):
+    """The list in all its forms."""
+    s.lab.quietly("alice", "container deploy hand-train --image busybox")
+    s.lab.quietly("alice", "container create hand-notes --image busybox --cpu-only")
+    s.lab.quietly("alice", "docker run -d --name hand-web busybox sleep 1000")
+    for command in (
+        "--detailed --all", "--filter project=hand-train", "--filter status=created", "--filter kind=docker --filter name=hand",
+        "--all --format '{{.Name}} {{.State}}'", r"--format 'table {{.Project}}\t{{.GPU}}\t{{.Image}}'",
+        "--format '{{json .Name}}'", "--no-trunc", "--filter colour=red", "--format '{{.Nmae}}'",
+    ):
+        s.do(PIPE, "alice", f"container list {command}")
+    for command in ("-q | tr -d '[:xdigit:]'", "-aq --no-trunc", "--format json | jq -r 'keys_unsorted | join(\" \")'"):
+        s.do(PIPE, "alice", f"container list {command}")
+    s.do(TERMINAL, "alice", "exec container list --watch --filter project=hand-train", [("hand-train", "\x03")])
+    s.do(PIPE, "alice", "container list --watch=1 --filter project=hand-train")
+    s.do(PIPE, "bob", "container list --all --detailed")
+    s.lab.quietly("alice", "container retire hand-train hand-notes hand-web --force")
+
+
 def shell(s):
     """Shells: who one is, what is passed on, what stays."""
     prompt, home = "alice@hand-shell:/workspace$ ", "/workspace$ "
@@ -271,6 +345,8 @@ def mistakes(s):
         "container list --evrything",
         "container destroy hand-x",
         "container start hand-x",
+        "container stop hand-x --all",
+        "container stop hand-x --timeout soon",
         "ds01 project launch hand-x --open",
         "container deploy hand-x --gpus all",
         "container",
@@ -307,9 +383,10 @@ def watch(s):
 def help_texts(s):
     """The help of every command."""
     for command in (
-        "ds01", "container", "container deploy", "container run", "container attach", "container stop", "container retire",
-        "container list", "container logs", "container stats", "gpu-status", "check-limits", "ds01 whoami", "ds01 queue", "ds01 why", "ds01 install-links",
-        "ds01 completion", "ds01 man",
+        "ds01", "container", "container deploy", "container create", "container start", "container run", "container attach",
+        "container exit", "container stop", "container pause", "container unpause", "container retire", "container remove",
+        "container list", "container logs", "container stats", "gpu-status", "check-limits", "ds01 whoami", "ds01 queue",
+        "ds01 why", "ds01 install-links", "ds01 completion", "ds01 man",
     ):
         s.do(PIPE, "alice", f"{command} --help")
 
@@ -325,8 +402,8 @@ def links(s):
 
 
 SCENES = {
-    "look": look, "life": life, "shell": shell, "line": line, "ends": ends, "mistakes": mistakes,
-    "watch": watch, "help": help_texts, "links": links,
+    "look": look, "life": life, "acts": acts, "leave": leave, "lists": lists, "shell": shell, "line": line,
+    "ends": ends, "mistakes": mistakes, "watch": watch, "help": help_texts, "links": links,
 }
 
 

@@ -7,7 +7,13 @@ use std::path::Path;
 
 /// The groups and the commands in each, as the documents spell them.
 const GROUPS: [(&str, &[&str]); 3] = [
-    ("container", &["deploy", "run", "attach", "stop", "retire", "list", "ls", "logs", "stats"]),
+    (
+        "container",
+        &[
+            "deploy", "create", "start", "run", "attach", "exit", "stop", "pause", "unpause", "retire",
+            "remove", "rm", "list", "ls", "logs", "stats",
+        ],
+    ),
     ("gpu", &["status", "release"]),
     ("check", &["limits"]),
 ];

@@ -1,11 +1,11 @@
 //! The `container` commands and their flags. It must never read the world or act.
 
-use std::path::PathBuf;
-use std::time::Duration;
-
 use clap::{Args, Subcommand};
+use ds01_api::GRACE_SECONDS_MAX;
 
-use super::{LogsArgs, StatsArgs, duration, size};
+use super::listing::ListArgs;
+use super::making::{CreateArgs, DeployArgs, Patience};
+use super::{LogsArgs, StatsArgs};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ContainerCommand {
@@ -18,9 +18,26 @@ Examples:
   container deploy my-project --open
   container deploy training --background --wait 2h
   container deploy large --gpu-memory 30g
-  container deploy eval --image ds01-alice/my-project:latest --data ~/datasets/imagenet
+  container deploy my-project --framework pytorch
+  container deploy eval --project my-project --data ~/datasets/imagenet
   container deploy notes --cpu-only")]
     Deploy(DeployArgs),
+    /// Create a container and do not start it; it holds no GPU until it starts
+    #[command(after_help = "\
+A project has one container: if it is there already, nothing is done; --force replaces it.
+
+Examples:
+  container create my-project && container start my-project
+  container create my-container --workspace ~/other/path")]
+    Create(CreateArgs),
+    /// Start containers in the background, through the line for a GPU
+    #[command(after_help = "\
+A container that runs already is left as it is. --all: all of your own that do not run.
+
+Examples:
+  container start my-project
+  container start training --wait 2h")]
+    Start(StartArgs),
     /// Open a shell in a container, starting it if need be
     #[command(after_help = "\
 Leaving the shell leaves the container running.
@@ -37,22 +54,69 @@ Examples:
   container attach training
   echo nvidia-smi | container attach training")]
     Attach(AttachArgs),
-    /// Stop containers; their GPUs are free at once
+    /// Tell how to leave a container, and what becomes of it
     #[command(after_help = "\
-A stopped container can be started again (container run) and may get another GPU then.
+A shell in a container is left by typing exit in it, or with Ctrl-D; the container keeps running.
+This changes nothing.
 
 Example:
-  container stop my-project")]
+  container exit my-project")]
+    Exit(ExitArgs),
+    /// Stop containers; their GPUs are free at once
+    #[command(after_help = "\
+A stopped container can be started again (container start, container run) and may get another GPU
+then. --all: all of your own that run or wait.
+
+Examples:
+  container stop my-project
+  container stop training --timeout 120")]
     Stop(StopArgs),
+    /// Freeze what runs in containers; they keep their memory and their GPUs
+    #[command(after_help = "\
+A paused container computes nothing, but its GPU is still nobody else's: container stop frees it.
+--all: all of your own that run.
+
+Example:
+  container pause my-project")]
+    Pause(PauseArgs),
+    /// Let paused containers go on
+    #[command(after_help = "\
+--all: all of your own that are paused.
+
+Example:
+  container unpause my-project")]
+    Unpause(PauseArgs),
     /// Stop and remove containers and free their GPUs; /workspace and the image are kept
-    #[command(after_help = "Example:\n  container retire my-project")]
+    #[command(after_help = "\
+--all: all of your own, running or not.
+
+Examples:
+  container retire my-project
+  container retire my-project --images")]
     Retire(RetireArgs),
+    /// Remove containers that do not run; /workspace and the image are kept
+    #[command(
+        visible_alias = "rm",
+        after_help = "\
+--all: all of your own that do not run.
+
+Examples:
+  container remove my-project
+  container rm --all"
+    )]
+    Remove(RemoveArgs),
     /// List your containers
     #[command(
         visible_alias = "ls",
         after_help = "\
+Fields of a template: .ID .Name .Project .User .Status .State .GPU .Want .Image .Kind .Workspace
+.RunningFor. `table` puts titles above; `{{json .}}` is all of them.
+
 Examples:
   container list --all
+  container list --watch
+  container list --filter status=stopped --quiet
+  container list --format 'table {{.Project}}\\t{{.Status}}\\t{{.GPU}}'
   container list --json | jq -r '.containers[].name'"
     )]
     List(ListArgs),
@@ -80,76 +144,6 @@ Examples:
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct DeployArgs {
-    /// The project: small letters, digits and -
-    pub(crate) name: String,
-    /// Open a shell in it
-    #[arg(long, short, conflicts_with_all = ["background", "json", "dry_run"])]
-    pub(crate) open: bool,
-    /// Start it and return (the default)
-    #[arg(long, short)]
-    pub(crate) background: bool,
-    /// The image [default: the project's own, ds01-<you>/<project>:latest]
-    #[arg(long, value_name = "IMAGE")]
-    pub(crate) image: Option<String>,
-    /// How many GPUs [default: 1]
-    #[arg(long, value_name = "N", conflicts_with = "cpu_only", value_parser = gpus)]
-    pub(crate) gpus: Option<u32>,
-    /// At least so much memory on each GPU: 30g, 512m
-    #[arg(long, value_name = "SIZE", value_parser = size::mebibytes, conflicts_with = "cpu_only")]
-    pub(crate) gpu_memory: Option<u64>,
-    /// A whole card, not a slice of one
-    #[arg(long, conflicts_with = "cpu_only")]
-    pub(crate) full_gpu: bool,
-    /// Which GPUs will do: a part of the model's name (h100), or a slice's profile (2g, 2g.20gb)
-    #[arg(long = "gpu", value_name = "MODEL", conflicts_with = "cpu_only")]
-    pub(crate) gpu_model: Option<String>,
-    /// No GPU
-    #[arg(long)]
-    pub(crate) cpu_only: bool,
-    /// The directory to see as /workspace [default: ~/workspace/<project>, made if missing]
-    #[arg(long, value_name = "PATH")]
-    pub(crate) workspace: Option<PathBuf>,
-    /// A directory to see, read-only, as /data (several: as /data/<name>)
-    #[arg(long, value_name = "PATH")]
-    pub(crate) data: Vec<PathBuf>,
-    #[command(flatten)]
-    pub(crate) patience: Patience,
-    /// Say what would be done and change nothing
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-    /// Remove the container that the project has, running or not, and make a new one
-    #[arg(long)]
-    pub(crate) force: bool,
-    /// Print JSON, for scripts
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-/// Reads a number of GPUs.
-fn gpus(text: &str) -> Result<u32, String> {
-    text.parse().map_err(|_| "write a number; without --gpus it is one".to_owned())
-}
-
-/// How long to wait for a GPU.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct Patience {
-    /// How long to wait for a GPU, at most a day: 90s, 3m, 1h30m [default: your group's, usually 3m]
-    #[arg(long, value_name = "DURATION", value_parser = duration::parse, conflicts_with = "no_wait")]
-    wait: Option<Duration>,
-    /// Give up at once if no GPU is free
-    #[arg(long)]
-    no_wait: bool,
-}
-
-impl Patience {
-    /// The wait to ask for; `None` leaves it to the policy.
-    pub(crate) fn duration(&self) -> Option<Duration> {
-        if self.no_wait { Some(Duration::ZERO) } else { self.wait }
-    }
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct RunArgs {
     /// The project, or a container's name or id
     pub(crate) name: String,
@@ -163,11 +157,45 @@ pub(crate) struct AttachArgs {
     pub(crate) name: String,
 }
 
+/// The containers that a command is for.
+#[derive(Debug, Args)]
+pub(crate) struct Targets {
+    /// Projects, or names or ids of containers
+    #[arg(required_unless_present = "all", value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+    /// All of your own, instead of naming them
+    #[arg(long, conflicts_with = "names")]
+    pub(crate) all: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StartArgs {
+    #[command(flatten)]
+    pub(crate) targets: Targets,
+    #[command(flatten)]
+    pub(crate) patience: Patience,
+    /// Print JSON, for scripts
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `container pause` and `container unpause`.
+#[derive(Debug, Args)]
+pub(crate) struct PauseArgs {
+    #[command(flatten)]
+    pub(crate) targets: Targets,
+    /// Print JSON, for scripts
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct StopArgs {
-    /// Projects, or names or ids of containers
-    #[arg(required = true, value_name = "NAME")]
-    pub(crate) names: Vec<String>,
+    #[command(flatten)]
+    pub(crate) targets: Targets,
+    /// How long programs have to end by themselves before they are killed [default: 10]
+    #[arg(long, short, value_name = "SECONDS", value_parser = grace)]
+    pub(crate) timeout: Option<u32>,
     /// Print JSON, for scripts
     #[arg(long)]
     pub(crate) json: bool,
@@ -175,23 +203,51 @@ pub(crate) struct StopArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct RetireArgs {
-    /// Projects, or names or ids of containers
-    #[arg(required = true, value_name = "NAME")]
-    pub(crate) names: Vec<String>,
+    #[command(flatten)]
+    pub(crate) targets: Targets,
+    /// How long programs have to end by themselves before they are killed [default: 3]
+    #[arg(long, short, value_name = "SECONDS", value_parser = grace, conflicts_with = "force")]
+    pub(crate) timeout: Option<u32>,
     /// Kill at once instead of letting programs finish
     #[arg(long, short)]
     pub(crate) force: bool,
+    /// The project's image, too: ds01-<you>/<project>
+    #[arg(long)]
+    pub(crate) images: bool,
+    /// Volumes without a name, too (the default)
+    #[arg(long)]
+    pub(crate) volumes: bool,
     /// Print JSON, for scripts
     #[arg(long)]
     pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct ListArgs {
-    /// Stopped ones too
+pub(crate) struct RemoveArgs {
+    #[command(flatten)]
+    pub(crate) targets: Targets,
+    /// Kill those that run; those that do not exist are no error
     #[arg(long, short)]
-    pub(crate) all: bool,
+    pub(crate) force: bool,
+    /// The project's image, too: ds01-<you>/<project>
+    #[arg(long)]
+    pub(crate) images: bool,
+    /// Volumes without a name, too
+    #[arg(long, short)]
+    pub(crate) volumes: bool,
     /// Print JSON, for scripts
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExitArgs {
+    /// The project, or a container's name or id
+    pub(crate) name: Option<String>,
+}
+
+/// Reads the seconds that a container has to end by itself.
+fn grace(text: &str) -> Result<u32, String> {
+    let seconds = text.parse().ok().filter(|seconds| *seconds <= GRACE_SECONDS_MAX);
+    seconds.ok_or_else(|| format!("write a number of seconds, at most {GRACE_SECONDS_MAX}"))
 }

@@ -4,7 +4,9 @@ pub(crate) mod argv;
 mod container;
 mod duration;
 pub(crate) mod elsewhere;
+mod listing;
 mod looking;
+mod making;
 pub(crate) mod moment;
 mod size;
 
@@ -14,9 +16,12 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 pub(crate) use container::{
-    AttachArgs, ContainerCommand, DeployArgs, ListArgs, Patience, RetireArgs, RunArgs, StopArgs,
+    AttachArgs, ContainerCommand, ExitArgs, PauseArgs, RemoveArgs, RetireArgs, RunArgs, StartArgs, StopArgs,
+    Targets,
 };
+pub(crate) use listing::ListArgs;
 pub(crate) use looking::{GpuStatusArgs, LogsArgs, StatsArgs};
+pub(crate) use making::{CreateArgs, DeployArgs, MakingArgs, Patience};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -41,7 +46,7 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Deploy, enter, stop and retire containers
+    /// Deploy, enter, stop, retire and list containers
     #[command(subcommand, arg_required_else_help = true)]
     Container(ContainerCommand),
     /// Look at the GPUs
@@ -188,12 +193,19 @@ impl Cli {
     pub(crate) fn wants_json(&self) -> bool {
         match &self.command {
             Command::Container(command) => match command {
-                ContainerCommand::Deploy(args) => args.json,
+                ContainerCommand::Deploy(DeployArgs { making, .. })
+                | ContainerCommand::Create(CreateArgs { making }) => making.json,
+                ContainerCommand::Start(args) => args.json,
                 ContainerCommand::Stop(args) => args.json,
+                ContainerCommand::Pause(args) | ContainerCommand::Unpause(args) => args.json,
                 ContainerCommand::Retire(args) => args.json,
+                ContainerCommand::Remove(args) => args.json,
                 ContainerCommand::List(args) => args.json,
                 ContainerCommand::Stats(args) => args.json,
-                ContainerCommand::Run(_) | ContainerCommand::Attach(_) | ContainerCommand::Logs(_) => false,
+                ContainerCommand::Run(_)
+                | ContainerCommand::Attach(_)
+                | ContainerCommand::Exit(_)
+                | ContainerCommand::Logs(_) => false,
             },
             Command::Gpu(GpuCommand::Status(args)) => args.json,
             Command::Check(CheckCommand::Limits(plain)) => plain.json,
@@ -204,6 +216,9 @@ impl Cli {
         }
     }
 }
+
+#[cfg(test)]
+mod documents_tests;
 
 #[cfg(test)]
 mod tests {
@@ -224,7 +239,7 @@ mod tests {
             let help = read(&format!("{name} --help")).unwrap_err();
             assert_eq!(help.kind(), clap::error::ErrorKind::DisplayHelp, "{name}");
             let usage = help.to_string().lines().find(|line| line.starts_with("Usage:")).unwrap().to_owned();
-            let spoken = name.replace('-', " ").replace(" ls", " list");
+            let spoken = name.replace('-', " ").replace(" ls", " list").replace(" rm", " remove");
             assert!(usage.starts_with(&format!("Usage: {spoken}")), "{usage}");
         }
     }
@@ -249,6 +264,21 @@ mod tests {
             "container retire",
             "container deploy p --gpus many",
             "container deploy p --wait soon",
+            "container deploy p --image x --framework pytorch",
+            "container create p --open",
+            "container start",
+            "container start p --all",
+            "container stop p --timeout 3601",
+            "container stop p --timeout soon",
+            "container retire p --timeout 5 --force",
+            "container remove",
+            "container list --quiet --json",
+            "container list --format {{.Nmae}}",
+            "container list --format {{.Name",
+            "container list --filter colour=red",
+            "container list --filter running",
+            "container list --watch=0",
+            "container list --watch --json",
         ] {
             assert_eq!(read(line).unwrap_err().exit_code(), 2, "{line}");
         }

@@ -30,6 +30,9 @@ pub(crate) enum ClientError {
         /// The answer.
         error: ApiError,
     },
+    /// The Engine could not fetch an image.
+    #[error("{0}")]
+    Pull(String),
     /// The connection broke, or what came makes no sense.
     #[error("the answer from ds01d broke off ({0})")]
     Broken(String),
@@ -58,6 +61,7 @@ impl ClientError {
             Self::Connect { .. } => "door.unreachable",
             Self::PlainEngine(_) => "door.plain-engine",
             Self::Api { error, .. } => &error.code,
+            Self::Pull(_) => codes::IMAGE_NOT_FOUND,
             Self::Broken(_) | Self::Garbled { .. } => "door.broken",
             Self::Late(_) => "door.late",
         }
@@ -72,6 +76,7 @@ impl ClientError {
                 "set DOCKER_HOST to the socket of ds01d, or ask an admin to start ds01d".to_owned()
             }
             Self::Api { error, .. } => return error.hint.clone(),
+            Self::Pull(_) => return None,
             Self::Broken(_) => {
                 "what you asked for may have happened: container list --all shows it".to_owned()
             }
@@ -90,6 +95,7 @@ impl ClientError {
                 Exit::NotPermitted
             }
             Self::Api { status, error } => error.exit(*status),
+            Self::Pull(_) => Exit::NotFound,
             Self::Connect { .. }
             | Self::PlainEngine(_)
             | Self::Broken(_)

@@ -5,6 +5,8 @@
 
 mod error;
 mod exec;
+mod images;
+mod lines;
 mod logs;
 mod start;
 mod stats;
@@ -35,7 +37,7 @@ const SOCKETS: [&str; 2] = ["/run/ds01/docker.sock", "/var/run/docker.sock"];
 /// How long a question may take.
 const ANSWER_MAX: Duration = Duration::from_secs(30);
 /// How long an act may take that stops or makes containers: grace periods are in it.
-const ACT_MAX: Duration = Duration::from_secs(180);
+pub(crate) const ACT_MAX: Duration = Duration::from_secs(180);
 /// The largest answer that is read; a list of a thousand containers has about 1 MiB.
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 
@@ -75,7 +77,17 @@ impl Door {
         path: &str,
         body: &impl Serialize,
     ) -> Result<T, ClientError> {
-        self.exchange(Method::POST, path, json(body)?, ACT_MAX).await
+        self.post_within(path, body, ACT_MAX).await
+    }
+
+    /// As [`Door::post`], with a limit of its own: a grace period is in it.
+    pub(crate) async fn post_within<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        limit: Duration,
+    ) -> Result<T, ClientError> {
+        self.exchange(Method::POST, path, json(body)?, limit).await
     }
 
     /// Looks a container up by project, name or id.
@@ -84,13 +96,22 @@ impl Door {
     }
 
     /// Stops a container as `docker stop` does; when it returns, the container has ended.
-    pub(crate) async fn stop(&self, id: &str) -> Result<(), ClientError> {
-        let path = paths::with_name("/containers/{name}/stop", id);
-        within(ACT_MAX, async {
-            // 304 says that it had stopped already.
-            self.send(Method::POST, &path, Bytes::new(), None).await.map(drop)
-        })
-        .await
+    pub(crate) async fn stop(&self, id: &str, grace_seconds: Option<u32>) -> Result<(), ClientError> {
+        let grace = grace_seconds.map(|seconds| format!("?t={seconds}")).unwrap_or_default();
+        let limit = ACT_MAX + Duration::from_secs(grace_seconds.unwrap_or(0).into());
+        // 304 says that it had stopped already.
+        self.act(id, &format!("stop{grace}"), limit).await
+    }
+
+    /// Freezes what runs in a container, or lets it go on.
+    pub(crate) async fn pause(&self, id: &str, paused: bool) -> Result<(), ClientError> {
+        self.act(id, if paused { "pause" } else { "unpause" }, ACT_MAX).await
+    }
+
+    /// One of Docker's acts on a container that answer with nothing.
+    async fn act(&self, id: &str, act: &str, limit: Duration) -> Result<(), ClientError> {
+        let path = paths::with_name("/containers/{name}/", id) + act;
+        within(limit, async { self.send(Method::POST, &path, Bytes::new(), None).await.map(drop) }).await
     }
 
     async fn exchange<T: DeserializeOwned>(

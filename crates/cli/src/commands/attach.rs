@@ -1,6 +1,6 @@
 //! `container attach`: a shell in what runs already.
 
-use ds01_api::{Container, ContainerState, Exit};
+use ds01_api::{Container, ContainerState, Exit, codes};
 
 use crate::args::AttachArgs;
 use crate::client::Door;
@@ -17,11 +17,12 @@ pub(super) async fn perform(door: &Door, args: &AttachArgs, ui: Ui) -> Result<u8
 /// Refuses what no shell can be opened in, with what would help.
 pub(super) fn can_be_entered(container: &Container) -> Result<(), Failure> {
     let name = container.short_name();
-    let failed = |what: &str| Failure::new(Exit::Failed, "container.not-running", format!("{name} {what}"));
+    let failed =
+        |what: &str| Failure::new(Exit::Failed, codes::CONTAINER_NOT_RUNNING, format!("{name} {what}"));
     match container.state {
         ContainerState::Running => Ok(()),
         ContainerState::Paused => {
-            Err(failed("is paused").with_hint(format!("docker unpause {} lets it go on", container.name)))
+            Err(failed("is paused").with_hint(format!("container unpause {name} lets it go on")))
         }
         ContainerState::Waiting => {
             Err(failed("still waits for a GPU").with_hint(format!("ds01 why {name} tells for which")))

@@ -9,8 +9,9 @@ use ds01_api::{
 };
 use serde::Serialize;
 
-use super::start::{self, Started};
-use crate::args::{DeployArgs, Patience};
+use super::image;
+use super::settle::{Started, settle};
+use crate::args::{DeployArgs, MakingArgs, Patience};
 use crate::client::Door;
 use crate::failure::Failure;
 use crate::render;
@@ -18,22 +19,9 @@ use crate::shell;
 use crate::ui::Ui;
 
 pub(super) async fn perform(door: &Door, args: &DeployArgs, ui: Ui) -> Result<u8, Failure> {
-    let request = DeployRequest {
-        project: project(&args.name)?,
-        image: args.image.clone(),
-        gpus: args.gpus,
-        gpu_memory_mib: args.gpu_memory,
-        full_gpu: args.full_gpu,
-        gpu_model: args.gpu_model.clone(),
-        cpu_only: args.cpu_only,
-        workspace: args.workspace.as_deref().map(absolute).transpose()?,
-        data: data_mounts(&args.data)?,
-        force: args.force,
-        dry_run: args.dry_run,
-    };
-    if args.dry_run {
-        let deployed: Deployed = door.post(paths::DEPLOY, &request).await?;
-        warn(&deployed, ui);
+    let request = request(&args.making)?;
+    if request.dry_run {
+        let deployed = make(door, &request, ui).await?;
         ui.answer(&deployed, |deployed| render::deployed(deployed, &[], false));
         return Ok(0);
     }
@@ -44,6 +32,39 @@ pub(super) async fn perform(door: &Door, args: &DeployArgs, ui: Ui) -> Result<u8
     let report = Report { deployed, units: started.units };
     ui.answer(&report, |report| render::deployed(&report.deployed, &report.units, started.already));
     Ok(0)
+}
+
+/// What the flags ask for.
+pub(super) fn request(args: &MakingArgs) -> Result<DeployRequest, Failure> {
+    Ok(DeployRequest {
+        project: project(&args.name)?,
+        from_project: args.project.as_deref().map(project).transpose()?,
+        image: args.image.clone(),
+        framework: args.framework.clone(),
+        gpus: args.gpus,
+        gpu_memory_mib: args.gpu_memory,
+        full_gpu: args.full_gpu,
+        gpu_model: args.gpu_model.clone(),
+        cpu_only: args.cpu_only,
+        workspace: args.workspace.as_deref().map(absolute).transpose()?,
+        data: data_mounts(&args.data)?,
+        force: args.force,
+        dry_run: args.dry_run,
+    })
+}
+
+/// Has the container made, or found. An image that a framework stands for is fetched first, if need be.
+pub(super) async fn make(door: &Door, request: &DeployRequest, ui: Ui) -> Result<Deployed, Failure> {
+    let deployed = match door.post::<Deployed>(paths::DEPLOY, request).await {
+        Err(refusal) if image::fetch_framework(door, request, &refusal, ui).await? => {
+            door.post(paths::DEPLOY, request).await?
+        }
+        answer => answer?,
+    };
+    for warning in &deployed.warnings {
+        ui.warn(warning);
+    }
+    Ok(deployed)
 }
 
 /// Deploys a project with nothing but defaults and opens a shell in it.
@@ -67,9 +88,8 @@ async fn make_and_start(
     patience: &Patience,
     ui: Ui,
 ) -> Result<(Deployed, Started), Failure> {
-    let mut deployed: Deployed = door.post(paths::DEPLOY, request).await?;
-    warn(&deployed, ui);
-    match start::settle(door, &deployed.id, &deployed.project, patience.duration(), ui).await {
+    let mut deployed = make(door, request, ui).await?;
+    match settle(door, &deployed.id, &deployed.project, patience.duration(), ui).await {
         Ok(started) => {
             deployed.state = ContainerState::Running;
             Ok((deployed, started))
@@ -78,7 +98,7 @@ async fn make_and_start(
             // A deploy that was refused leaves no half of itself behind. One whose outcome nobody knows may run.
             let refused = ["gpu.", "containers."].iter().any(|kind| failure.error.code.starts_with(kind));
             if refused && !deployed.reused {
-                let leftover = RetireRequest { name: deployed.id, force: true };
+                let leftover = RetireRequest { name: deployed.id, force: true, ..RetireRequest::default() };
                 let _: Result<Retired, _> = door.post(paths::RETIRE, &leftover).await;
             }
             Err(failure)
@@ -94,12 +114,6 @@ async fn enter(door: &Door, deployed: &Deployed, started: &Started, ui: Ui) -> R
     ui.note(&format!("{}{gpu} · {} → /workspace · exit leaves", deployed.project, deployed.workspace));
     let container = door.container(&deployed.id).await?;
     shell::enter(door, &container, ui).await
-}
-
-fn warn(deployed: &Deployed, ui: Ui) {
-    for warning in &deployed.warnings {
-        ui.warn(warning);
-    }
 }
 
 fn project(name: &str) -> Result<String, Failure> {

@@ -1,17 +1,24 @@
 //! One file per command: ask the door, show the answer. A command must never decide what policy decides.
 
 mod attach;
+mod create;
 mod deploy;
+mod exit;
+mod image;
 mod install_links;
 mod list;
 mod logs;
 mod man;
+mod pause;
+mod remove;
 mod retire;
 mod run;
+mod settle;
 mod show;
 mod start;
 mod stats;
 mod stop;
+mod targets;
 
 use crate::args::{CheckCommand, Cli, Command, ContainerCommand, GpuCommand};
 use crate::client::{ClientError, Door};
@@ -32,14 +39,7 @@ pub(crate) async fn perform(cli: Cli, ui: Ui) -> Result<u8, Failure> {
     }
     let door = door()?;
     match &cli.command {
-        Command::Container(ContainerCommand::Deploy(args)) => deploy::perform(&door, args, ui).await,
-        Command::Container(ContainerCommand::Run(args)) => run::perform(&door, args, ui).await,
-        Command::Container(ContainerCommand::Attach(args)) => attach::perform(&door, args, ui).await,
-        Command::Container(ContainerCommand::Stop(args)) => stop::perform(&door, args, ui).await,
-        Command::Container(ContainerCommand::Retire(args)) => retire::perform(&door, args, ui).await,
-        Command::Container(ContainerCommand::List(args)) => list::perform(&door, args, ui).await,
-        Command::Container(ContainerCommand::Logs(args)) => logs::perform(&door, args, ui).await,
-        Command::Container(ContainerCommand::Stats(args)) => stats::perform(&door, args, ui).await,
+        Command::Container(command) => container(&door, command, ui).await,
         Command::Gpu(GpuCommand::Status(args)) => show::gpu_status(&door, args, ui).await,
         Command::Gpu(GpuCommand::Release(args)) => show::gpu_release(&door, args.time, ui).await,
         Command::Check(CheckCommand::Limits(_)) => show::check_limits(&door, ui).await,
@@ -49,6 +49,25 @@ pub(crate) async fn perform(cli: Cli, ui: Ui) -> Result<u8, Failure> {
         Command::InstallLinks(_) | Command::Completion(_) | Command::Man(_) => {
             unreachable!("needs no door and was done above")
         }
+    }
+}
+
+async fn container(door: &Door, command: &ContainerCommand, ui: Ui) -> Result<u8, Failure> {
+    match command {
+        ContainerCommand::Deploy(args) => deploy::perform(door, args, ui).await,
+        ContainerCommand::Create(args) => create::perform(door, args, ui).await,
+        ContainerCommand::Start(args) => start::perform(door, args, ui).await,
+        ContainerCommand::Run(args) => run::perform(door, args, ui).await,
+        ContainerCommand::Attach(args) => attach::perform(door, args, ui).await,
+        ContainerCommand::Exit(args) => exit::perform(door, args, ui).await,
+        ContainerCommand::Stop(args) => stop::perform(door, args, ui).await,
+        ContainerCommand::Pause(args) => pause::pause(door, args, ui).await,
+        ContainerCommand::Unpause(args) => pause::unpause(door, args, ui).await,
+        ContainerCommand::Retire(args) => retire::perform(door, args, ui).await,
+        ContainerCommand::Remove(args) => remove::perform(door, args, ui).await,
+        ContainerCommand::List(args) => list::perform(door, args, ui).await,
+        ContainerCommand::Logs(args) => logs::perform(door, args, ui).await,
+        ContainerCommand::Stats(args) => stats::perform(door, args, ui).await,
     }
 }
 

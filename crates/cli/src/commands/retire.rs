@@ -1,29 +1,69 @@
 //! `container retire`: end it, remove it, free its GPU; say what is still there.
 
+use std::time::Duration;
+
 use ds01_api::{RetireRequest, Retired, paths};
 use serde::Serialize;
 
-use super::for_each;
+use super::image::{self, Image};
+use super::{for_each, targets};
 use crate::args::RetireArgs;
-use crate::client::Door;
+use crate::client::{ACT_MAX, Door};
 use crate::failure::Failure;
 use crate::render;
 use crate::ui::Ui;
 
 pub(super) async fn perform(door: &Door, args: &RetireArgs, ui: Ui) -> Result<u8, Failure> {
-    let (retired, exit) = for_each(&args.names, ui, async |name| {
-        let request = RetireRequest { name: name.to_owned(), force: args.force };
-        let retired: Retired = door.post(paths::RETIRE, &request).await?;
-        if !ui.json {
-            ui.say(&render::retired(&retired));
-        }
-        Ok(retired)
+    let names = targets::names(door, &args.targets, |_| true).await?;
+    let mut stuck = 0;
+    let (retired, exit) = for_each(&names, ui, async |name| {
+        Ok(retire(door, name, args).await?.told(ui, render::retired, &mut stuck))
     })
     .await;
     if ui.json {
         ui.answer(&Report { retired }, |_| String::new());
+    } else if names.is_empty() {
+        ui.say("There is nothing to retire.\n");
     }
-    Ok(exit)
+    Ok(if exit == 0 { stuck } else { exit })
+}
+
+/// A container that is no more, and what became of its image.
+pub(super) struct Gone {
+    pub(super) retired: Retired,
+    pub(super) image: Image,
+}
+
+impl Gone {
+    /// Tells of it. An image that stayed although it was to go is a failure, and the container is gone all the same:
+    /// `stuck` becomes what the command ends with.
+    pub(super) fn told(mut self, ui: Ui, text: fn(&Retired, bool) -> String, stuck: &mut u8) -> Retired {
+        let image_gone = matches!(self.image, Image::Gone);
+        if !ui.json {
+            ui.say(&text(&self.retired, image_gone));
+        }
+        if image_gone {
+            self.retired.image = None;
+        }
+        if let Image::Stuck(failure) = &self.image {
+            ui.failure(failure);
+            *stuck = failure.exit;
+        }
+        self.retired
+    }
+}
+
+async fn retire(door: &Door, name: &str, args: &RetireArgs) -> Result<Gone, Failure> {
+    let image = image::of_its_project(door, name, args.images).await?;
+    let request = RetireRequest {
+        name: name.to_owned(),
+        force: args.force,
+        grace_seconds: args.timeout,
+        ..RetireRequest::default()
+    };
+    let limit = ACT_MAX + Duration::from_secs(args.timeout.unwrap_or(0).into());
+    let retired: Retired = door.post_within(paths::RETIRE, &request, limit).await?;
+    Ok(Gone { image: Image::remove(door, image).await, retired })
 }
 
 /// What `--json` prints.

@@ -2,7 +2,8 @@
 
 use ds01_api::{ContainerState, names};
 
-use super::{attach, deploy, start};
+use super::settle::settle;
+use super::{attach, deploy};
 use crate::args::RunArgs;
 use crate::client::Door;
 use crate::failure::Failure;
@@ -25,7 +26,7 @@ pub(super) async fn perform(door: &Door, args: &RunArgs, ui: Ui) -> Result<u8, F
     let container = match container.state {
         ContainerState::Running | ContainerState::Paused => container,
         _ => {
-            start::settle(door, &container.id, container.short_name(), args.patience.duration(), ui).await?;
+            settle(door, &container.id, container.short_name(), args.patience.duration(), ui).await?;
             door.container(&container.id).await?
         }
     };

@@ -3,7 +3,7 @@
 use ds01_api::{Container, ContainerState, UnitRef};
 use serde::Serialize;
 
-use super::for_each;
+use super::{for_each, targets};
 use crate::args::StopArgs;
 use crate::client::Door;
 use crate::failure::Failure;
@@ -11,8 +11,9 @@ use crate::render;
 use crate::ui::Ui;
 
 pub(super) async fn perform(door: &Door, args: &StopArgs, ui: Ui) -> Result<u8, Failure> {
-    let (stopped, exit) = for_each(&args.names, ui, async |name| {
-        let stopped = stop(door, name).await?;
+    let names = targets::names(door, &args.targets, targets::is_under_way).await?;
+    let (stopped, exit) = for_each(&names, ui, async |name| {
+        let stopped = stop(door, name, args.timeout).await?;
         if !ui.json {
             ui.say(&render::stopped(&stopped.container, &stopped.released, stopped.was_alive));
         }
@@ -22,6 +23,8 @@ pub(super) async fn perform(door: &Door, args: &StopArgs, ui: Ui) -> Result<u8, 
     if ui.json {
         let stopped = stopped.into_iter().map(Stopped::report).collect();
         ui.answer(&Report { stopped }, |_| String::new());
+    } else if names.is_empty() {
+        ui.say("There is nothing to stop.\n");
     }
     Ok(exit)
 }
@@ -52,11 +55,11 @@ struct StoppedReport {
     released: Vec<UnitRef>,
 }
 
-async fn stop(door: &Door, name: &str) -> Result<Stopped, Failure> {
+async fn stop(door: &Door, name: &str, timeout: Option<u32>) -> Result<Stopped, Failure> {
     let container = door.container(name).await?;
-    let idle = matches!(container.state, ContainerState::Created | ContainerState::Stopped);
+    let idle = targets::is_at_rest(container.state);
     if !idle {
-        door.stop(&container.id).await?;
+        door.stop(&container.id, timeout).await?;
     }
     let was_alive = !idle && container.state != ContainerState::Waiting;
     let released = if was_alive { container.units.clone() } else { Vec::new() };

@@ -44,7 +44,7 @@ fn containers(command: &str, typed: &[OsString]) -> Vec<CompletionCandidate> {
         _ => true,
     };
     let candidate = |container: &Container| {
-        let state = render::state(container);
+        let state = render::status_text(container);
         CompletionCandidate::new(container.short_name()).help(Some(state.into()))
     };
     let all = asked();
@@ -63,7 +63,7 @@ fn projects() -> Vec<CompletionCandidate> {
         .map(|name| (name, "a directory in ~/workspace".to_owned()))
         .collect();
     found.extend(asked().iter().filter(|container| container.mine).filter_map(|container| {
-        container.project.clone().map(|project| (project, render::state(container)))
+        container.project.clone().map(|project| (project, render::status_text(container)))
     }));
     let candidate =
         |(project, what): (String, String)| CompletionCandidate::new(project).help(Some(what.into()));

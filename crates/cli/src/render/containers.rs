@@ -1,6 +1,6 @@
 //! Containers: the list, and what became of a deploy, a stop, a retirement.
 
-use ds01_api::{Container, ContainerList, ContainerState, Deployed, Retired, UnitRef};
+use ds01_api::{Container, ContainerList, ContainerState, Deployed, Retired, UnitRef, names};
 
 use super::table::{Cell, Column, table};
 use super::words::{count, duration, mib};
@@ -12,9 +12,7 @@ const COMPACT_COLUMNS: u16 = 72;
 /// `container list`.
 pub(crate) fn list(list: &ContainerList, columns: Option<u16>) -> String {
     if list.containers.is_empty() {
-        let none = if list.hidden > 0 { "No container is running.\n" } else { "There are no containers.\n" };
-        let makes = [("container deploy my-project --open".to_owned(), "makes one")];
-        return none.to_owned() + &if list.hidden > 0 { hidden(list.hidden) } else { next_steps(&makes) };
+        return none(list.hidden);
     }
     let others = list.containers.iter().any(|container| !container.mine);
     // Where there is little room one name has to do: the one to type.
@@ -41,7 +39,16 @@ pub(crate) fn list(list: &ContainerList, columns: Option<u16>) -> String {
     table(&heads, &rows, columns) + &hidden(list.hidden)
 }
 
-fn hidden(hidden: u32) -> String {
+/// What is shown where there is nothing to list.
+pub(super) fn none(hidden_count: u32) -> String {
+    if hidden_count > 0 {
+        return "No container is running.\n".to_owned() + &hidden(hidden_count);
+    }
+    let makes = [("container deploy my-project --open".to_owned(), "makes one")];
+    "There are no containers.\n".to_owned() + &next_steps(&makes)
+}
+
+pub(super) fn hidden(hidden: u32) -> String {
     if hidden == 0 {
         return String::new();
     }
@@ -50,30 +57,43 @@ fn hidden(hidden: u32) -> String {
 }
 
 fn status(container: &Container) -> Cell {
+    let style = match container.state {
+        ContainerState::Running => GOOD,
+        ContainerState::Created | ContainerState::Stopped => QUIET,
+        _ => CARE,
+    };
+    Cell::styled(style, status_text(container))
+}
+
+/// What a container does, and since when.
+pub(crate) fn status_text(container: &Container) -> String {
     let since = container.state_seconds.map(|seconds| format!(" {}", duration(seconds))).unwrap_or_default();
-    match container.state {
-        ContainerState::Running => Cell::styled(GOOD, format!("running{since}")),
-        ContainerState::Waiting => match &container.waiting {
-            Some(place) => Cell::styled(CARE, format!("waiting, {} of {}", place.position, place.of)),
-            None => Cell::styled(CARE, format!("waiting{since}")),
-        },
-        ContainerState::Starting => Cell::styled(CARE, "starting"),
-        ContainerState::Paused => Cell::styled(CARE, format!("paused{since}")),
-        ContainerState::Stopping => Cell::styled(CARE, "stopping"),
-        ContainerState::Created => Cell::styled(QUIET, "created"),
-        ContainerState::Stopped => match container.exit_code {
-            Some(code) => Cell::styled(QUIET, format!("stopped ({code}){since}")),
-            None => Cell::styled(QUIET, format!("stopped{since}")),
-        },
+    let word = state_word(container.state);
+    match (container.state, &container.waiting, container.exit_code) {
+        (ContainerState::Waiting, Some(place), _) => format!("{word}, {} of {}", place.position, place.of),
+        (ContainerState::Starting | ContainerState::Stopping | ContainerState::Created, ..) => {
+            word.to_owned()
+        }
+        (ContainerState::Stopped, _, Some(code)) => format!("{word} ({code}){since}"),
+        _ => format!("{word}{since}"),
     }
 }
 
-/// What a container does, in a word or two.
-pub(crate) fn state(container: &Container) -> String {
-    status(container).text
+/// What a container does, in a word.
+pub(super) fn state_word(state: ContainerState) -> &'static str {
+    match state {
+        ContainerState::Created => "created",
+        ContainerState::Waiting => "waiting",
+        ContainerState::Starting => "starting",
+        ContainerState::Running => "running",
+        ContainerState::Paused => "paused",
+        ContainerState::Stopping => "stopping",
+        ContainerState::Stopped => "stopped",
+    }
 }
 
-fn gpus(container: &Container) -> String {
+/// What it holds, or in brackets what it asks for.
+pub(super) fn gpus(container: &Container) -> String {
     if container.units.is_empty() {
         return container.want.as_ref().map_or_else(|| "-".to_owned(), |want| format!("({want})"));
     }
@@ -95,7 +115,8 @@ pub(crate) fn unit(unit: &UnitRef) -> String {
     format!("{} ({model}{slice}, {})", unit.address, mib(unit.memory_mib))
 }
 
-fn units(list: &[UnitRef]) -> String {
+/// Units in a sentence.
+pub(super) fn units(list: &[UnitRef]) -> String {
     list.iter().map(unit).collect::<Vec<_>>().join(", ")
 }
 
@@ -114,6 +135,49 @@ pub(crate) fn deployed(deployed: &Deployed, held: &[UnitRef], already: bool) -> 
         (false, _, true) => format!("{project} is running; the old container is gone."),
         (false, ..) => format!("{project} is running."),
     };
+    let mut text = format!("{}\n{}", styled(TITLE, &headline), made_of(deployed, held));
+    if deployed.dry_run {
+        text += "Nothing was changed.\n";
+    } else {
+        let frees = if deployed.gpus == 0 { "stop and remove" } else { "stop, remove, free the GPU" };
+        text += "\n";
+        text += &next_steps(&[
+            (format!("container attach {project}"), "open a shell in it"),
+            (format!("container retire {project}"), frees),
+        ]);
+    }
+    text
+}
+
+/// `container create`: what is there now, or would be, and what to type next.
+pub(crate) fn created(deployed: &Deployed) -> String {
+    let project = &deployed.project;
+    let runs = if deployed.state.is_alive() { "running" } else { "not running" };
+    let headline = match (deployed.dry_run, deployed.reused, deployed.replaced) {
+        (true, true, _) => format!("{project} is there and {runs}: nothing would be done."),
+        (true, _, true) => format!("{project} would be removed and made anew, and not started."),
+        (true, ..) => format!("{project} would be made, and not started."),
+        (false, true, _) => format!("{project} was there already and is {runs}."),
+        (false, _, true) => format!("{project} is made and not started; the old container is gone."),
+        (false, ..) => format!("{project} is made and not started."),
+    };
+    let mut text = format!("{}\n{}", styled(TITLE, &headline), made_of(deployed, &[]));
+    if deployed.dry_run {
+        return text + "Nothing was changed.\n";
+    }
+    text += "\n";
+    text + &if deployed.state.is_alive() {
+        next_steps(&[(format!("container attach {project}"), "open a shell in it")])
+    } else {
+        next_steps(&[
+            (format!("container start {project}"), "start it in the background"),
+            (format!("container run {project}"), "start it and open a shell in it"),
+        ])
+    }
+}
+
+/// What a container is made of, a line each.
+fn made_of(deployed: &Deployed, held: &[UnitRef]) -> String {
     let gpu = match (deployed.gpus, held) {
         (0, _) => "none".to_owned(),
         (asked, []) => format!("{asked}, chosen at the start"),
@@ -128,18 +192,7 @@ pub(crate) fn deployed(deployed: &Deployed, held: &[UnitRef], already: bool) -> 
         deployed.data.iter().map(|data| ("data", format!("{} → {}, read-only", data.source, data.target))),
     );
     rows.extend(deployed.outlook.iter().map(|outlook| ("now", outlook.clone())));
-    let mut text = format!("{}\n{}", styled(TITLE, &headline), facts(rows));
-    if deployed.dry_run {
-        text += "Nothing was changed.\n";
-    } else {
-        let frees = if deployed.gpus == 0 { "stop and remove" } else { "stop, remove, free the GPU" };
-        text += "\n";
-        text += &next_steps(&[
-            (format!("container attach {project}"), "open a shell in it"),
-            (format!("container retire {project}"), frees),
-        ]);
-    }
-    text
+    facts(rows)
 }
 
 /// `container stop`: one container; `freed` is what it held.
@@ -157,14 +210,14 @@ pub(crate) fn stopped(container: &Container, freed: &[UnitRef], was_alive: bool)
     };
     let headline = format!("{name} is stopped{gpu}.");
     let steps = [
-        (format!("container run {name}"), "start it again"),
+        (format!("container start {name}"), "start it again"),
         (format!("container retire {name}"), "remove it, too"),
     ];
     format!("{}\n{}", styled(TITLE, &headline), next_steps(&steps))
 }
 
-/// `container retire`: one container.
-pub(crate) fn retired(retired: &Retired) -> String {
+/// `container retire`: one container; `image_gone` if its image went with it.
+pub(crate) fn retired(retired: &Retired, image_gone: bool) -> String {
     let name = retired.project.as_deref().unwrap_or(&retired.name);
     let done = if retired.stopped { "stopped and removed" } else { "removed" };
     let gpu = match retired.released.as_slice() {
@@ -172,24 +225,51 @@ pub(crate) fn retired(retired: &Retired) -> String {
         released => format!("; GPU {} is free", units(released)),
     };
     let mut text = format!("{}\n", styled(TITLE, &format!("{name} is {done}{gpu}.")));
+    let kept = if image_gone { "gone" } else { "safe" };
     let safe = [
         retired.workspace.as_ref().map(|path| ("safe", format!("{path} (your files)"))),
-        retired.image.as_ref().map(|image| ("safe", format!("{image} (the image)"))),
+        retired.image.as_ref().map(|image| (kept, format!("{image} (the image)"))),
     ];
     text += &facts(safe.into_iter().flatten());
-    if let Some(project) = &retired.project {
-        // The project's own image needs no naming: `ds01-<user>/<project>:latest`.
-        let own =
-            |image: &&String| image.starts_with("ds01-") && image.ends_with(&format!("/{project}:latest"));
-        let image = match &retired.image {
-            Some(image) if !own(&image) => format!(" --image {image}"),
-            _ => String::new(),
-        };
-        text += &next_steps(&[(format!("container deploy {project}{image}"), "makes it again")]);
+    if let (Some(project), false) = (&retired.project, image_gone) {
+        text += &next_steps(&[(again(project, retired), "makes it again")]);
     }
     text
 }
 
+/// The deploy that makes a container of the same project, image and workspace.
+fn again(project: &str, retired: &Retired) -> String {
+    let mut command = format!("container deploy {project}");
+    let below = retired.workspace.as_deref().and_then(|path| path.rsplit_once("/workspace/"));
+    let source = below.map_or(project, |(_, name)| name);
+    let source = if names::Project::new(source).is_ok() { source } else { project };
+    if source != project {
+        command += &format!(" --project {source}");
+    }
+    // A project's own image needs no naming: `ds01-<user>/<project>:latest`.
+    let own = |image: &&String| image.starts_with("ds01-") && image.ends_with(&format!("/{source}:latest"));
+    match &retired.image {
+        Some(image) if !own(&image) => command + &format!(" --image {image}"),
+        _ => command,
+    }
+}
+
+/// `container remove`: one container, in a line.
+pub(crate) fn removed(retired: &Retired, image_gone: bool) -> String {
+    let name = retired.project.as_deref().unwrap_or(&retired.name);
+    let done = if retired.stopped { "killed and removed" } else { "removed" };
+    let gpu = match retired.released.as_slice() {
+        [] => String::new(),
+        released => format!("; GPU {} is free", units(released)),
+    };
+    let image = match (&retired.image, image_gone) {
+        (Some(image), true) => format!(", and so is its image {image}"),
+        _ => String::new(),
+    };
+    let kept = retired.workspace.as_ref().map(|path| format!("; {path} is kept")).unwrap_or_default();
+    format!("{name} is {done}{image}{gpu}{kept}.\n")
+}
+
 #[cfg(test)]
 #[path = "containers_tests.rs"]
-mod tests;
+pub(super) mod tests;

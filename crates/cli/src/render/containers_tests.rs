@@ -3,7 +3,7 @@
 use ds01_api::{ContainerKind, DataMount, Waiting};
 use expect_test::expect;
 
-use super::super::plain;
+use super::super::{detailed, exit, paused, plain, started, unpaused};
 use super::*;
 
 fn slice() -> UnitRef {
@@ -38,7 +38,7 @@ fn container(project: &str, state: ContainerState) -> Container {
     }
 }
 
-fn four() -> ContainerList {
+pub(in crate::render) fn four() -> ContainerList {
     let place = Waiting {
         position: 1,
         of: 3,
@@ -200,11 +200,242 @@ fn a_dry_run() {
 }
 
 #[test]
+fn a_create() {
+    let texts = [
+        made(),
+        Deployed { replaced: true, gpus: 0, workspace_created: false, data: vec![], ..made() },
+        Deployed { reused: true, workspace_created: false, data: vec![], ..made() },
+        Deployed { reused: true, state: ContainerState::Running, data: vec![], ..made() },
+        Deployed { dry_run: true, data: vec![], ..made() },
+        Deployed { dry_run: true, reused: true, data: vec![], ..made() },
+    ]
+    .map(|answer| plain(&created(&answer)));
+    expect![[r#"
+        my-project is made and not started.
+          image      ds01-alice/my-project:latest
+          GPU        1, chosen at the start
+          workspace  /home/alice/workspace/my-project → /workspace (made just now)
+          data       /srv/imagenet → /data, read-only
+
+          container start my-project   start it in the background
+          container run my-project     start it and open a shell in it
+        my-project is made and not started; the old container is gone.
+          image      ds01-alice/my-project:latest
+          GPU        none
+          workspace  /home/alice/workspace/my-project → /workspace
+
+          container start my-project   start it in the background
+          container run my-project     start it and open a shell in it
+        my-project was there already and is not running.
+          image      ds01-alice/my-project:latest
+          GPU        1, chosen at the start
+          workspace  /home/alice/workspace/my-project → /workspace
+
+          container start my-project   start it in the background
+          container run my-project     start it and open a shell in it
+        my-project was there already and is running.
+          image      ds01-alice/my-project:latest
+          GPU        1, chosen at the start
+          workspace  /home/alice/workspace/my-project → /workspace (made just now)
+
+          container attach my-project   open a shell in it
+        my-project would be made, and not started.
+          image      ds01-alice/my-project:latest
+          GPU        1, chosen at the start
+          workspace  /home/alice/workspace/my-project → /workspace (would be made)
+        Nothing was changed.
+        my-project is there and not running: nothing would be done.
+          image      ds01-alice/my-project:latest
+          GPU        1, chosen at the start
+          workspace  /home/alice/workspace/my-project → /workspace (would be made)
+        Nothing was changed.
+    "#]]
+    .assert_eq(&texts.join(""));
+}
+
+#[test]
+fn a_removal() {
+    let answer = Retired {
+        name: "my-project._.alice".to_owned(),
+        project: Some("my-project".to_owned()),
+        stopped: true,
+        released: vec![slice()],
+        workspace: Some("/home/alice/workspace/my-project".to_owned()),
+        image: Some("ds01-alice/my-project:latest".to_owned()),
+    };
+    let bare = Retired { project: None, stopped: false, released: vec![], workspace: None, ..answer.clone() };
+    expect![[r#"
+        my-project is killed and removed; GPU 1:1 (A100-SXM4-80GB 2g.20gb, 20 GiB) is free; /home/alice/workspace/my-project is kept.
+        my-project._.alice is removed, and so is its image ds01-alice/my-project:latest.
+    "#]]
+    .assert_eq(&(plain(&removed(&answer, false)) + &plain(&removed(&bare, true))));
+}
+
+#[test]
+fn what_makes_it_again() {
+    let again = |image: Option<&str>, workspace: &str| {
+        let answer = Retired {
+            name: "eval._.alice".to_owned(),
+            project: Some("eval".to_owned()),
+            stopped: false,
+            released: vec![],
+            workspace: Some(workspace.to_owned()),
+            image: image.map(str::to_owned),
+        };
+        plain(&retired(&answer, false)).lines().last().unwrap().trim().to_owned()
+    };
+    let lines = [
+        again(Some("ds01-alice/eval:latest"), "/home/alice/workspace/eval"),
+        again(Some("ds01-alice/thesis:latest"), "/home/alice/workspace/thesis"),
+        again(Some("ds01-alice/thesis:latest"), "/home/alice/workspace/eval"),
+        again(Some("busybox"), "/home/alice/workspace/eval"),
+        again(Some("busybox"), "/home/alice/workspace/thesis"),
+        again(Some("busybox"), "/home/alice/workspace"),
+        again(None, "/home/alice/workspace/eval"),
+    ];
+    expect![[r#"
+        container deploy eval   makes it again
+        container deploy eval --project thesis   makes it again
+        container deploy eval --image ds01-alice/thesis:latest   makes it again
+        container deploy eval --image busybox   makes it again
+        container deploy eval --project thesis --image busybox   makes it again
+        container deploy eval --image busybox   makes it again
+        container deploy eval   makes it again"#]]
+    .assert_eq(&lines.join("\n"));
+}
+
+#[test]
+fn a_list_in_detail() {
+    expect![[r#"
+        my-project._.alice
+          id         abababababab
+          project    my-project
+          status     running 2 h 10 min
+          GPU        1:1 (A100-SXM4-80GB 2g.20gb, 20 GiB)
+          asks for   1 GPU
+          image      ds01-alice/my-project:latest
+          workspace  /home/alice/workspace/my-project → /workspace
+          made by    ds01
+          created    2 h 11 min ago
+
+        exp-a._.alice
+          id         abababababab
+          project    exp-a
+          status     waiting, 1 of 3
+          asks for   1 GPU
+          waits      all units are held
+          image      ds01-alice/exp-a:latest
+          workspace  /home/alice/workspace/exp-a → /workspace
+          made by    ds01
+          created    2 h 11 min ago
+
+        old._.alice
+          id         abababababab
+          project    old
+          status     stopped (137) 2 h 10 min
+          asks for   1 GPU
+          image      ds01-alice/old:latest
+          workspace  /home/alice/workspace/old → /workspace
+          made by    ds01
+          created    2 h 11 min ago
+
+        web
+          id         abababababab
+          status     running 2 h 10 min
+          asks for   no GPU
+          image      nginx
+          workspace  /home/alice/workspace/web → /workspace
+          made by    docker
+          created    2 h 11 min ago
+        and 1 stopped container: container list --all
+    "#]]
+    .assert_eq(&plain(&detailed(&four(), false)));
+    assert!(detailed(&ContainerList { containers: vec![], hidden: 2 }, false).contains("--all"));
+}
+
+#[test]
+fn starts_and_pauses() {
+    let running = Container { units: vec![slice()], ..container("my-project", ContainerState::Running) };
+    let cpu = Container { want: None, ..container("notes", ContainerState::Running) };
+    let texts = [
+        started("my-project", &[slice()], false),
+        started("my-project", &[slice()], true),
+        started("notes", &[], false),
+        paused(&running, false),
+        paused(&cpu, false),
+        paused(&cpu, true),
+        unpaused(&running, false),
+        unpaused(&running, true),
+    ];
+    expect![[r#"
+        my-project is running with GPU 1:1 (A100-SXM4-80GB 2g.20gb, 20 GiB).
+          container attach my-project   open a shell in it
+          container stop my-project     stop it
+        my-project was running already.
+        notes is running.
+          container attach notes   open a shell in it
+          container stop notes     stop it
+        my-project is paused and keeps GPU 1:1 (A100-SXM4-80GB 2g.20gb, 20 GiB), which nobody else gets.
+          container unpause my-project   let it go on
+          container stop my-project      end it and free the GPU
+        notes is paused.
+          container unpause notes   let it go on
+        notes was paused already.
+        my-project goes on.
+        my-project was not paused.
+    "#]]
+    .assert_eq(&plain(&texts.concat()));
+}
+
+#[test]
+fn how_to_leave() {
+    let states = [
+        ContainerState::Running,
+        ContainerState::Paused,
+        ContainerState::Starting,
+        ContainerState::Waiting,
+        ContainerState::Stopped,
+    ];
+    let mut texts = exit(None);
+    for state in states {
+        let units = if state.is_alive() { vec![slice()] } else { vec![] };
+        let text = exit(Some(&Container { units, ..container("my-project", state) }));
+        texts += text.split_once('\n').unwrap().1;
+    }
+    expect![[r#"
+        To leave a container's shell, type exit in it, or press Ctrl-D: the container keeps running.
+          container list          what you have running
+          container stop NAME     stop a container; its GPU is free for others
+          container retire NAME   stop and remove it; /workspace is kept
+        my-project is running and holds GPU 1:1 (A100-SXM4-80GB 2g.20gb, 20 GiB).
+          container attach my-project   open a shell in it
+          container stop my-project     stop it; its GPU is free for others
+          container retire my-project   stop and remove it; /workspace is kept
+        my-project is paused and holds GPU 1:1 (A100-SXM4-80GB 2g.20gb, 20 GiB).
+          container unpause my-project   let it go on
+          container stop my-project      stop it; its GPU is free for others
+          container retire my-project    stop and remove it; /workspace is kept
+        my-project is being started.
+          container attach my-project   open a shell in it
+          container stop my-project     stop it
+          container retire my-project   stop and remove it; /workspace is kept
+        my-project waits for a GPU.
+          ds01 why my-project           tell what it waits for
+          container stop my-project     leave the line
+          container retire my-project   stop and remove it; /workspace is kept
+        my-project is not running.
+          container start my-project    start it
+          container retire my-project   remove it; /workspace is kept
+    "#]]
+    .assert_eq(&plain(&texts));
+}
+
+#[test]
 fn a_stop() {
     let running = Container { units: vec![slice()], ..container("my-project", ContainerState::Running) };
     expect![[r#"
         my-project is stopped; GPU 1:1 (A100-SXM4-80GB 2g.20gb, 20 GiB) is free for others.
-          container run my-project      start it again
+          container start my-project    start it again
           container retire my-project   remove it, too
     "#]]
     .assert_eq(&plain(&stopped(&running, &[slice()], true)));
@@ -234,11 +465,17 @@ fn a_retirement() {
           safe  ds01-alice/my-project:latest (the image)
           container deploy my-project   makes it again
     "#]]
-    .assert_eq(&plain(&retired(&answer)));
+    .assert_eq(&plain(&retired(&answer, false)));
+    expect![[r#"
+        my-project is stopped and removed; GPU 1:1 (A100-SXM4-80GB 2g.20gb, 20 GiB) is free.
+          safe  /home/alice/workspace/my-project (your files)
+          gone  ds01-alice/my-project:latest (the image)
+    "#]]
+    .assert_eq(&plain(&retired(&answer, true)));
     let bare =
         Retired { project: None, stopped: false, released: vec![], workspace: None, image: None, ..answer };
     expect![[r#"
         my-project._.alice is removed.
     "#]]
-    .assert_eq(&plain(&retired(&bare)));
+    .assert_eq(&plain(&retired(&bare, false)));
 }

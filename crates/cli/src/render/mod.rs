@@ -1,21 +1,27 @@
 //! Answers as text. Every function is pure: an answer and a width in, styled text out; colour is taken away later where
 //! it does not belong. Nothing here may print, ask, or read a clock.
 
+mod acts;
 mod containers;
+mod detailed;
 mod limits;
 mod machine;
 mod people;
 mod stats;
 mod table;
+mod template;
 mod waiting;
 pub(crate) mod words;
 
-pub(crate) use containers::{deployed, list, retired, state, stopped, unit};
+pub(crate) use acts::{exit, paused, started, unpaused};
+pub(crate) use containers::{created, deployed, list, removed, retired, status_text, stopped, unit};
+pub(crate) use detailed::detailed;
 pub(crate) use limits::limits;
 pub(crate) use machine::{gpu_release, machine};
 pub(crate) use people::{queue, whoami, why};
 pub(crate) use stats::{ContainerStats, Stats, stats};
-pub(crate) use waiting::{waiting_line, waiting_report};
+pub(crate) use template::{Filter, Template, fits_all, id};
+pub(crate) use waiting::{fetching, waiting_line, waiting_report};
 
 use anstyle::{AnsiColor, Style};
 

@@ -1,4 +1,5 @@
-//! A place in line: one line that is rewritten on a terminal, or one line a change in a pipe.
+//! What is waited for, a place in line or an image: one line that is rewritten on a terminal, or one line a change in a
+//! pipe.
 
 use ds01_api::{Holder, Waiting};
 use unicode_width::UnicodeWidthStr as _;
@@ -43,6 +44,12 @@ fn holders_by_length(place: &Waiting) -> Vec<String> {
 pub(crate) fn waiting_report(place: &Waiting) -> String {
     let holders = holders(place).map(|holders| format!("; {holders}")).unwrap_or_default();
     format!("{}: {}{holders}", headline(place), place.reason)
+}
+
+/// How far an image is that is being fetched, for a terminal of `columns`.
+pub(crate) fn fetching(image: &str, layers: usize, of: usize, columns: u16) -> String {
+    let far = if of == 0 { String::new() } else { format!(": {layers} of {of} layers") };
+    cut(&format!("fetching {image}{far}"), usize::from(columns).saturating_sub(1))
 }
 
 fn headline(place: &Waiting) -> String {

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::support::*;
 
 /// Deploy and retire work; a start answers with `start`.
-fn lab(start: impl Fn() -> Reply + Send + Sync + 'static) -> Fake {
+pub(crate) fn lab(start: impl Fn() -> Reply + Send + Sync + 'static) -> Fake {
     Fake::new(move |request| match request.line.as_str() {
         "POST /ds01/v1/deploy" => Reply::ok(deployed()),
         "POST /ds01/v1/retire" => Reply::ok(retired()),
@@ -182,6 +182,108 @@ fn bad_values_are_refused_before_anything_is_asked() {
 }
 
 #[test]
+fn create_starts_nothing() {
+    let fake = lab(|| panic!("a create starts nothing"));
+    expect![[r#"
+        my-project is made and not started.
+          image      ds01-alice/my-project:latest
+          GPU        1, chosen at the start
+          workspace  /home/alice/workspace/my-project → /workspace
+
+          container start my-project   start it in the background
+          container run my-project     start it and open a shell in it
+        exit 0
+    "#]]
+    .assert_eq(&fake.run("container-create eval --project my-project --cpu-only").text());
+    expect![[
+        r#"{"project":"eval","from_project":"my-project","cpu_only":true,"force":false,"dry_run":false}"#
+    ]]
+    .assert_eq(&fake.body_of("POST /ds01/v1/deploy").unwrap().to_string());
+    assert_eq!(fake.lines(), ["POST /ds01/v1/deploy"]);
+    let run = fake.run("ds01 container create my-project --json");
+    let answer: Value = serde_json::from_str(&run.out).unwrap();
+    assert_eq!((run.code, &answer["state"]), (Some(0), &json!("created")));
+
+    let there = Fake::new(|_| {
+        let mut answer = deployed();
+        answer["reused"] = true.into();
+        answer["state"] = "running".into();
+        Reply::ok(answer)
+    });
+    let run = there.run("container create my-project");
+    assert_eq!(run.code, Some(0));
+    assert!(run.out.starts_with("my-project was there already and is running."), "{}", run.out);
+}
+
+#[test]
+fn create_takes_the_flags_of_deploy() {
+    let body = |command: &str| {
+        let fake = lab(|| Reply::stream(vec![started()]));
+        let flags = "--gpus 2 --gpu-memory 30g --full-gpu --gpu h100 --workspace /w --data /srv/a --project q \
+                     --framework pytorch --force";
+        assert_eq!(fake.run(&format!("container {command} p {flags}")).code, Some(0));
+        fake.body_of("POST /ds01/v1/deploy").unwrap().to_string()
+    };
+    expect![[r#"{"project":"p","from_project":"q","framework":"pytorch","gpus":2,"gpu_memory_mib":30720,"full_gpu":true,"gpu_model":"h100","cpu_only":false,"workspace":"/w","data":[{"source":"/srv/a","target":"/data"}],"force":true,"dry_run":false}"#]].assert_eq(&body("create"));
+    assert_eq!(body("create"), body("deploy"));
+}
+
+/// A lab in which the image of a framework comes with a pull that says `lines`.
+fn lab_that_pulls(lines: Vec<Value>) -> Fake {
+    let fetched = std::sync::atomic::AtomicBool::new(false);
+    let begin = std::sync::atomic::Ordering::SeqCst;
+    let works = !lines.iter().any(|line| line.get("error").is_some());
+    Fake::new(move |request| match request.line.as_str() {
+        "POST /ds01/v1/deploy" if fetched.load(begin) => Reply::ok(deployed()),
+        "POST /ds01/v1/deploy" => Reply::Json(404, error("image.not-found")),
+        "GET /ds01/v1/frameworks" => {
+            Reply::ok(json!({ "frameworks": [{ "name": "pytorch", "image": "aimehub/pytorch-2.8.0:1" }] }))
+        }
+        "POST /images/create?fromImage=aimehub%2Fpytorch-2.8.0&tag=1" => {
+            fetched.store(works, begin);
+            Reply::stream(lines.clone())
+        }
+        line if line.contains("/start") => Reply::stream(vec![started()]),
+        _ => Reply::Json(404, error("container.not-found")),
+    })
+}
+
+#[test]
+fn a_frameworks_image_is_fetched_once() {
+    let fake = lab_that_pulls(vec![
+        json!({ "status": "Pulling fs layer", "id": "a" }),
+        json!({ "status": "Pull complete", "id": "a" }),
+    ]);
+    let run = fake.run("container-deploy my-project --framework PyTorch");
+    assert_eq!(
+        (run.code, run.err.as_str()),
+        (Some(0), "fetching aimehub/pytorch-2.8.0:1, which may take minutes\n")
+    );
+    assert_eq!(fake.body_of("POST /ds01/v1/deploy").unwrap()["framework"], "PyTorch");
+    assert_eq!(fake.lines().iter().filter(|line| line.contains("/deploy")).count(), 2);
+}
+
+#[test]
+fn a_framework_that_cannot_be_fetched() {
+    let fake = lab_that_pulls(vec![json!({ "error": "dial tcp: no route to host" })]);
+    expect![[r#"
+        fetching aimehub/pytorch-2.8.0:1, which may take minutes
+        error: aimehub/pytorch-2.8.0:1 for --framework pytorch is not on this machine, and could not be fetched: dial tcp: no route to host
+        hint: ask an admin for docker pull aimehub/pytorch-2.8.0:1, or name an image that is here: docker images
+        exit 4
+    "#]]
+    .assert_eq(&fake.run("container create my-project --framework pytorch").text());
+    // A dry run fetches nothing, and neither does an image that is named.
+    for line in
+        ["create p --framework pytorch --dry-run", "create p --image busybox", "create p --framework jax"]
+    {
+        let fake = lab_that_pulls(vec![]);
+        assert_eq!(fake.run(&format!("container {line}")).code, Some(4), "{line}");
+        assert!(!fake.lines().iter().any(|seen| seen.contains("/images/")), "{line}");
+    }
+}
+
+#[test]
 fn retire_tells_what_is_safe() {
     let fake = lab(|| Reply::ok(Value::Null));
     expect![[r#"
@@ -195,4 +297,10 @@ fn retire_tells_what_is_safe() {
     assert_eq!(fake.body_of("POST /ds01/v1/retire"), Some(json!({ "name": "my-project", "force": true })));
     let json: Value = serde_json::from_str(&fake.run("container-retire my-project --json").out).unwrap();
     assert_eq!(json["retired"][0]["released"][0]["address"], "1:1");
+    let fake = lab(|| Reply::ok(Value::Null));
+    assert_eq!(fake.run("container retire my-project --timeout 60 --volumes").code, Some(0));
+    assert_eq!(
+        fake.body_of("POST /ds01/v1/retire"),
+        Some(json!({ "name": "my-project", "force": false, "grace_seconds": 60 }))
+    );
 }

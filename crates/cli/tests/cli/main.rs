@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking, as the tests do")]
 
+mod acts;
 mod commands;
 mod deploy;
+mod listing;
 mod logs;
 mod pty;
 mod shell;

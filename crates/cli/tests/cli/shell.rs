@@ -119,7 +119,7 @@ fn attach_opens_only_what_runs() {
         exit 1
 
         error: my-project is paused
-        hint: docker unpause my-project._.alice lets it go on
+        hint: container unpause my-project lets it go on
         exit 1
 
         error: my-project is between running and stopped

@@ -118,6 +118,12 @@ impl Fake {
         seen.iter().find(|request| request.line == line).map(|request| request.body.clone())
     }
 
+    /// The bodies of every request with this line.
+    pub(crate) fn bodies_of(&self, line: &str) -> Vec<Value> {
+        let seen = self.seen.lock().unwrap();
+        seen.iter().filter(|request| request.line == line).map(|request| request.body.clone()).collect()
+    }
+
     /// Waits until a request line begins like this.
     pub(crate) fn await_request(&self, line: &str) {
         await_that(line, || self.lines().iter().any(|seen| seen.starts_with(line)));

@@ -5,6 +5,7 @@
 //! Key names are those of the `resource-limits.yaml` that such labs have, so that a lab carries its file over; what
 //! such a file says and DS01 does not carry out is noted, and what nobody knows is refused.
 
+mod frameworks;
 mod limits;
 mod machine;
 mod mig;
@@ -21,6 +22,7 @@ use std::path::Path;
 
 use ds01_domain::Policy;
 
+pub use frameworks::Frameworks;
 pub use machine::{Card, Machine};
 pub use mig::Profile;
 use mistake::Findings;
@@ -49,6 +51,8 @@ pub struct Config {
     pub ports: Ports,
     /// Registries that the Engine may be sent to beside the public ones, with their ports.
     pub registries: Vec<String>,
+    /// Images to begin with, by name.
+    pub frameworks: Frameworks,
     /// Groups and limits.
     pub policy: Policy,
     /// What the file says and DS01 does not carry out.
@@ -67,6 +71,7 @@ impl Default for Config {
             binds: Binds::default(),
             ports: Ports::default(),
             registries: Vec::new(),
+            frameworks: frameworks::built_in(),
             policy,
             notes: Vec::new(),
         }
@@ -127,6 +132,7 @@ const SECTIONS: &[&str] = &[
     "binds",
     "ports",
     "registries",
+    "frameworks",
     "start_wait",
     "defaults",
     "default_group",
@@ -149,6 +155,7 @@ fn read_config(text: &str, findings: &mut Findings) -> Config {
             "binds" => config.binds = sections::binds(node, findings),
             "ports" => config.ports = sections::ports(node, findings),
             "registries" => config.registries = sections::registries(node, findings),
+            "frameworks" => config.frameworks = frameworks::frameworks(node, findings),
             "start_wait" => draft.start_wait(entry, findings),
             "defaults" => draft.defaults(node, findings),
             "default_group" => draft.default_group(entry, findings),

@@ -346,6 +346,22 @@ fn registries_are_names_with_ports() {
 }
 
 #[test]
+fn a_catalogue_of_frameworks_replaces_the_built_in_one() {
+    assert!(good("").frameworks.contains_key("pytorch"));
+    let config = good("frameworks:\n  pytorch: registry.lab.example:5000/torch:2\n  jax: lab/jax\n");
+    let images: Vec<&str> = config.frameworks.values().map(String::as_str).collect();
+    assert_eq!(images, ["lab/jax", "registry.lab.example:5000/torch:2"]);
+    assert!(good("frameworks: {}\n").frameworks.is_empty());
+    check(
+        "frameworks:\n  PyTorch: lab/torch\n  jax: Lab/JAX\n  tf: [a]\n",
+        &expect![[r#"
+            f:2:3: frameworks: PyTorch is not a name; use small letters, digits, dot and dash
+            f:3:8: jax: invalid reference format: `Lab/JAX` is not an image name; write it as name, name:tag or registry/name:tag
+            f:4:7: tf: a list where one value belongs"#]],
+    );
+}
+
+#[test]
 fn a_lab_carries_its_file_over() {
     let config = good(include_str!("real_vocabulary.yaml"));
     let guest = config.policy.resolve(&person("nobody", &[]));

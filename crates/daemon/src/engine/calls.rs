@@ -349,10 +349,31 @@ impl Engine {
     /// # Errors
     /// Every other [`EngineError`].
     pub async fn remove(&self, id: &ContainerId) -> Result<(), EngineError> {
-        match self.ask(Method::DELETE, &format!("{OWN_API}/containers/{id}?force=1&v=1"), None).await {
+        self.remove_forced(id, true).await
+    }
+
+    /// As [`Engine::remove`], with or without its anonymous volumes.
+    ///
+    /// # Errors
+    /// As [`Engine::remove`].
+    pub async fn remove_forced(&self, id: &ContainerId, volumes: bool) -> Result<(), EngineError> {
+        let path = format!("{OWN_API}/containers/{id}?force=1&v={}", u8::from(volumes));
+        match self.ask(Method::DELETE, &path, None).await {
             Err(error) if error.is_not_found() => Ok(()),
             // 409 "removal already in progress": someone else is doing just that.
             Err(EngineError::Refused { status: StatusCode::CONFLICT, .. }) => Ok(()),
+            other => other.map(drop),
+        }
+    }
+
+    /// Removes a container that does not run, with or without its anonymous volumes. Absent counts as removed.
+    ///
+    /// # Errors
+    /// Every other [`EngineError`]: 409 for one that runs, or that somebody else removes this moment.
+    pub async fn remove_unforced(&self, id: &ContainerId, volumes: bool) -> Result<(), EngineError> {
+        let path = format!("{OWN_API}/containers/{id}?v={}", u8::from(volumes));
+        match self.ask(Method::DELETE, &path, None).await {
+            Err(error) if error.is_not_found() => Ok(()),
             other => other.map(drop),
         }
     }
@@ -362,8 +383,7 @@ impl Engine {
     /// # Errors
     /// Every other [`EngineError`].
     pub async fn remove_stopped(&self, id: &ContainerId) -> Result<(), EngineError> {
-        match self.ask(Method::DELETE, &format!("{OWN_API}/containers/{id}?v=1"), None).await {
-            Err(error) if error.is_not_found() => Ok(()),
+        match self.remove_unforced(id, true).await {
             // It runs, or someone else removes it this moment.
             Err(EngineError::Refused { status: StatusCode::CONFLICT, .. }) => Ok(()),
             other => other.map(drop),

@@ -37,7 +37,7 @@ struct Known {
 pub(super) async fn containers(ask: Ask) -> Result<Response<Body>, Fault> {
     let all = ask.query("all").is_some_and(|v| v != "0" && v != "false");
     let (uid, admin, name) = (Uid(ask.caller.uid), ask.caller.admin, ask.caller.name.clone());
-    let known = ask
+    let mut known = ask
         .door
         .coordinator
         .read(move |state, policy, now| {
@@ -49,6 +49,8 @@ pub(super) async fn containers(ask: Ask) -> Result<Response<Body>, Fault> {
         ask.door.engine.list_all().await?.into_iter().map(|l| (l.id.clone(), l)).collect();
     let records =
         ask.door.records.of(&ask.door, known.iter().filter_map(|k| k.container.token.clone())).await?;
+    // The Engine tells whole seconds only; of those that were made in the same one, our own clock knows the newer.
+    known.sort_by_key(|one| std::cmp::Reverse(one.container.created));
     let mut containers = Vec::new();
     let mut hidden = 0;
     for one in known {

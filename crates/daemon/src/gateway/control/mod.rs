@@ -1,6 +1,7 @@
 //! DS01's own API under `/ds01/v1/`, on the same socket and for the same callers as Docker's.
 
 mod deploy;
+mod frameworks;
 mod limits;
 mod list;
 mod machine;
@@ -158,6 +159,7 @@ async fn route(method: &Method, path: &str, ask: Ask) -> Result<Response<Body>, 
         paths::QUEUE if get => return queue::queue(ask).await,
         paths::STATS if get => return stats::stats(ask).await,
         paths::DEPLOY if post => return deploy::deploy(ask).await,
+        paths::FRAMEWORKS if get => return Ok(frameworks::frameworks(&ask)),
         paths::GPU_RELEASE if post => return machine::release(ask).await,
         paths::RETIRE if post => return retire::retire(ask).await,
         _ => {}

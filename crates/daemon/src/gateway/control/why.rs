@@ -100,12 +100,12 @@ fn explain(container: &Container, end: &End, denied: Option<&(domain::Denial, Du
             format!("{label} runs and holds GPU {}, which nobody else gets while it runs", held(container))
         }
         ContainerState::Paused if !container.units.is_empty() => {
-            next.push(format!("docker unpause {}", container.name));
+            next.push(format!("container unpause {label}"));
             format!("{label} is paused and keeps GPU {}", held(container))
         }
         ContainerState::Running => format!("{label} runs without a GPU"),
         ContainerState::Paused => {
-            next.push(format!("docker unpause {}", container.name));
+            next.push(format!("container unpause {label}"));
             format!("{label} is paused; it has no GPU")
         }
         ContainerState::Starting => format!("{label} is being started"),

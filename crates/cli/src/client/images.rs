@@ -1,0 +1,109 @@
+//! Images through Docker's routes: fetched from a registry, or removed. It must never decide which image is meant.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use ds01_api::paths;
+use hyper::Method;
+use serde::Deserialize;
+
+use super::lines::Lines;
+use super::{ACT_MAX, Bytes, ClientError, Door, within};
+
+/// The Engine tells of its progress all the time but while it unpacks a large layer.
+const SILENCE_MAX: Duration = Duration::from_secs(600);
+
+/// A pull under way.
+#[derive(Debug)]
+pub(crate) struct Pull {
+    lines: Lines,
+    /// Whether each layer is there.
+    layers: BTreeMap<String, bool>,
+}
+
+/// How far a pull is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Pulled {
+    /// Layers that are there.
+    pub(crate) layers: usize,
+    /// Layers that are known of.
+    pub(crate) of: usize,
+}
+
+/// A line of the Engine's.
+#[derive(Debug, Deserialize)]
+struct Line {
+    #[serde(default)]
+    id: String,
+    #[serde(default)]
+    status: String,
+    error: Option<String>,
+}
+
+impl Door {
+    /// Begins to fetch an image.
+    pub(crate) async fn pull(&self, image: &str) -> Result<Pull, ClientError> {
+        let (name, tag) = split_tag(image);
+        let path = format!("/images/create?fromImage={}&tag={}", paths::encode(name), paths::encode(tag));
+        let response = self.send(Method::POST, &path, Bytes::new(), None).await?;
+        Ok(Pull { lines: Lines::of(response.into_body(), SILENCE_MAX), layers: BTreeMap::new() })
+    }
+
+    /// Removes an image, or this name of it. What is gone already is no error.
+    pub(crate) async fn remove_image(&self, image: &str) -> Result<(), ClientError> {
+        let path = paths::with_name("/images/{name}", image);
+        let removed =
+            within(ACT_MAX, async { self.send(Method::DELETE, &path, Bytes::new(), None).await.map(drop) });
+        match removed.await {
+            Err(error) if error.is_not_found() => Ok(()),
+            other => other,
+        }
+    }
+}
+
+impl Pull {
+    /// The next news of it; `None` once the image is there.
+    pub(crate) async fn next(&mut self) -> Result<Option<Pulled>, ClientError> {
+        let Some(line) = self.lines.next::<Line>().await? else { return Ok(None) };
+        if let Some(error) = line.error {
+            return Err(ClientError::Pull(error));
+        }
+        match line.status.as_str() {
+            "Pull complete" | "Already exists" => self.layers.insert(line.id, true),
+            "Pulling fs layer" => self.layers.insert(line.id, false),
+            _ => None,
+        };
+        let there = self.layers.values().filter(|there| **there).count();
+        Ok(Some(Pulled { layers: there, of: self.layers.len() }))
+    }
+}
+
+/// An image's name and its tag. A digest stays where it is: the tag is empty then.
+fn split_tag(image: &str) -> (&str, &str) {
+    if image.contains('@') {
+        return (image, "");
+    }
+    match image.rsplit_once(':') {
+        // Behind the last slash it is a tag, before it a registry's port.
+        Some((name, tag)) if !tag.contains('/') => (name, tag),
+        _ => (image, "latest"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags() {
+        for (image, parts) in [
+            ("aimehub/pytorch", ("aimehub/pytorch", "latest")),
+            ("pytorch/pytorch:2.8", ("pytorch/pytorch", "2.8")),
+            ("registry.lab:5000/torch", ("registry.lab:5000/torch", "latest")),
+            ("registry.lab:5000/torch:1", ("registry.lab:5000/torch", "1")),
+            ("torch@sha256:ab", ("torch@sha256:ab", "")),
+        ] {
+            assert_eq!(split_tag(image), parts, "{image}");
+        }
+    }
+}
