@@ -362,8 +362,11 @@ def mistakes(s):
 
 def watch(s):
     """What containers write and use."""
-    s.lab.quietly("alice", "docker run -d --name hand-says --gpus device=1:2 busybox sh -c 'echo out; echo wrong >&2; exec sleep 1000'")
-    s.lab.quietly("alice", "until [ -n \"$(docker logs hand-says 2>&1 >/dev/null)\" ]; do :; done")
+    says = "echo wrong >&2; until [ -e /go ]; do :; done; echo out; exec sleep 1000"
+    s.lab.quietly("alice", f"docker run -d --name hand-says --gpus device=1:2 busybox sh -c '{says}'")
+    # The Engine keeps no order between the two outputs: the second waits until the first is in the log.
+    s.lab.quietly("alice", "until [ -n \"$(docker logs hand-says 2>&1 >/dev/null)\" ]; do :; done; docker exec hand-says touch /go")
+    s.lab.quietly("alice", "until [ -n \"$(docker logs hand-says 2>/dev/null)\" ]; do :; done")
     s.do(TERMINAL, "alice", "container logs hand-says --tail 1 2>/dev/null")
     s.do(PIPE, "alice", "container logs hand-says")
     s.do(PIPE, "alice", "container logs hand-says --since 1h --until 30m")
