@@ -1,6 +1,7 @@
 //! The ways to say no. Each has a stable code, says who holds what, and offers the next step.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::ids::{ContainerId, Time, Uid, Weight};
@@ -108,7 +109,7 @@ pub struct Timeout {
     /// How many waited.
     pub of: usize,
     /// Who holds the units that would have done.
-    pub holders: Vec<Holder>,
+    pub holders: Arc<[Holder]>,
     /// The end of the wait.
     pub at: Time,
 }

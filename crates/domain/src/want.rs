@@ -2,10 +2,11 @@
 
 use std::fmt;
 
+use crate::ids::UnitId;
 use crate::state::State;
 
 /// A container's wish for GPU units. The door records it at create; it is met at each start.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Want {
     /// How many, or which.
     pub ask: Ask,
@@ -37,7 +38,7 @@ impl Want {
         if let Ask::Named(selectors) = &mut want.ask {
             for selector in selectors {
                 if let Selector::Uuid(uuid) = selector
-                    && let Some(view) = state.units().find(|view| view.unit.id.as_str() == uuid.as_str())
+                    && let Some(view) = UnitId::new(uuid).and_then(|id| state.unit(&id))
                 {
                     *selector = match &view.unit.slice {
                         Some(slice) => Selector::Slice(view.unit.index, slice.ordinal),
@@ -60,7 +61,7 @@ impl Want {
 }
 
 /// How many units, or which.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Ask {
     /// Any so many; none is no wish at all.
     Count(u32),
