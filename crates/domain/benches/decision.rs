@@ -1,8 +1,6 @@
 //! The mean of each kind of decision with 1,000 units and 10,000 starts in line, and of a tenth and a third of it, for
 //! comparison over time. `p99` says what they take at worst.
 
-#![expect(missing_docs, reason = "criterion's macros make a function without any")]
-
 mod machine;
 
 use std::hint::black_box;
@@ -28,7 +26,8 @@ fn decisions(c: &mut Criterion) {
         let end = machine.end_of(&smallest);
         group.throughput(Throughput::Elements(1));
         let name = |what| BenchmarkId::new(what, size.waiting);
-        group.bench_function(name("waits"), |b| b.iter(|| machine.start(black_box(&machine.idle[0]), 0, NOW)));
+        group
+            .bench_function(name("waits"), |b| b.iter(|| machine.start(black_box(&machine.idle[0]), 0, NOW)));
         group.bench_function(name("granted"), |b| b.iter(|| spare.start(black_box(&spare.idle[0]), 0, NOW)));
         group.bench_function(name("freed"), |b| {
             b.iter(|| plan(&machine.policy, &machine.state, black_box(&end), NOW))

@@ -130,15 +130,19 @@ fn main() -> ExitCode {
     let json = std::env::args().any(|word| word == "--json");
     let scenes: Vec<Scene> = SIZES.into_iter().map(Scene::new).collect();
     let mut good = true;
-    let mut worst = Duration::ZERO;
+    let (mut worst, mut growth_most) = (Duration::ZERO, f64::MIN);
     if !json {
-        println!("{:24} {:>9} {:>9} {:>9}  {:>9} {:>7}", "p99 of one decision", "1/10", "1/3", "1", "median", "growth");
+        println!(
+            "{:24} {:>9} {:>9} {:>9}  {:>9} {:>7}",
+            "p99 of one decision", "1/10", "1/3", "1", "median", "growth"
+        );
     }
     for (name, question) in QUESTIONS {
         let mut p99 = Vec::new();
         let mut median = Duration::ZERO;
         for scene in &scenes {
-            let mut took: Vec<Duration> = (0..ROUNDS + ROUNDS / 10).map(|round| question(scene, round)).collect();
+            let mut took: Vec<Duration> =
+                (0..ROUNDS + ROUNDS / 10).map(|round| question(scene, round)).collect();
             took.drain(..took.len() - ROUNDS as usize);
             took.sort_unstable();
             p99.push(took[took.len() * 99 / 100]);
@@ -146,7 +150,9 @@ fn main() -> ExitCode {
         }
         let ratio = p99[2].as_secs_f64() / p99[0].as_secs_f64();
         let growth = ratio.log10();
-        worst = worst.max(p99[2]);
+        if p99[2] > worst {
+            (worst, growth_most) = (p99[2], growth);
+        }
         let kept = p99[2] <= BOUND && growth <= GROWTH_MAX;
         good &= kept;
         if !json {
@@ -154,12 +160,17 @@ fn main() -> ExitCode {
             let verdict = if kept { "" } else { "  MISS" };
             println!(
                 "{name:24} {:>9} {:>9} {:>9}  {:>9} {growth:>7.2}{verdict}",
-                us(p99[0]), us(p99[1]), us(p99[2]), us(median)
+                us(p99[0]),
+                us(p99[1]),
+                us(p99[2]),
+                us(median)
             );
         }
     }
     if json {
-        println!("{{\"worst_p99_ms\": {:.4}, \"kept\": {good}}}", worst.as_secs_f64() * 1e3);
+        let worst_ms = worst.as_secs_f64() * 1e3;
+        println!("{{\"worst_p99_ms\": {worst_ms:.4}, \"growth\": {growth_most:.3}, \"kept\": {good}}}");
+        return ExitCode::SUCCESS;
     }
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::denial::Holder;
 use crate::grant::Phase;
-use crate::ids::{ContainerId, Time, Uid, Weight};
+use crate::ids::{ContainerId, Time, Weight};
 use crate::unit::{Unit, weigh};
 
 /// The holdings of one user, by container.
@@ -22,12 +23,13 @@ pub(crate) struct Account {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) container: ContainerId,
-    pub(crate) owner: Uid,
+    /// All of it as others are told.
+    pub(crate) told: Arc<Holder>,
     pub(crate) phase: Phase,
     /// When it was granted, and what it weighs.
     pub(crate) since: Time,
     pub(crate) weight: Weight,
-    /// Its units, as far as the machine has them.
+    /// Its units, as far as the machine has them, as people count them.
     pub(crate) units: Vec<Arc<Unit>>,
 }
 

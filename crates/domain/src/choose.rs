@@ -198,8 +198,7 @@ impl<'a> Claim<'a> {
         let running = self.others(|phase| phase != Phase::Ending);
         let held = weigh(running.iter().copied());
         let asked = self.asked();
-        let rest: Vec<&Unit> =
-            self.sufficient().filter(|unit| !holds(&running, unit)).take(asked).collect();
+        let rest: Vec<&Unit> = self.sufficient().filter(|unit| !holds(&running, unit)).take(asked).collect();
         let least = if rest.len() < asked {
             held + weigh(self.sufficient().take(asked))
         } else {
@@ -232,7 +231,8 @@ impl<'a> Claim<'a> {
                 own.into_iter().chain(rest).take(asked).collect()
             }
         };
-        let units = Some(preferred).filter(|units| fits(units)).or(Some(smallest).filter(|units| fits(units)))?;
+        let units =
+            Some(preferred).filter(|units| fits(units)).or(Some(smallest).filter(|units| fits(units)))?;
         let mut units: Vec<&Unit> = units.into_iter().map(|record| &*record.unit).collect();
         units.sort_by_key(|unit| self.position(unit));
         Some(Choice {

@@ -16,10 +16,10 @@ use crate::event::Event;
 use crate::grant::{Grant, Phase};
 use crate::ids::{ContainerId, Ticket, Time};
 use crate::line::{Line, Waiter, next_grant};
-use crate::queues::Shape;
 use crate::policy::{Person, Policy};
+use crate::queues::Shape;
 use crate::state::State;
-use crate::unit::{Health, Unit};
+use crate::unit::{Health, Place, Unit};
 use crate::want::Want;
 
 /// What is asked.
@@ -89,7 +89,7 @@ pub struct Wait {
     /// Why it waits.
     pub reason: WaitReason,
     /// Who holds the units that would do.
-    pub holders: Arc<[Holder]>,
+    pub holders: Arc<[Arc<Holder>]>,
     /// When it gives up.
     pub deadline: Time,
     waiter: Waiter,
@@ -251,6 +251,20 @@ fn arrival(
     }
 }
 
+/// Whoever asks for a start as he would stand in the line, for tests of the line.
+#[cfg(test)]
+pub(crate) fn newcomer(
+    policy: &Policy,
+    state: &State,
+    person: &Person,
+    id: &ContainerId,
+    now: Time,
+) -> Waiter {
+    let container = state.container(id).expect("a container");
+    let want = container.want.clone().expect("a want");
+    arrival(policy, state, person, container, want, Duration::MAX, now)
+}
+
 /// The grant to this place in the line, after those that come before it.
 fn turn(policy: &Policy, line: &State, ticket: Ticket, now: Time) -> Option<Grant> {
     let (grant, served) = next_grant(policy, line, now)?;
@@ -271,7 +285,7 @@ pub(crate) struct Waits<'a> {
     order: Vec<crate::line::Rank>,
     asked: usize,
     /// Who holds what would do, by what is asked for.
-    holders: BTreeMap<Shape, Arc<[Holder]>>,
+    holders: BTreeMap<Shape, Arc<[Arc<Holder>]>>,
 }
 
 /// Places that are counted one by one; for more of them the whole line is put in order.
@@ -288,7 +302,8 @@ impl<'a> Waits<'a> {
         let waiter = self.state.waiter(ticket)?;
         let wanted = waiter.wanted();
         let state = self.state;
-        let holders = self.holders.entry(Shape::of(waiter)).or_insert_with(|| holders(state, &wanted)).clone();
+        let holders =
+            self.holders.entry(Shape::of(waiter)).or_insert_with(|| holders(state, &wanted)).clone();
         Some(Wait {
             ticket,
             position: self.before(waiter) + 1,
@@ -318,10 +333,12 @@ fn reason(state: &State, claim: &Claim<'_>, now: Time) -> WaitReason {
         return WaitReason::LastRun;
     }
     let entries = state.account(claim.owner).map_or(&[][..], |account| account.entries());
-    if entries.iter().any(|entry| entry.is_ending()) && !claim.sufficient().any(|unit| claim.could_use(unit)) {
+    if entries.iter().any(|entry| entry.is_ending()) && !claim.sufficient().any(|unit| claim.could_use(unit))
+    {
         return WaitReason::QuotaClearing;
     }
-    let free = claim.wanted.smallest(state, Among::Free).filter(|record| claim.could_use(&record.unit)).count();
+    let free =
+        claim.wanted.smallest(state, Among::Free).filter(|record| claim.could_use(&record.unit)).count();
     match free {
         0 => WaitReason::NoneFree,
         _ if claim.choose(now, |unit| claim.could_use(unit)).is_some() => WaitReason::Kept,
@@ -330,30 +347,24 @@ fn reason(state: &State, claim: &Claim<'_>, now: Time) -> WaitReason {
 }
 
 /// Who holds the units that would do, in the order in which people count units.
-fn holders(state: &State, wanted: &Wanted<'_>) -> Arc<[Holder]> {
+fn holders(state: &State, wanted: &Wanted<'_>) -> Arc<[Arc<Holder>]> {
     let any_lost = state.any_lost();
     let is_lost = |unit: &Unit| any_lost && state.record(&unit.id).is_some_and(|r| r.health == Health::Lost);
-    let mut holders: Vec<((u32, Option<u32>), ContainerId, Holder)> = state
+    let mut holders: Vec<(Place<'_>, &ContainerId, Arc<Holder>)> = state
         .accounts()
         .flat_map(Account::entries)
         .filter_map(|entry| {
-            let units = entry.units.iter().map(Arc::as_ref);
-            let mut units: Vec<&Unit> = units.filter(|unit| wanted.takes(unit) && !is_lost(unit)).collect();
-            units.sort_by_key(|unit| unit.place());
-            let (index, ordinal, _) = units.first()?.place();
-            let container = state.container(&entry.container);
-            let holder = Holder {
-                owner: entry.owner,
-                owner_name: container.map_or_else(|| entry.owner.to_string(), |c| c.owner_name.clone()),
-                container_name: container
-                    .map_or_else(|| entry.container.short().to_owned(), |c| c.name.clone()),
-                units: units.iter().map(|unit| unit.label()).collect(),
-                since: entry.since,
+            let would_do = |unit: &&Unit| wanted.takes(unit) && !is_lost(unit);
+            let units = || entry.units.iter().map(Arc::as_ref).filter(would_do);
+            let first = units().next()?.place();
+            let told = match units().count() == entry.units.len() {
+                true => entry.told.clone(),
+                false => Arc::new(state.told(state.holding(&entry.container)?, units())),
             };
-            Some(((index, ordinal), entry.container.clone(), holder))
+            Some((first, &entry.container, told))
         })
         .collect();
-    holders.sort_unstable_by(|(one, first, _), (other, second, _)| one.cmp(other).then_with(|| first.cmp(second)));
+    holders.sort_unstable_by_key(|(place, ..)| *place);
     holders.into_iter().map(|(_, _, holder)| holder).collect()
 }
 
@@ -391,7 +402,8 @@ pub(crate) fn dismissal(waits: &mut Waits<'_>, waiter: &Waiter) -> Option<Denial
 pub(crate) fn doubtful<'a>(policy: &Policy, state: &'a State, now: Time) -> Vec<&'a Waiter> {
     let mut doubtful: Vec<&Waiter> = state.held_up().chain(state.overdue(now)).collect();
     // Nobody holds more than this: what it leaves room for is not asked of each.
-    let most = state.accounts().map(Account::running).reduce(|one, other| (one.0.max(other.0), one.1.max(other.1)));
+    let most =
+        state.accounts().map(Account::running).reduce(|one, other| (one.0.max(other.0), one.1.max(other.1)));
     let most = most.unwrap_or_default();
     for (shape, kins) in state.queues().shapes() {
         let wanted = Wanted::new(&shape.want, shape.allow_full);

@@ -19,6 +19,8 @@ mod grant;
 mod ids;
 mod line;
 mod observed;
+#[cfg(test)]
+mod plain;
 mod plan;
 mod policy;
 mod queues;

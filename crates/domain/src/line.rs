@@ -116,7 +116,11 @@ impl<'a> Line<'a> {
                 break;
             }
             for (kin, queue) in kins {
-                before += if shape.priority < rank.0 { queue.len() } else { self.before_of(kin.owner, queue, rank) };
+                before += if shape.priority < rank.0 {
+                    queue.len()
+                } else {
+                    self.before_of(kin.owner, queue, rank)
+                };
             }
         }
         before
@@ -298,7 +302,8 @@ impl<'a> Turn<'a> {
 
 /// Those who came before a waiter, have no lower priority, and could have used one of the units that he is given.
 fn overtaken(state: &State, winner: &Waiter, units: &[UnitId]) -> Option<Overtaking> {
-    let units: Vec<&Unit> = units.iter().filter_map(|id| state.record(id)).map(|record| &*record.unit).collect();
+    let units: Vec<&Unit> =
+        units.iter().filter_map(|id| state.record(id)).map(|record| &*record.unit).collect();
     let mut queues = Vec::new();
     for (shape, kins) in state.queues().shapes() {
         if shape.priority.0 < winner.limits.priority {

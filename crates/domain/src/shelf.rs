@@ -184,7 +184,8 @@ struct Tier<'a> {
     rows: Vec<&'a Row>,
 }
 
-type Walk<'a> = std::iter::Peekable<imbl::ordmap::Iter<'a, Spot, Arc<UnitRecord>, imbl::shared_ptr::DefaultSharedPtr>>;
+type Walk<'a> =
+    std::iter::Peekable<imbl::ordmap::Iter<'a, Spot, Arc<UnitRecord>, imbl::shared_ptr::DefaultSharedPtr>>;
 
 impl<'a> Tier<'a> {
     fn walks(self) -> Vec<Walk<'a>> {

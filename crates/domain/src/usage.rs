@@ -181,10 +181,9 @@ mod tests {
             for (hour, amount) in hours {
                 usage.carry(OWNER, hour, amount);
                 let age = now.saturating_sub((hour + 1) * HOUR_MS);
-                #[expect(clippy::cast_precision_loss, reason = "near enough to be compared")]
-                let (amount, age, half_life) = (amount as f64, age as f64, half_life as f64);
-                let left = 1.0 - age % half_life / (2.0 * half_life);
-                alone += (amount * left / (age / half_life).floor().exp2()).round() as u64;
+                let halvings = u32::try_from(age / half_life).unwrap_or(u32::MAX);
+                let left = amount.checked_shr(halvings).unwrap_or(0);
+                alone += left - left * (age % half_life) / (2 * half_life);
             }
             let together = usage.recent(OWNER, Time(now), Duration::from_millis(half_life));
             prop_assert!(together.abs_diff(alone) <= 60, "{together} {alone}");

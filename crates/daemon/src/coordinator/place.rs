@@ -15,7 +15,7 @@ pub struct Place {
     /// Why it waits, in half a sentence.
     pub reason: String,
     /// Who holds the units that would do.
-    pub holders: Arc<[Holder]>,
+    pub holders: Arc<[Arc<Holder>]>,
     /// How long it has waited.
     pub waited: Duration,
     /// How long it may wait still.

@@ -10,8 +10,7 @@ use ds01_domain::*;
 pub(crate) const NOW: Time = Time(400 * 60 * 60 * 1000);
 const MINUTE: u64 = 60 * 1000;
 /// Slices by compute and memory parts, as cards are cut by turns; none is a whole card.
-const CUTS: [&[(u8, u8)]; 4] =
-    [&[], &[(1, 1); 7], &[(3, 4), (2, 2), (1, 1), (1, 1)], &[(4, 4), (3, 4)]];
+const CUTS: [&[(u8, u8)]; 4] = [&[], &[(1, 1); 7], &[(3, 4), (2, 2), (1, 1), (1, 1)], &[(4, 4), (3, 4)]];
 /// Small cards that are free.
 const SPARE: u32 = 5;
 /// Every so many starts one that asks for two units.
@@ -186,7 +185,11 @@ impl Machine {
     fn add_spare(&mut self) {
         for number in 0..SPARE {
             let unit = card(100_000 + number, &[]).remove(0);
-            self.state.apply(&Event::UnitSeen(Unit { model: "Tesla T4".to_owned(), memory_mib: 15 * 1024, ..unit }));
+            self.state.apply(&Event::UnitSeen(Unit {
+                model: "Tesla T4".to_owned(),
+                memory_mib: 15 * 1024,
+                ..unit
+            }));
         }
     }
 }
@@ -221,7 +224,8 @@ fn card(index: u32, cut: &[(u8, u8)]) -> Vec<Unit> {
         card: CardId::new(&name).expect("an id"),
         index,
         slice: None,
-        model: if index.is_multiple_of(8) { "NVIDIA H100 80GB HBM3" } else { "NVIDIA A100-SXM4-80GB" }.to_owned(),
+        model: if index.is_multiple_of(8) { "NVIDIA H100 80GB HBM3" } else { "NVIDIA A100-SXM4-80GB" }
+            .to_owned(),
         memory_mib: 80 * 1024,
         weight: Weight::CARD,
     };

@@ -10,12 +10,13 @@ use imbl::{OrdMap, OrdSet};
 use super::{State, UnitRecord};
 use crate::account::{Account, Entry};
 use crate::container::Container;
+use crate::denial::Holder;
 use crate::grant::Holding;
 use crate::ids::{ContainerId, Ticket, Time, Uid, UnitId};
 use crate::line::Waiter;
 use crate::queues::{Overtaking, Queues};
 use crate::shelf::Shelf;
-use crate::unit::Health;
+use crate::unit::{Health, Unit};
 
 /// What follows from the rest of the state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -87,7 +88,11 @@ impl State {
     }
 
     /// Writes who has a unit; answers who had it.
-    pub(super) fn write_holder(&mut self, unit: &UnitId, holder: Option<&ContainerId>) -> Option<ContainerId> {
+    pub(super) fn write_holder(
+        &mut self,
+        unit: &UnitId,
+        holder: Option<&ContainerId>,
+    ) -> Option<ContainerId> {
         let record = self.units.get(unit).cloned();
         if let Some(record) = &record {
             self.take_from_shelves(unit, record);
@@ -142,7 +147,11 @@ impl State {
     }
 
     /// Writes what a container holds; `None` if it holds nothing any more. Answers what it held.
-    pub(super) fn write_holding(&mut self, id: &ContainerId, holding: Option<Holding>) -> Option<Arc<Holding>> {
+    pub(super) fn write_holding(
+        &mut self,
+        id: &ContainerId,
+        holding: Option<Holding>,
+    ) -> Option<Arc<Holding>> {
         let before = match holding {
             Some(holding) => self.holdings.insert(id.clone(), Arc::new(holding)),
             None => self.holdings.remove(id),
@@ -169,16 +178,31 @@ impl State {
     /// Brings the account of a holding's owner up to date.
     fn reckon(&mut self, id: &ContainerId) {
         let Some(holding) = self.holdings.get(id) else { return };
-        let units = holding.units.iter().filter_map(|unit| self.units.get(unit)).map(|known| known.unit.clone());
+        let units = holding.units.iter().filter_map(|unit| self.units.get(unit));
+        let mut units: Vec<Arc<Unit>> = units.map(|record| record.unit.clone()).collect();
+        units.sort_by(|one, other| one.place().cmp(&other.place()));
         let entry = Entry {
             container: id.clone(),
-            owner: holding.owner,
+            told: Arc::new(self.told(holding, units.iter().map(Arc::as_ref))),
             phase: holding.phase,
             since: holding.since,
             weight: self.weight_of(&holding.units),
-            units: units.collect(),
+            units,
         };
         self.enter(holding.owner, id, Some(entry));
+    }
+
+    /// A holding as others are told of it, with some of its units.
+    pub(crate) fn told<'a>(&self, holding: &Holding, units: impl Iterator<Item = &'a Unit>) -> Holder {
+        let container = self.container(&holding.container);
+        Holder {
+            owner: holding.owner,
+            owner_name: container.map_or_else(|| holding.owner.to_string(), |c| c.owner_name.clone()),
+            container_name: container
+                .map_or_else(|| holding.container.short().to_owned(), |c| c.name.clone()),
+            units: units.map(Unit::label).collect(),
+            since: holding.since,
+        }
     }
 
     fn enter(&mut self, owner: Uid, container: &ContainerId, entry: Option<Entry>) {
@@ -190,12 +214,20 @@ impl State {
     }
 
     /// Writes a container, new or changed; `None` forgets it.
-    pub(super) fn write_container(&mut self, id: &ContainerId, container: Option<Container>) -> Option<Arc<Container>> {
+    pub(super) fn write_container(
+        &mut self,
+        id: &ContainerId,
+        container: Option<Container>,
+    ) -> Option<Arc<Container>> {
         let due = container.as_ref().and_then(|container| container.restarts.due);
         let before = match container {
             Some(container) => self.containers.insert(id.clone(), Arc::new(container)),
             None => self.containers.remove(id),
         };
+        let name = |container: &Container| (container.owner_name.clone(), container.name.clone());
+        if before.as_deref().map(name) != self.container(id).map(name) {
+            self.reckon(id);
+        }
         let was_due = before.as_ref().and_then(|container| container.restarts.due);
         if was_due != due {
             was_due.map(|due| self.index.restarts.remove(&(due, id.clone())));

@@ -330,7 +330,8 @@ impl State {
         let later = (Excluded((now, Ticket(u64::MAX))), Unbounded);
         let waits = self.index.line.deadlines.range(later).next().map(after);
         let mut restarts = self.index.restarts.iter().filter(|(due, _)| *due > now);
-        let restarts = restarts.find(|(_, id)| self.container(id).is_some_and(|c| restart::may_start(self, c)));
+        let restarts =
+            restarts.find(|(_, id)| self.container(id).is_some_and(|c| restart::may_start(self, c)));
         let starts = self
             .holdings
             .values()
