@@ -168,16 +168,17 @@ impl Desk {
         for (container, epoch) in &outbox.receipts {
             self.remove_receipt(container, *epoch);
         }
-        for (message, answer) in answered {
-            self.reply(message, answer);
-        }
-        for (sender, news) in outbox.news {
-            self.send_news(&sender, news);
-        }
+        // What follows from a look is handed on before whoever looked is answered.
         outbox.acts.into_iter().for_each(|action| self.errands.act(action));
         outbox.looks.iter().for_each(|container| self.errands.at(container));
         if outbox.looked {
             self.looked.send_if_modified(|looked| !std::mem::replace(looked, true));
+        }
+        for (sender, news) in outbox.news {
+            self.send_news(&sender, news);
+        }
+        for (message, answer) in answered {
+            self.reply(message, answer);
         }
         if outbox.moved {
             self.tell_places();

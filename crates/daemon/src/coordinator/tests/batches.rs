@@ -234,7 +234,9 @@ fn what_is_asked_in_a_batch_is_answered_from_what_is_written() {
     let (rename, _recorded) = bench.message(Deed::Rename(5));
     let (admit, answer) = bench.message(Deed::Admit(1));
     let (seen, read) = oneshot::channel();
-    let question = Message::Read(Box::new(|state, _, _| drop(seen.send(state.holdings().count()))));
+    let question = Message::Read(Box::new(|state, _, _| {
+        let _ = seen.send(state.holdings().count());
+    }));
     bench.desk.take(vec![rename, admit, question]);
     assert_eq!(word(answer), "not written");
     let mut read = read;
