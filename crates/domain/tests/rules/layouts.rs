@@ -317,7 +317,7 @@ fn meet_quota(units: &[Unit], want: &Want, rule: &Rule, quota: u32, what: &str) 
         match lab.start(want) {
             Decision::Grant(grant) => {
                 assert!(fits, "{what}: {} is granted beyond {quota}", unit.label());
-                assert_eq!(grant.units(), [unit.id.clone()], "{what}");
+                assert_eq!(grant.units(), std::slice::from_ref(&unit.id), "{what}");
                 held = with;
             }
             Decision::Denial(Denial::Quota(denied)) => {
@@ -424,7 +424,7 @@ fn a_unit_that_is_named_is_granted_and_no_other_is() {
                 let Decision::Grant(grant) = lab.start(&want) else {
                     panic!("{} is not granted", unit.label())
                 };
-                assert_eq!(grant.units(), [unit.id.clone()]);
+                assert_eq!(grant.units(), std::slice::from_ref(&unit.id));
                 assert!(matches!(lab.start(&want), Decision::Wait(_)), "{} is granted twice", unit.label());
             }
             let nothing = Want::named(vec![Selector::Slice(2, 0)]);
