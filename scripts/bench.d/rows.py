@@ -211,6 +211,26 @@ class Bench:
         row.note = f"the most it ever was in this run: {kib['VmHWM'] / 1024:.1f} MiB"
         return row
 
+    def decision(self):
+        """one decision with 1,000 units and 10,000 starts in line: the 99th percentile of the slowest kind"""
+        found = self.rust_bench("ds01-domain", "p99")
+        row = Row("decision", "99th percentile of the slowest kind", "ms", 1, judged_unit="ms")
+        row.door = row.judged = [found["worst_p99_ms"]]
+        row.note = f"with ten times the machine it takes {10 ** found['growth']:.1f} times as long"
+        return row
+
+    def grants(self):
+        """grants that are on the disk, with 128 starters at once: a second of them"""
+        found = self.rust_bench("ds01-daemon", "grants", "--directory", self.lab.directory)
+        row = Row("grants", "durable grants", "/s", 2000, at_least=True, judged_unit="/s")
+        row.door = row.judged = [found["grants_per_s"]]
+        row.note = (
+            f"the same disk takes {found['commits_per_s']:.0f} commits of one fact a second: "
+            f"{found['grants_per_s'] / found['commits_per_s']:.1f} grants for each; "
+            f"{found['grants_per_commit']:.1f} grants in a commit; a grant took {found['p50_ms']:.1f} ms, p99 "
+            f"{found['p99_ms']:.1f} ms, and {found['alone_p50_ms']:.1f} ms with one starter")
+        return row
+
     # -- how they are measured -----------------------------------------------------------------------------------
 
     def ratio(self, name, target, one):
@@ -241,6 +261,16 @@ class Bench:
         return row
 
     # -- what they need ------------------------------------------------------------------------------------------
+
+    def rust_bench(self, package, name, *options):
+        """What a benchmark that is written in Rust found."""
+        calm()
+        command = ["cargo", "bench", "--quiet", "--locked", "-p", package, "--bench", name, "--", "--json", *options]
+        root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+        done = subprocess.run(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+        if done.returncode:
+            raise Failed(f"{' '.join(command)}: exit {done.returncode}: {done.stderr.decode(errors='replace').strip()}")
+        return json.loads(done.stdout.decode().splitlines()[-1])
 
     def grow_crowd(self, size):
         """Starts `sleep` containers through the door until so many run, the same number for each user; the first ones
@@ -377,7 +407,7 @@ ROWS = collections.OrderedDict(
     for row in (
         Bench.ping, Bench.run, Bench.run_gpu, Bench.stream_in, Bench.stream_out, Bench.cp_out, Bench.cp_in,
         Bench.deploy, Bench.free_to_next, Bench.list, Bench.list_admin, Bench.check_limits, Bench.gpu_status,
-        Bench.run_gpu_100, Bench.run_gpu_growth, Bench.rss,
+        Bench.run_gpu_100, Bench.run_gpu_growth, Bench.rss, Bench.decision, Bench.grants,
     )
 )
 

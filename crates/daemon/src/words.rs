@@ -1,6 +1,8 @@
 //! Sentences that people read: the wait, the grant, the denial, the failed start. In one place, so that the attached
 //! terminal, the command line and Docker's own errors say the same.
 
+use std::sync::Arc;
+
 use ds01_domain::{Denial, Holder, UnitId};
 
 use crate::clock::for_people;
@@ -11,7 +13,7 @@ const HOLDERS_SHOWN_MAX: usize = 4;
 
 /// Who holds what, in half a sentence.
 #[must_use]
-pub fn holders(holders: &[Holder]) -> String {
+pub fn holders(holders: &[Arc<Holder>]) -> String {
     let mut parts: Vec<String> = holders
         .iter()
         .take(HOLDERS_SHOWN_MAX)

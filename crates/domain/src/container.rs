@@ -145,6 +145,25 @@ impl Container {
         }
     }
 
+    /// Its run ended, or its start failed.
+    pub(crate) fn ended(&mut self, at: Time, exit: Option<i32>, by_user: bool) {
+        let by_user = by_user || self.stop_asked;
+        let ran = match self.standing {
+            Standing::Running { since } => Some(at.since(since)),
+            _ => None,
+        };
+        self.running_total += ran.unwrap_or_default();
+        self.standing = Standing::Stopped { at, exit, by_user };
+        match ran {
+            _ if by_user => self.restarts.stopped(),
+            Some(ran) => self.restarts.ended(at, ran, exit, self.restart),
+            // The Engine, too, retries no start that a user made and that failed.
+            None if self.restarts.ours => self.restarts.ended(at, Duration::ZERO, exit, self.restart),
+            None => self.restarts.due = None,
+        }
+        self.restarts.ours = false;
+    }
+
     /// Whether the Engine still has it.
     #[must_use]
     pub fn exists(&self) -> bool {

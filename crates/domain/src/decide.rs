@@ -3,18 +3,23 @@
 //! It changes nothing. Whoever asked records what follows: `Event::Reserved` of a grant, [`Wait::into_event`] of a
 //! wait.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::choose::{Claim, resolve, running_names};
+use crate::account::Account;
+use crate::choose::{Among, Claim, Estimate, Wanted, resolve, running_names};
 use crate::container::Container;
 use crate::denial::{Denial, Holder, Timeout};
 use crate::event::Event;
 use crate::grant::{Grant, Phase};
 use crate::ids::{ContainerId, Ticket, Time};
-use crate::line::{Waiter, next_grant, order};
+use crate::line::{Line, Waiter, next_grant};
 use crate::policy::{Person, Policy};
-use crate::state::{State, UnitView};
+use crate::queues::Shape;
+use crate::state::State;
+use crate::unit::{Health, Place, Unit};
 use crate::want::Want;
 
 /// What is asked.
@@ -84,7 +89,7 @@ pub struct Wait {
     /// Why it waits.
     pub reason: WaitReason,
     /// Who holds the units that would do.
-    pub holders: Vec<Holder>,
+    pub holders: Arc<[Arc<Holder>]>,
     /// When it gives up.
     pub deadline: Time,
     waiter: Waiter,
@@ -174,7 +179,8 @@ fn admit(
         return Ok(Admission { want: None });
     };
     let (owner, owner_name) = (person.uid, person.name.as_str());
-    Claim { state, container: None, owner, owner_name, want: &want, limits: &limits }.judge_ever()?;
+    let wanted = Wanted::new(&want, limits.allow_full_gpu);
+    Claim { state, container: None, owner, owner_name, wanted: &wanted, limits: &limits }.judge_ever()?;
     Ok(Admission { want: Some(want) })
 }
 
@@ -201,7 +207,7 @@ fn start(
         return Decision::Denial(Denial::Waiting { name: container.name.clone() });
     }
     let waiter = arrival(policy, state, person, container, want, patience, now);
-    if let Err(denial) = waiter.claim(state).judge_now() {
+    if let Err(denial) = waiter.claim(state, &waiter.wanted()).judge_now() {
         return Decision::Denial(denial);
     }
     let ticket = waiter.ticket;
@@ -212,7 +218,7 @@ fn start(
     if let Some(grant) = turn(policy, &line, ticket, now) {
         return Decision::Grant(grant);
     }
-    match wait(policy, &line, ticket, now) {
+    match Waits::new(policy, &line, now).of(ticket) {
         Some(wait) if brief => Decision::Denial(timeout(&line, &wait, now)),
         Some(wait) => Decision::Wait(Box::new(wait)),
         None => Decision::Denial(Denial::UnknownContainer { container: id.clone() }),
@@ -239,9 +245,24 @@ fn arrival(
         want,
         arrived: now,
         deadline: now.after(limits.start_wait.min(patience)),
-        limits,
+        limits: Arc::new(limits),
         overtaken: 0,
+        missed_some: false,
     }
+}
+
+/// Whoever asks for a start as he would stand in the line, for tests of the line.
+#[cfg(test)]
+pub(crate) fn newcomer(
+    policy: &Policy,
+    state: &State,
+    person: &Person,
+    id: &ContainerId,
+    now: Time,
+) -> Waiter {
+    let container = state.container(id).expect("a container");
+    let want = container.want.clone().expect("a want");
+    arrival(policy, state, person, container, want, Duration::MAX, now)
 }
 
 /// The grant to this place in the line, after those that come before it.
@@ -255,65 +276,96 @@ fn turn(policy: &Policy, line: &State, ticket: Ticket, now: Time) -> Option<Gran
     turn(policy, &line, ticket, now)
 }
 
-/// Where a waiting start stands.
-fn wait(policy: &Policy, state: &State, ticket: Ticket, now: Time) -> Option<Wait> {
-    let line = order(policy, state, now);
-    let position = line.iter().position(|waiter| waiter.ticket == ticket)?;
-    let waiter = line[position];
-    Some(Wait {
-        ticket,
-        position: position + 1,
-        of: line.len(),
-        reason: reason(state, waiter, now),
-        holders: holders(state, waiter),
-        deadline: waiter.deadline,
-        waiter: waiter.clone(),
-    })
+/// Where waiting starts stand, all at one moment: what was found out for one is not looked for again for the next.
+pub(crate) struct Waits<'a> {
+    state: &'a State,
+    now: Time,
+    line: Line<'a>,
+    /// The line in order, once many were asked for.
+    order: Vec<crate::line::Rank>,
+    asked: usize,
+    /// Who holds what would do, by what is asked for.
+    holders: BTreeMap<Shape, Arc<[Arc<Holder>]>>,
 }
 
-fn reason(state: &State, waiter: &Waiter, now: Time) -> WaitReason {
-    if state.holding(&waiter.container).is_some() {
+/// Places that are counted one by one; for more of them the whole line is put in order.
+const COUNTED_MAX: usize = 8;
+
+impl<'a> Waits<'a> {
+    pub(crate) fn new(policy: &'a Policy, state: &'a State, now: Time) -> Self {
+        let line = Line::new(policy, state, now);
+        Self { state, now, line, order: Vec::new(), asked: 0, holders: BTreeMap::new() }
+    }
+
+    /// Where this one stands.
+    pub(crate) fn of(&mut self, ticket: Ticket) -> Option<Wait> {
+        let waiter = self.state.waiter(ticket)?;
+        let wanted = waiter.wanted();
+        let state = self.state;
+        let holders =
+            self.holders.entry(Shape::of(waiter)).or_insert_with(|| holders(state, &wanted)).clone();
+        Some(Wait {
+            ticket,
+            position: self.before(waiter) + 1,
+            of: state.waiting(),
+            reason: reason(state, &waiter.claim(state, &wanted), self.now),
+            holders,
+            deadline: waiter.deadline,
+            waiter: waiter.clone(),
+        })
+    }
+
+    fn before(&mut self, waiter: &Waiter) -> usize {
+        self.asked += 1;
+        if self.asked <= COUNTED_MAX {
+            return self.line.before(waiter);
+        }
+        if self.order.is_empty() {
+            self.order = self.line.order().into_iter().map(|(rank, _)| rank).collect();
+        }
+        let rank = self.line.rank(waiter);
+        self.order.partition_point(|other| *other < rank)
+    }
+}
+
+fn reason(state: &State, claim: &Claim<'_>, now: Time) -> WaitReason {
+    if claim.container.is_some_and(|container| state.holding(container).is_some()) {
         return WaitReason::LastRun;
     }
-    let claim = waiter.claim(state);
-    let sufficient = claim.sufficient();
-    let clearing = state.holdings().any(|h| h.owner == waiter.owner && h.phase == Phase::Ending);
-    if clearing && !sufficient.iter().any(|unit| claim.could_use(unit)) {
+    let entries = state.account(claim.owner).map_or(&[][..], |account| account.entries());
+    if entries.iter().any(|entry| entry.is_ending()) && !claim.sufficient().any(|unit| claim.could_use(unit))
+    {
         return WaitReason::QuotaClearing;
     }
-    let free: Vec<UnitView<'_>> =
-        state.units().filter(UnitView::is_free).filter(|view| claim.could_use(view.unit)).collect();
-    match free.len() {
+    let free =
+        claim.wanted.smallest(state, Among::Free).filter(|record| claim.could_use(&record.unit)).count();
+    match free {
         0 => WaitReason::NoneFree,
-        _ if claim.choose(&free, now).is_some() => WaitReason::Kept,
-        free => WaitReason::TooFew { free, asked: waiter.want.units() },
+        _ if claim.choose(now, |unit| claim.could_use(unit)).is_some() => WaitReason::Kept,
+        free => WaitReason::TooFew { free, asked: claim.wanted.want.units() },
     }
 }
 
 /// Who holds the units that would do, in the order in which people count units.
-fn holders(state: &State, waiter: &Waiter) -> Vec<Holder> {
-    let sufficient = waiter.claim(state).sufficient();
-    let mut holders: Vec<((u32, Option<u32>), Holder)> = state
-        .holdings()
-        .filter_map(|holding| {
-            let mut units: Vec<_> =
-                sufficient.iter().filter(|unit| holding.units.contains(&unit.id)).collect();
-            units.sort_by_key(|unit| unit.place());
-            let (index, ordinal, _) = units.first()?.place();
-            let container = state.container(&holding.container);
-            let holder = Holder {
-                owner: holding.owner,
-                owner_name: container.map_or_else(|| holding.owner.to_string(), |c| c.owner_name.clone()),
-                container_name: container
-                    .map_or_else(|| holding.container.short().to_owned(), |c| c.name.clone()),
-                units: units.iter().map(|unit| unit.label()).collect(),
-                since: holding.since,
+fn holders(state: &State, wanted: &Wanted<'_>) -> Arc<[Arc<Holder>]> {
+    let any_lost = state.any_lost();
+    let is_lost = |unit: &Unit| any_lost && state.record(&unit.id).is_some_and(|r| r.health == Health::Lost);
+    let mut holders: Vec<(Place<'_>, &ContainerId, Arc<Holder>)> = state
+        .accounts()
+        .flat_map(Account::entries)
+        .filter_map(|entry| {
+            let would_do = |unit: &&Unit| wanted.takes(unit) && !is_lost(unit);
+            let units = || entry.units.iter().map(Arc::as_ref).filter(would_do);
+            let first = units().next()?.place();
+            let told = match units().count() == entry.units.len() {
+                true => entry.told.clone(),
+                false => Arc::new(state.told(state.holding(&entry.container)?, units())),
             };
-            Some(((index, ordinal), holder))
+            Some((first, &entry.container, told))
         })
         .collect();
-    holders.sort_by_key(|(place, _)| *place);
-    holders.into_iter().map(|(_, holder)| holder).collect()
+    holders.sort_unstable_by_key(|(place, ..)| *place);
+    holders.into_iter().map(|(_, _, holder)| holder).collect()
 }
 
 fn timeout(state: &State, wait: &Wait, now: Time) -> Denial {
@@ -329,29 +381,61 @@ fn timeout(state: &State, wait: &Wait, now: Time) -> Denial {
 }
 
 /// Why somebody in the line has to leave it now, if he has to.
-pub(crate) fn dismissal(policy: &Policy, state: &State, waiter: &Waiter, now: Time) -> Option<Denial> {
+pub(crate) fn dismissal(waits: &mut Waits<'_>, waiter: &Waiter) -> Option<Denial> {
+    let (state, now) = (waits.state, waits.now);
     if state.container(&waiter.container).is_none_or(|container| !container.exists()) {
         return Some(Denial::cancelled(&waiter.name));
     }
     if state.holding(&waiter.container).is_some_and(|holding| holding.phase != Phase::Ending) {
         return Some(Denial::Running { name: waiter.name.clone() });
     }
-    if let Err(denial) = waiter.claim(state).judge_now() {
+    if let Err(denial) = waiter.claim(state, &waiter.wanted()).judge_now() {
         return Some(denial);
     }
     if waiter.deadline > now {
         return None;
     }
-    wait(policy, state, waiter.ticket, now).map(|wait| timeout(state, &wait, now))
+    waits.of(waiter.ticket).map(|wait| timeout(state, &wait, now))
+}
+
+/// Those in the line who may have to leave it now, the head of it first: the others need not be looked at one by one.
+pub(crate) fn doubtful<'a>(policy: &Policy, state: &'a State, now: Time) -> Vec<&'a Waiter> {
+    let mut doubtful: Vec<&Waiter> = state.held_up().chain(state.overdue(now)).collect();
+    // Nobody holds more than this: what it leaves room for is not asked of each.
+    let most =
+        state.accounts().map(Account::running).reduce(|one, other| (one.0.max(other.0), one.1.max(other.1)));
+    let most = most.unwrap_or_default();
+    for (shape, kins) in state.queues().shapes() {
+        let wanted = Wanted::new(&shape.want, shape.allow_full);
+        let estimate = Estimate::new(state, &wanted);
+        for (kin, queue) in kins {
+            let held = || state.account(kin.owner).map(Account::running).unwrap_or_default();
+            let sure = |held| estimate.allows(held, kin.max, shape.slots);
+            if !sure(most) && !sure(held()) {
+                doubtful.extend(queue.tickets().filter_map(|ticket| state.waiter(ticket)));
+            }
+        }
+    }
+    let mut line = Line::new(policy, state, now);
+    let mut ranked: Vec<_> = doubtful.into_iter().map(|waiter| (line.rank(waiter), waiter)).collect();
+    ranked.sort_unstable_by_key(|(rank, _)| *rank);
+    ranked.dedup_by_key(|(rank, _)| *rank);
+    ranked.into_iter().map(|(_, waiter)| waiter).collect()
 }
 
 impl State {
     /// Everybody who waits, the head of the line first.
     #[must_use]
     pub fn waits(&self, policy: &Policy, now: Time) -> Vec<Wait> {
-        order(policy, self, now)
-            .into_iter()
-            .filter_map(|waiter| wait(policy, self, waiter.ticket, now))
-            .collect()
+        let mut waits = Waits::new(policy, self, now);
+        let line = Line::new(policy, self, now).order();
+        line.into_iter().filter_map(|(_, waiter)| waits.of(waiter.ticket)).collect()
+    }
+
+    /// Where one container waits, if it does.
+    #[must_use]
+    pub fn wait_of(&self, policy: &Policy, container: &ContainerId, now: Time) -> Option<Wait> {
+        let ticket = self.waiter_of(container)?.ticket;
+        Waits::new(policy, self, now).of(ticket)
     }
 }

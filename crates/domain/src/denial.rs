@@ -1,6 +1,7 @@
 //! The ways to say no. Each has a stable code, says who holds what, and offers the next step.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::ids::{ContainerId, Time, Uid, Weight};
@@ -108,7 +109,7 @@ pub struct Timeout {
     /// How many waited.
     pub of: usize,
     /// Who holds the units that would have done.
-    pub holders: Vec<Holder>,
+    pub holders: Arc<[Arc<Holder>]>,
     /// The end of the wait.
     pub at: Time,
 }
@@ -279,7 +280,7 @@ impl fmt::Display for Timeout {
 }
 
 /// `carol/train (GPU 0:1 for 2 h), dave/x (GPU 1 for 5 min) and 3 more`.
-fn holders(holders: &[Holder], now: Time) -> String {
+fn holders(holders: &[Arc<Holder>], now: Time) -> String {
     let mut named: Vec<String> =
         holders.iter().take(HOLDERS_NAMED_MAX).map(|holder| holder.sentence(now)).collect();
     if let Some(more @ 1..) = holders.len().checked_sub(HOLDERS_NAMED_MAX) {

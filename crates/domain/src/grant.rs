@@ -5,7 +5,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::ids::{ContainerId, Epoch, Ticket, Time, Uid, UnitId, Weight};
+use crate::ids::{ContainerId, Epoch, Time, Uid, UnitId, Weight};
+use crate::queues::Overtaking;
 
 /// Who decided a grant. Beyond one machine it is the cluster's scheduler.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,7 +39,7 @@ pub struct Grant {
     hold_after_stop: Duration,
     at: Time,
     /// Those in line who could have used one of the units and arrived earlier. Not in the ledger, as no line is.
-    overtook: Vec<Ticket>,
+    overtook: Option<Overtaking>,
 }
 
 impl Grant {
@@ -60,7 +61,7 @@ impl Grant {
         hold_after_stop: Duration,
         at: Time,
     ) -> Self {
-        Self { container, owner, epoch, units, weight, issuer, hold_after_stop, at, overtook: Vec::new() }
+        Self { container, owner, epoch, units, weight, issuer, hold_after_stop, at, overtook: None }
     }
 
     /// The container that may start.
@@ -112,8 +113,8 @@ impl Grant {
     }
 
     /// The waiters whom it overtook.
-    pub(crate) fn overtook(&self) -> &[Ticket] {
-        &self.overtook
+    pub(crate) const fn overtook(&self) -> Option<&Overtaking> {
+        self.overtook.as_ref()
     }
 }
 
@@ -123,7 +124,7 @@ pub(crate) struct Choice {
     pub(crate) units: Vec<UnitId>,
     pub(crate) weight: Weight,
     pub(crate) hold_after_stop: Duration,
-    pub(crate) overtook: Vec<Ticket>,
+    pub(crate) overtook: Option<Overtaking>,
 }
 
 /// How far a holding has come.

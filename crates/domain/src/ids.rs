@@ -5,21 +5,22 @@
 use std::fmt;
 use std::iter::Sum;
 use std::ops::Add;
+use std::sync::Arc;
 use std::time::Duration;
 
-/// Declares a checked text id: `new` gives `None` for text that cannot be such an id.
+/// Declares a checked text id: `new` gives `None` for text that cannot be such an id. Copies share the text.
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident, $check:expr) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(String);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// The id, or `None` where the text cannot be one.
             #[must_use]
             pub fn new(text: &str) -> Option<Self> {
                 let check: fn(&str) -> bool = $check;
-                check(text).then(|| Self(text.to_owned()))
+                check(text).then(|| Self(text.into()))
             }
 
             /// The text of the id.

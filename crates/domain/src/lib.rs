@@ -9,6 +9,7 @@
 //! grant until somebody has looked and found them free; replaying the durable events gives the durable state; and a
 //! plan that has been carried out leaves nothing to be done.
 
+mod account;
 mod choose;
 mod container;
 mod decide;
@@ -18,9 +19,13 @@ mod grant;
 mod ids;
 mod line;
 mod observed;
+#[cfg(test)]
+mod plain;
 mod plan;
 mod policy;
+mod queues;
 mod restart;
+mod shelf;
 mod state;
 mod text;
 mod unit;

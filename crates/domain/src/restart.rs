@@ -16,10 +16,10 @@ pub(crate) fn may_start(state: &State, container: &Container) -> bool {
 
 /// The restarts that are due, each with the fact that it is tried.
 pub(crate) fn due(state: &State, now: Time) -> Vec<(ContainerId, Event)> {
-    state
-        .containers()
-        .filter(|container| may_start(state, container))
-        .filter(|container| container.restarts.due.is_some_and(|due| due <= now))
+    let mut due: Vec<&Container> =
+        state.restarts_due(now).filter(|container| may_start(state, container)).collect();
+    due.sort_by(|one, other| one.id.cmp(&other.id));
+    due.into_iter()
         .map(|container| {
             let attempt = container.restarts.tries.saturating_add(1);
             let id = container.id.clone();

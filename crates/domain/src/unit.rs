@@ -63,22 +63,30 @@ impl Unit {
         format!("{} ({kind})", self.label())
     }
 
-    /// Whether people call it so, in small letters: a part of the model's name, `a100`, or a slice by what it has,
-    /// `2g` or `2g.20gb`. The driver's own name of a profile varies with the card.
+    /// Whether people call it so, in small letters.
     pub(crate) fn is_called(&self, name: &str) -> bool {
-        match profile(name) {
-            Some((compute, gigabytes)) => {
-                let near = |gb: u64| self.memory_mib.div_ceil(1024).abs_diff(gb) <= 1;
-                self.slice.as_ref().is_some_and(|slice| slice.compute == compute)
-                    && gigabytes.is_none_or(near)
-            }
-            None => self.model.to_lowercase().contains(name),
-        }
+        is_called(name, &self.model, self.slice.as_ref().map(|slice| slice.compute), self.memory_mib)
     }
 
     /// The order in which people count units.
     pub(crate) fn place(&self) -> Place<'_> {
         (self.index, self.slice.as_ref().map(|slice| slice.ordinal), &self.id)
+    }
+}
+
+/// Whether people call such a unit so, in small letters: a part of the model's name, `a100`, or a slice by what it has,
+/// `2g` or `2g.20gb`. The driver's own name of a profile varies with the card.
+pub(crate) fn is_called(name: &str, model: &str, compute: Option<u8>, memory_mib: u64) -> bool {
+    match profile(name) {
+        Some((slices, gigabytes)) => {
+            let near = |gb: u64| memory_mib.div_ceil(1024).abs_diff(gb) <= 1;
+            compute == Some(slices) && gigabytes.is_none_or(near)
+        }
+        None if name.is_ascii() && model.is_ascii() => {
+            let parts = || model.as_bytes().windows(name.len());
+            name.is_empty() || parts().any(|part| part.eq_ignore_ascii_case(name.as_bytes()))
+        }
+        None => model.to_lowercase().contains(name),
     }
 }
 

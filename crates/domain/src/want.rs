@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use crate::ids::UnitId;
 use crate::state::State;
 
 /// A container's wish for GPU units. The door records it at create; it is met at each start.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Want {
     /// How many, or which.
     pub ask: Ask,
@@ -45,7 +46,7 @@ impl Want {
         if let Ask::Named(selectors) = &mut want.ask {
             for selector in selectors {
                 if let Selector::Uuid(uuid) = selector
-                    && let Some(view) = state.units().find(|view| view.unit.id.as_str() == uuid.as_str())
+                    && let Some(view) = UnitId::new(uuid).and_then(|id| state.unit(&id))
                 {
                     *selector = match &view.unit.slice {
                         Some(slice) => Selector::Slice(view.unit.index, slice.ordinal),
@@ -68,7 +69,7 @@ impl Want {
 }
 
 /// How many units, or which.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Ask {
     /// Any so many; none is no wish at all.
     Count(u32),

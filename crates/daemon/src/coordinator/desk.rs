@@ -1,6 +1,5 @@
 //! What only the coordinator's task touches: the state, the ledger, and the starts that wait.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -8,11 +7,13 @@ use ds01_domain::{
     Action, ContainerId, Decision, Event, LeftWhy, Observed, Policy, Request, State, Ticket, Time, Token,
     decide, plan,
 };
+use imbl::{OrdMap, OrdSet};
 use tokio::sync::{mpsc, watch};
 
+use super::batch::{Answer, BATCH_MAX, Granted, News, Outbox};
 use super::books::Books;
-use super::mailbox::{Coordinator, Fault, Message, Permit, Planned, WeakCoordinator};
-use super::starts::{Reservation, WaitNews};
+use super::mailbox::{Coordinator, Fault, Message, Planned, WeakCoordinator};
+use super::starts::WaitNews;
 use super::sweep::Inherited;
 use super::{Errands, Place};
 use crate::clock::Clock;
@@ -41,22 +42,26 @@ pub(super) struct Desk {
     pub(super) receipts: PathBuf,
     handle: WeakCoordinator,
     /// The waiting starts, by their place in the line.
-    pub(super) waiting: BTreeMap<Ticket, mpsc::Sender<WaitNews>>,
+    pub(super) waiting: OrdMap<Ticket, mpsc::Sender<WaitNews>>,
     /// Containers whose start is on its way to the Engine or back: a look at them settles nothing yet.
-    pub(super) in_flight: BTreeSet<ContainerId>,
+    pub(super) in_flight: OrdSet<ContainerId>,
     /// When starts came back: a look that began before saw them half-way.
-    pub(super) started: BTreeMap<ContainerId, Time>,
+    pub(super) started: OrdMap<ContainerId, Time>,
     /// Creates that are on their way: a look that does not see them says nothing.
-    pub(super) creating: BTreeSet<Token>,
+    pub(super) creating: OrdSet<Token>,
     /// When creates came back.
-    pub(super) created: BTreeMap<Token, Time>,
+    pub(super) created: OrdMap<Token, Time>,
     /// Containers that were to remove themselves and whose clients went with the last daemon.
     pub(super) inherited: Inherited,
     pub(super) errands: Errands,
     /// Whether somebody has looked at everything since the start.
     pub(super) looked: watch::Sender<bool>,
     /// For what time it was planned last: nothing that was due by then is open.
-    planned: Time,
+    pub(super) planned: Time,
+    /// What waits for the commit of the batch.
+    pub(super) outbox: Outbox,
+    /// Whether each fact is written by itself and at once, because a batch of them could not be.
+    pub(super) alone: bool,
 }
 
 impl Desk {
@@ -70,39 +75,45 @@ impl Desk {
             inventory: parts.inventory,
             receipts: parts.receipts,
             handle: parts.handle,
-            waiting: BTreeMap::new(),
-            in_flight: BTreeSet::new(),
-            started: BTreeMap::new(),
-            creating: BTreeSet::new(),
-            created: BTreeMap::new(),
+            waiting: OrdMap::new(),
+            in_flight: OrdSet::new(),
+            started: OrdMap::new(),
+            creating: OrdSet::new(),
+            created: OrdMap::new(),
             inherited,
             errands: parts.errands,
             looked: parts.looked,
             planned: Time::default(),
+            outbox: Outbox::default(),
+            alone: false,
         }
     }
 
     pub(super) async fn run(mut self, mut mailbox: mpsc::Receiver<Message>) {
         loop {
+            let mut messages = Vec::new();
             // Since the last plan, not from now on: what fell due while the disk or a processor kept us is due still.
-            let message = match self.state.next_due(self.planned) {
+            match self.state.next_due(self.planned) {
                 Some(time) => {
                     let pause = time.since(self.now());
                     tokio::select! {
-                        message = mailbox.recv() => message,
-                        () = tokio::time::sleep(pause) => Some(Message::Due),
+                        _ = mailbox.recv_many(&mut messages, BATCH_MAX) => {}
+                        () = tokio::time::sleep(pause) => messages.push(Message::Due),
                     }
                 }
-                None => mailbox.recv().await,
-            };
-            match message {
-                Some(Message::Close(done)) => {
-                    self.books.close(&self.state);
-                    let _ = done.send(());
-                    return;
-                }
-                Some(message) => self.handle(message),
-                None => return,
+                None => drop(mailbox.recv_many(&mut messages, BATCH_MAX).await),
+            }
+            if messages.is_empty() {
+                return;
+            }
+            let close = messages.iter().position(|message| matches!(message, Message::Close(_)));
+            // Nothing is answered after a close.
+            let mut rest = messages.split_off(close.unwrap_or(messages.len())).into_iter();
+            self.take(messages);
+            if let Some(Message::Close(done)) = rest.next() {
+                self.books.close(&self.state);
+                let _ = done.send(());
+                return;
             }
         }
     }
@@ -115,64 +126,59 @@ impl Desk {
         self.handle.upgrade()
     }
 
-    fn handle(&mut self, message: Message) {
+    /// Decides one message, on the state as those before it leave it. Nothing leaves the desk yet.
+    pub(super) fn decide(&mut self, message: &Message) -> Answer {
         match message {
-            Message::PlanCreate { planned, reply } => {
-                let answer = self.plan_create(*planned);
-                let _ = reply.send(answer);
-            }
+            Message::PlanCreate { planned, .. } => Answer::Planned(self.plan_create(planned)),
             Message::CreateEnded(token) => {
-                self.creating.remove(&token);
-                self.created.insert(token, self.now());
+                self.creating.remove(token);
+                self.created.insert(token.clone(), self.now());
+                Answer::Nothing
             }
-            Message::Record { mut events, reply } => {
-                events.retain(|event| !self.is_old_news(event));
-                let answer = if events.is_empty() { Ok(()) } else { self.record(&events) };
-                let _ = reply.send(answer);
+            Message::Record { events, .. } => {
+                let news = events.iter().filter(|event| !self.is_old_news(event)).cloned();
+                let news: Vec<Event> = news.collect();
+                Answer::Recorded(self.record(&news))
             }
-            Message::Admit { person, container, cause, patience, reply } => {
-                let answer = self.admit(&person, &container, cause, patience);
-                // A caller that is gone drops what it was given, and with it its place or its reservation.
-                let _ = reply.send(answer);
+            Message::Admit { person, container, cause, patience, .. } => {
+                Answer::Admitted(self.admit(person, container, *cause, *patience))
             }
-            Message::StartEnded { container, epoch, outcome } => self.start_ended(&container, epoch, outcome),
-            Message::Leave { ticket } => self.leave(ticket),
-            Message::CancelWait { container, reply } => {
-                let _ = reply.send(self.cancel_wait(&container));
+            Message::StartEnded { container, epoch, outcome } => {
+                self.start_ended(container, *epoch, *outcome);
+                Answer::Nothing
             }
-            Message::StopAsked { container, reply } => {
-                let _ = reply.send(self.stop_asked(&container));
+            Message::Leave { ticket } => {
+                self.leave(*ticket);
+                Answer::Nothing
             }
-            Message::KeepForRestart { container, reply } => {
-                let _ = reply.send(self.keep_for_restart(&container));
-            }
-            Message::LostCreates(reply) => {
+            Message::CancelWait { container, .. } => Answer::Whether(self.cancel_wait(container)),
+            Message::StopAsked { container, .. } => Answer::Whether(self.stop_asked(container)),
+            Message::KeepForRestart { container, .. } => Answer::Kept(self.keep_for_restart(container)),
+            Message::LostCreates(_) => {
                 let pending = self.state.creates().map(|create| create.token.clone());
-                let _ = reply.send(pending.filter(|token| !self.creating.contains(token)).collect());
+                Answer::Lost(pending.filter(|token| !self.creating.contains(token)).collect())
             }
-            Message::IsStarting { container, reply } => {
-                let waits = self.state.waiter_of(&container).is_some();
-                let _ = reply.send(waits || self.in_flight.contains(&container));
+            Message::IsStarting { container, .. } => {
+                let waits = self.state.waiter_of(container).is_some();
+                Answer::Whether(waits || self.in_flight.contains(container))
             }
-            Message::Bind { request, reply } => {
-                let answer = self.bind(&request);
-                let _ = reply.send(answer);
+            Message::Bind { request, .. } => Answer::Bound(self.bind(request)),
+            Message::BeginLook(_) => Answer::Began(self.clock.ledger_later()),
+            Message::Observed { observed, .. } => {
+                self.look(Observed::clone(observed));
+                Answer::Nothing
             }
-            Message::BeginLook(reply) => {
-                let _ = reply.send(self.clock.ledger_later());
-            }
-            Message::Observed { observed, done } => {
-                self.look(*observed);
-                let _ = done.send(());
-            }
-            Message::Read(question) => question(&self.state, &self.policy, self.clock.ledger_now()),
-            Message::Owners(question) => question(self.books.ledger()),
             Message::NewPolicy(policy) => {
-                self.policy = policy;
+                self.policy = policy.clone();
                 self.observe(&Observed::default());
+                Answer::Nothing
             }
-            Message::Due => self.observe(&Observed::default()),
-            Message::Close(_) => {}
+            Message::Due => {
+                self.observe(&Observed::default());
+                Answer::Nothing
+            }
+            // Put to what is written, when the others are answered.
+            Message::Read(_) | Message::Owners(_) | Message::Close(_) => Answer::Nothing,
         }
     }
 
@@ -182,24 +188,26 @@ impl Desk {
             if self.state.container(container).is_none_or(|known| !known.exists()))
     }
 
-    /// Writes facts to the ledger, then applies them. A grant that is not written did not happen.
+    /// Makes facts part of the state; they are written with the batch, before anybody hears of them. Where each is
+    /// written alone, a grant that is not written did not happen.
     pub(super) fn record(&mut self, events: &[Event]) -> Result<(), Fault> {
-        self.books.write(events)?;
-        for event in events {
-            tell(event);
-            self.state.apply(event);
+        if self.alone {
+            self.books.write(events)?;
         }
-        self.books.shorten_if_due(&self.state);
+        events.iter().for_each(|event| self.state.apply(event));
+        self.outbox.page.extend_from_slice(events);
         Ok(())
     }
 
-    fn plan_create(&mut self, planned: Planned) -> Result<Result<Permit, Box<ds01_domain::Denial>>, Fault> {
-        let Planned { person, mut event, running_containers } = planned;
+    fn plan_create(&mut self, planned: &Planned) -> Result<Result<Token, Box<ds01_domain::Denial>>, Fault> {
+        let Planned { person, event, running_containers } = planned;
+        let mut event = event.clone();
         let now = self.now();
         let Event::CreatePlanned { token, want, at, .. } = &mut event else {
             return Err(Fault::Confused);
         };
-        let request = Request::Create { person: &person, want: want.as_ref(), running_containers };
+        let request =
+            Request::Create { person, want: want.as_ref(), running_containers: *running_containers };
         match decide(&self.policy, &self.state, &request, now) {
             Decision::Admit(admission) => *want = admission.want().cloned(),
             Decision::Denial(denial) => return Ok(Err(Box::new(denial))),
@@ -208,9 +216,8 @@ impl Desk {
         *at = now;
         let token = token.clone();
         self.record(std::slice::from_ref(&event))?;
-        let Some(coordinator) = self.coordinator() else { return Err(Fault::Stopping) };
         self.creating.insert(token.clone());
-        Ok(Ok(Permit::new(token, coordinator)))
+        Ok(Ok(token))
     }
 
     /// Something was seen, or time has passed: decide what follows, and carry it out or hand it on.
@@ -225,9 +232,7 @@ impl Desk {
                 break;
             }
         }
-        if any {
-            self.tell_places();
-        }
+        self.outbox.moved |= any;
     }
 
     /// Carries out one thing; whether what was planned with it still stands.
@@ -245,46 +250,46 @@ impl Desk {
                 true
             }
             Action::Grant { grant, ticket } => match self.reserve(grant) {
-                Ok(reservation) => {
-                    // A full or closed channel drops the reservation, which frees the units.
-                    if let Some(sender) = self.waiting.remove(&ticket) {
-                        drop(sender.try_send(WaitNews::Granted(reservation)));
-                    }
+                Ok(granted) => {
+                    self.send(ticket, News::Granted(granted));
                     true
                 }
                 Err(fault) => {
-                    self.send_away(ticket, LeftWhy::Cancelled, WaitNews::Failed(fault));
+                    self.send_away(ticket, LeftWhy::Cancelled, News::Failed(fault));
                     false
                 }
             },
             Action::Deny { ticket, denial } => {
-                self.send_away(ticket, LeftWhy::Denied, WaitNews::Denied(Box::new(denial)));
+                self.send_away(ticket, LeftWhy::Denied, News::Denied(Box::new(denial)));
                 true
             }
             other => {
-                self.errands.act(other);
+                self.outbox.acts.push(other);
                 true
             }
         }
     }
 
-    fn send_away(&mut self, ticket: Ticket, why: LeftWhy, news: WaitNews) {
-        let sender = self.waiting.remove(&ticket);
+    fn send_away(&mut self, ticket: Ticket, why: LeftWhy, news: News) {
         // The line is not written: this cannot fail.
         let _ = self.record(&[Event::Left { ticket, why }]);
-        if let Some(sender) = sender {
-            let _ = sender.try_send(news);
+        self.send(ticket, news);
+    }
+
+    /// The last that somebody who waits is told.
+    pub(super) fn send(&mut self, ticket: Ticket, news: News) {
+        if let Some(sender) = self.waiting.remove(&ticket) {
+            self.outbox.news.push((sender, news));
         }
     }
 
-    /// Writes the grant, then hands out the proof.
-    pub(super) fn reserve(&mut self, grant: ds01_domain::Grant) -> Result<Reservation, Fault> {
-        let coordinator = self.coordinator().ok_or(Fault::Stopping)?;
+    /// Records a grant. The proof of it is made when it is written.
+    pub(super) fn reserve(&mut self, grant: ds01_domain::Grant) -> Result<Granted, Fault> {
         let (container, epoch, units) = (grant.container().clone(), grant.epoch(), grant.units().to_vec());
         // Append before anything is forwarded: a crash may strand a reservation, never lend one unit twice.
         self.record(&[Event::Reserved(grant)])?;
         self.in_flight.insert(container.clone());
-        Ok(Reservation::new(container, epoch, units, coordinator))
+        Ok(Granted { container, epoch, units })
     }
 
     /// Tells everybody in the line whose place may have changed.
@@ -300,7 +305,7 @@ impl Desk {
 }
 
 /// One line in the log for each fact, for the admin at night.
-fn tell(event: &Event) {
+pub(super) fn tell(event: &Event) {
     match event {
         Event::Reserved(grant) => {
             let units: Vec<_> = grant.units().iter().map(ToString::to_string).collect();

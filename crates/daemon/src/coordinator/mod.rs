@@ -1,8 +1,10 @@
-//! The one owner of the state: a task with a mailbox that decides, appends to the ledger, applies, answers.
+//! The one owner of the state: a task with a mailbox that decides, writes to the ledger, answers; what came together
+//! is written together.
 //!
 //! It must never call the Engine or NVML, and never wait for anything but its mailbox and the ledger's disk.
 //! Whoever wants to start a container gets a [`Reservation`] from here, or the reason why not; nobody else can make one.
 
+mod batch;
 mod books;
 mod desk;
 mod errands;

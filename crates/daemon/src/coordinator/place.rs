@@ -1,5 +1,6 @@
 //! A place in the line, told to people.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ds01_domain::{ContainerId, Holder, Policy, State, Time, Wait};
@@ -14,7 +15,7 @@ pub struct Place {
     /// Why it waits, in half a sentence.
     pub reason: String,
     /// Who holds the units that would do.
-    pub holders: Vec<Holder>,
+    pub holders: Arc<[Arc<Holder>]>,
     /// How long it has waited.
     pub waited: Duration,
     /// How long it may wait still.
@@ -52,5 +53,5 @@ pub fn places(state: &State, policy: &Policy, now: Time) -> Vec<(ContainerId, Pl
 /// The place of one container, if it waits.
 #[must_use]
 pub fn place_of(state: &State, policy: &Policy, container: &ContainerId, now: Time) -> Option<Place> {
-    state.waits(policy, now).iter().find(|w| w.container() == container).map(|w| Place::of(w, now))
+    state.wait_of(policy, container, now).map(|wait| Place::of(&wait, now))
 }

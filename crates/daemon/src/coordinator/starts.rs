@@ -10,6 +10,7 @@ use ds01_runtime::protocol;
 use tokio::sync::mpsc;
 
 use super::Place;
+use super::batch::{Granted, News, Verdict};
 use super::desk::Desk;
 use super::mailbox::{Coordinator, Fault};
 
@@ -128,6 +129,17 @@ impl InLine {
     }
 }
 
+impl InLine {
+    pub(super) fn new(
+        place: Place,
+        news: mpsc::Receiver<WaitNews>,
+        ticket: Ticket,
+        coordinator: Coordinator,
+    ) -> Self {
+        Self { place, news, ticket, coordinator, over: false }
+    }
+}
+
 impl Drop for InLine {
     fn drop(&mut self) {
         if !self.over {
@@ -171,45 +183,44 @@ impl Desk {
         container: &ContainerId,
         cause: Cause,
         patience: Duration,
-    ) -> Result<Admitted, Fault> {
+    ) -> Result<Verdict, Fault> {
         // Asked here and not before: whoever stopped it meanwhile was told that it stays so.
         let ours = || self.state.container(container).is_some_and(|known| known.restarts.ours);
         if cause == Cause::RestartPolicy && !ours() {
-            return Ok(Admitted::CalledOff);
+            return Ok(Verdict::CalledOff);
         }
         self.inherited.is_wanted(container);
         let request = Request::Start { person, container, patience };
         match decide(&self.policy, &self.state, &request, self.now()) {
-            Decision::NoGpu => Ok(Admitted::NoNeed),
+            Decision::NoGpu => Ok(Verdict::NoNeed),
             Decision::AlreadyHolding => Ok(self.admit_holder(container)),
-            Decision::Denial(denial) => Ok(Admitted::Denied(Box::new(denial))),
-            Decision::Grant(grant) => Ok(Admitted::Granted(self.reserve(grant)?)),
+            Decision::Denial(denial) => Ok(Verdict::Denied(Box::new(denial))),
+            Decision::Grant(grant) => Ok(Verdict::Granted(self.reserve(grant)?)),
             Decision::Wait(wait) => {
-                let coordinator = self.coordinator().ok_or(Fault::Stopping)?;
                 let (sender, news) = mpsc::channel(NEWS_MAX);
-                let (place, ticket) = (Place::of(&wait, self.now()), wait.ticket);
+                let (place, ticket) = (Box::new(Place::of(&wait, self.now())), wait.ticket);
                 self.record(&[wait.into_event()])?;
                 self.waiting.insert(ticket, sender);
-                Ok(Admitted::Waits(Box::new(InLine { place, news, ticket, coordinator, over: false })))
+                Ok(Verdict::Waits { place, ticket, news })
             }
             Decision::Admit(_) => Err(Fault::Confused),
         }
     }
 
     /// A container that holds units is to start: it runs, is being started, or its last start was lost.
-    fn admit_holder(&mut self, container: &ContainerId) -> Admitted {
+    fn admit_holder(&mut self, container: &ContainerId) -> Verdict {
         if self.in_flight.contains(container) {
             // The Engine takes one start after the other.
-            return Admitted::NoNeed;
+            return Verdict::NoNeed;
         }
         let phase = self.state.holding(container).map(|holding| holding.phase);
         if !matches!(phase, Some(Phase::Reserved | Phase::Bound)) {
-            return Admitted::Runs;
+            return Verdict::Runs;
         }
         // Its units wait for it still: this start takes the lost one's place.
         match self.keep_for_restart(container) {
-            Some(reservation) => Admitted::Granted(reservation),
-            None => Admitted::NoNeed,
+            Some(granted) => Verdict::Granted(granted),
+            None => Verdict::NoNeed,
         }
     }
 
@@ -234,7 +245,7 @@ impl Desk {
             tracing::warn!(error = %crate::Chain(&fault), "the end of a start could not be written");
         }
         // Also when it runs: it may have ended before the answer came, and that look said nothing then.
-        self.errands.at(container);
+        self.outbox.looks.push(container.clone());
     }
 
     pub(super) fn leave(&mut self, ticket: Ticket) {
@@ -243,7 +254,7 @@ impl Desk {
             && self.record(&[Event::Left { ticket, why: LeftWhy::Cancelled }]).is_ok()
         {
             self.observe(&Observed::default());
-            self.tell_places();
+            self.outbox.moved = true;
         }
     }
 
@@ -259,22 +270,19 @@ impl Desk {
 
     pub(super) fn cancel_wait(&mut self, container: &ContainerId) -> bool {
         let Some(ticket) = self.state.waiter_of(container).map(|w| w.ticket) else { return false };
-        if let Some(sender) = self.waiting.remove(&ticket) {
-            let _ = sender.try_send(WaitNews::Cancelled);
-        }
+        self.send(ticket, News::Cancelled);
         self.leave(ticket);
         true
     }
 
-    pub(super) fn keep_for_restart(&mut self, container: &ContainerId) -> Option<Reservation> {
-        let coordinator = self.coordinator()?;
+    pub(super) fn keep_for_restart(&mut self, container: &ContainerId) -> Option<Granted> {
         let holding = self.state.holding(container)?;
         if holding.phase == Phase::Ending || self.in_flight.contains(container) {
             return None;
         }
         let (epoch, units) = (holding.epoch, holding.units.clone());
         self.in_flight.insert(container.clone());
-        Some(Reservation::new(container.clone(), epoch, units, coordinator))
+        Some(Granted { container: container.clone(), epoch, units })
     }
 
     /// The hinge asks during a start: the answer comes from the state alone.

@@ -1,13 +1,14 @@
 //! What a look at everything settles beyond the rules: receipts of runs that nobody knows any more, containers that
 //! were to remove themselves and that nobody is left to start, restarts that were cut short.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ds01_domain::{
     Action, ContainerId, Event, Observed, Occupancy, RestartPolicy, Run, Standing, State, Time,
 };
 use ds01_runtime::receipt;
+use imbl::OrdMap;
 
 use super::desk::Desk;
 
@@ -17,7 +18,7 @@ const CAME_BACK_REMEMBERED: Duration = Duration::from_secs(60 * 60);
 /// Containers that remove themselves and that were there, not running, when the daemon started, or whose create was
 /// answered to nobody. The client that would have started them is gone: they are removed, as the Engine does with them
 /// at its own start.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Inherited {
     containers: BTreeSet<ContainerId>,
 }
@@ -49,7 +50,7 @@ impl Desk {
         let oldest = observed.began.0.saturating_sub(millis(CAME_BACK_REMEMBERED));
         forget_before(&mut self.started, Time(oldest));
         forget_before(&mut self.created, Time(oldest));
-        let first = self.looked.send_if_modified(|looked| !std::mem::replace(looked, true));
+        let first = !*self.looked.borrow() && !std::mem::replace(&mut self.outbox.looked, true);
         if first {
             self.restart_what_was_cut_short();
         }
@@ -57,15 +58,14 @@ impl Desk {
 
     /// Tries again the restarts that the last daemon had begun and whose end nobody will tell: each try counts once,
     /// and the last one that a policy allows has none to come after it.
-    fn restart_what_was_cut_short(&self) {
+    fn restart_what_was_cut_short(&mut self) {
         let cut_short = self.state.containers().filter(|container| {
             container.restarts.ours
                 && container.restart != RestartPolicy::No
                 && matches!(container.standing, Standing::Stopped { .. })
         });
-        for container in cut_short {
-            self.errands.act(Action::Restart { container: container.id.clone() });
-        }
+        let restarts = cut_short.map(|container| Action::Restart { container: container.id.clone() });
+        self.outbox.acts.extend(restarts);
     }
 
     /// Adds to a look what was under way at any moment since it began, and takes out what it says of such containers:
@@ -81,10 +81,10 @@ impl Desk {
     }
 
     /// Before a fact that was planned is recorded.
-    pub(super) fn before(&self, event: &Event) {
+    pub(super) fn before(&mut self, event: &Event) {
         // The hinge's receipt of a run that is over goes before the container can be bound again.
         if let Event::Released { container, epoch, .. } = event {
-            self.remove_receipt(container, epoch.0);
+            self.outbox.receipts.push((container.clone(), epoch.0));
         }
     }
 
@@ -98,14 +98,14 @@ impl Desk {
         }
     }
 
-    fn remove_receipt(&self, container: &ContainerId, epoch: u64) {
+    pub(super) fn remove_receipt(&self, container: &ContainerId, epoch: u64) {
         if let Err(error) = receipt::remove(&self.receipts, container.as_str(), epoch) {
             tracing::warn!(%error, %container, "a receipt could not be removed");
         }
     }
 
     /// Removes receipts that stand for no run: the container does not run, holds nothing, and its cgroup is empty.
-    fn clear_old_receipts(&self, observed: &Observed) {
+    fn clear_old_receipts(&mut self, observed: &Observed) {
         for (id, seen) in &observed.containers {
             let over = matches!(seen.run, Run::Created | Run::Exited(_) | Run::Gone);
             if let Some((epoch, _)) = &seen.receipt
@@ -113,13 +113,13 @@ impl Desk {
                 && seen.cgroup == Occupancy::Empty
                 && self.state.holding(id).is_none()
             {
-                self.remove_receipt(id, epoch.0);
+                self.outbox.receipts.push((id.clone(), epoch.0));
             }
         }
     }
 
     fn remove_inherited(&mut self, observed: &Observed) {
-        let (state, errands) = (&self.state, &self.errands);
+        let (state, acts) = (&self.state, &mut self.outbox.acts);
         self.inherited.containers.retain(|id| {
             if !state.container(id).is_some_and(|container| container.exists()) {
                 return false;
@@ -129,7 +129,7 @@ impl Desk {
                 Some(Run::Running | Run::Paused | Run::Gone) => false,
                 Some(Run::Created | Run::Exited(_)) => {
                     if state.holding(id).is_none() && state.waiter_of(id).is_none() {
-                        errands.act(Action::RemoveContainer { container: id.clone() });
+                        acts.push(Action::RemoveContainer { container: id.clone() });
                     }
                     true
                 }
@@ -139,8 +139,11 @@ impl Desk {
     }
 }
 
-fn forget_before<K: Ord>(times: &mut BTreeMap<K, Time>, oldest: Time) {
-    times.retain(|_, at| *at >= oldest);
+fn forget_before<K: Ord + Clone>(times: &mut OrdMap<K, Time>, oldest: Time) {
+    let old: Vec<K> = times.iter().filter(|(_, at)| **at < oldest).map(|(key, _)| key.clone()).collect();
+    for key in old {
+        times.remove(&key);
+    }
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -1,5 +1,7 @@
 //! What the coordinator promises to those who ask it, with a ledger on a real disk and nobody else.
 
+mod batches;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -142,6 +142,8 @@ pub struct Ledger {
     db: Connection,
     path: PathBuf,
     since_snapshot: u64,
+    /// Commits of facts since it was opened.
+    commits: u64,
     /// Held for as long as the ledger is open: a second daemon is refused.
     _lock: File,
 }
@@ -189,7 +191,7 @@ impl Ledger {
         let found = schema::judge(&db, path, steps)?;
         schema::set_up(&db)?;
         schema::step(&db, path, found, steps)?;
-        let mut ledger = Self { db, path: path.to_path_buf(), since_snapshot: 0, _lock: lock };
+        let mut ledger = Self { db, path: path.to_path_buf(), since_snapshot: 0, commits: 0, _lock: lock };
         let state = ledger.replay()?;
         Ok((ledger, state))
     }
@@ -237,7 +239,14 @@ impl Ledger {
         }
         transaction.commit().map_err(&fail)?;
         self.since_snapshot += written;
+        self.commits += 1;
         Ok(())
+    }
+
+    /// How often facts were committed since it was opened.
+    #[must_use]
+    pub const fn commits(&self) -> u64 {
+        self.commits
     }
 
     /// Rewrites the events as the fewest that give the same state, when enough have come together.

@@ -13,17 +13,18 @@ use crate::state::START_SETTLE;
 
 /// Follows every known container to where it was seen to be.
 pub(super) fn follow(draft: &mut Draft<'_>) {
-    let holdings: Vec<Holding> = draft.state.holdings().cloned().collect();
-    for holding in holdings {
-        follow_holding(draft, &holding);
+    let observed = draft.observed;
+    for (id, seen) in &observed.containers {
+        if let Some(holding) = draft.state.holding(id).cloned() {
+            follow_holding(draft, &holding, seen);
+        }
     }
     for id in vanished(draft) {
         draft.record(Event::Removed { container: id, at: draft.now });
     }
 }
 
-fn follow_holding(draft: &mut Draft<'_>, holding: &Holding) {
-    let Some(seen) = draft.observed.containers.get(&holding.container) else { return };
+fn follow_holding(draft: &mut Draft<'_>, holding: &Holding, seen: &Seen) {
     if !draft.is_newer_than(holding.changed) {
         return;
     }
@@ -85,19 +86,21 @@ fn release(draft: &mut Draft<'_>, holding: &Holding, seen: &Seen) {
 
 /// Containers that the Engine has forgotten.
 fn vanished(draft: &Draft<'_>) -> Vec<ContainerId> {
-    draft
-        .state
-        .containers()
+    let containers = &draft.observed.containers;
+    let gone = containers.iter().filter(|(_, seen)| seen.run == Run::Gone);
+    let told = gone.filter_map(|(id, _)| draft.state.container(id));
+    // Only a look at everything says something of containers that it does not name.
+    let missing = draft.observed.complete.then(|| draft.state.containers()).into_iter().flatten();
+    let mut vanished: Vec<ContainerId> = told
+        .chain(missing.filter(|container| !containers.contains_key(&container.id)))
         .filter(|container| container.exists() && draft.is_newer_than(container.created))
         .filter(|container| {
             let held = draft.state.holding(&container.id);
             held.is_none_or(|holding| draft.is_newer_than(holding.changed) || holding.phase == Phase::Ending)
         })
         .filter(|container| !draft.observed.in_flight.contains(&container.id))
-        .filter(|container| match draft.observed.containers.get(&container.id) {
-            Some(seen) => seen.run == Run::Gone,
-            None => draft.observed.complete,
-        })
         .map(|container| container.id.clone())
-        .collect()
+        .collect();
+    vanished.sort();
+    vanished
 }

@@ -103,8 +103,9 @@ pub(super) fn clean(draft: &mut Draft<'_>) {
     let claimed = claimed(draft);
     let dirty: Vec<(UnitId, Health, Time, bool)> = draft
         .state
-        .units()
-        .filter(|view| matches!(view.health, Health::Dirty | Health::Draining))
+        .records()
+        .filter(|record| matches!(record.health, Health::Dirty | Health::Draining))
+        .filter_map(|record| draft.state.unit(&record.unit.id))
         .map(|view| (view.unit.id.clone(), view.health, view.health_since, view.holder.is_some()))
         .collect();
     for (unit, health, since, held) in dirty {

@@ -7,12 +7,12 @@ mod adopt;
 mod ended;
 mod inventory;
 
-use crate::decide::dismissal;
+use crate::decide::{Waits, dismissal, doubtful};
 use crate::denial::Denial;
 use crate::event::{Event, LeftWhy};
 use crate::grant::Grant;
 use crate::ids::{ContainerId, Ticket, Time, UnitId};
-use crate::line::{next_grant, order};
+use crate::line::next_grant;
 use crate::observed::Observed;
 use crate::policy::Policy;
 use crate::restart;
@@ -129,18 +129,18 @@ fn serve(policy: &Policy, draft: &mut Draft<'_>) {
 
 /// Sends away who has waited long enough, or can no longer be served; whether there was anybody.
 fn dismiss(policy: &Policy, draft: &mut Draft<'_>) -> bool {
-    let line: Vec<_> = order(policy, &draft.state, draft.now).into_iter().cloned().collect();
     // All are judged on the same line: the first to be sent away does not move the others up.
     let before = draft.state.clone();
+    let mut waits = Waits::new(policy, &before, draft.now);
     let mut any = false;
-    for waiter in line {
-        let Some(denial) = dismissal(policy, &before, &waiter, draft.now) else { continue };
+    for waiter in doubtful(policy, &before, draft.now) {
+        let Some(denial) = dismissal(&mut waits, waiter) else { continue };
         let removes = !matches!(denial, Denial::Running { .. })
             && before.container(&waiter.container).is_some_and(|c| c.auto_remove && c.exists());
         any = true;
         draft.push(Action::Deny { ticket: waiter.ticket, denial });
         if removes {
-            draft.push(Action::RemoveContainer { container: waiter.container });
+            draft.push(Action::RemoveContainer { container: waiter.container.clone() });
         }
     }
     any

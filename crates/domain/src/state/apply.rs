@@ -3,6 +3,7 @@
 //! Total and deterministic: an event that does not fit (a late one, a second one, one about something unknown)
 //! changes nothing. That is what makes late events harmless: they carry an epoch that is over.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{GONE_REMEMBERED, State, UnitRecord};
@@ -34,16 +35,14 @@ impl State {
                     at: *at,
                 };
                 self.passed(*at);
-                self.creates.insert(token.clone(), create);
+                self.creates.insert(token.clone(), Arc::new(create));
             }
             Event::Created { token, container, at } => self.created(token, container, *at),
             Event::CreateAbandoned { token } => {
                 self.creates.remove(token);
             }
             Event::Renamed { container, name } => {
-                if let Some(known) = self.containers.get_mut(container) {
-                    known.name.clone_from(name);
-                }
+                self.change_container(container, |known| known.name.clone_from(name));
             }
             Event::RestartChanged { container, restart } => self.restart_changed(container, *restart),
             Event::Removed { container, at } => self.removed(container, *at),
@@ -52,10 +51,10 @@ impl State {
             Event::Ran { container, epoch, at } => self.ran(container, *epoch, *at),
             Event::StopAsked { container, at } => {
                 self.passed(*at);
-                if let Some(known) = self.containers.get_mut(container) {
+                self.change_container(container, |known| {
                     known.stop_asked = true;
                     known.restarts.stopped();
-                }
+                });
             }
             Event::Ended { container, epoch, at, exit, by_user } => {
                 self.ended(container, *epoch, *at, *exit, *by_user);
@@ -67,18 +66,16 @@ impl State {
             }
             Event::RestartTried { container, attempt, at } => {
                 self.passed(*at);
-                if let Some(known) = self.containers.get_mut(container) {
-                    known.restarts.tried(*attempt, *at, known.restart);
-                }
+                self.change_container(container, |known| known.restarts.tried(*attempt, *at, known.restart));
             }
             Event::Carried(part) => self.carried(part),
             Event::Queued(waiter) => {
                 self.next_ticket = self.next_ticket.max(Ticket(waiter.ticket.0.saturating_add(1)));
                 if self.waiter_of(&waiter.container).is_none() {
-                    self.line.push(waiter.as_ref().clone());
+                    self.enqueue(waiter);
                 }
             }
-            Event::Left { ticket, .. } => self.line.retain(|waiter| waiter.ticket != *ticket),
+            Event::Left { ticket, .. } => self.dequeue(*ticket),
         }
     }
 
@@ -87,17 +84,14 @@ impl State {
     }
 
     fn unit_seen(&mut self, unit: &Unit) {
-        let record = self.units.entry(unit.id.clone()).or_insert_with(|| UnitRecord {
-            unit: unit.clone(),
-            health: Health::Available,
-            since: Time::default(),
-            preferred: None,
-        });
-        record.unit = unit.clone();
-        if record.health == Health::Lost {
-            record.health = Health::Available;
-            record.since = Time::default();
-        }
+        let known = self.units.get(&unit.id).filter(|known| known.health != Health::Lost);
+        let record = UnitRecord {
+            unit: Arc::new(unit.clone()),
+            health: known.map_or(Health::Available, |known| known.health),
+            since: known.map_or(Time::default(), |known| known.since),
+            preferred: self.units.get(&unit.id).and_then(|known| known.preferred.clone()),
+        };
+        self.write_unit(&unit.id, Some(record));
     }
 
     fn unit_gone(&mut self, unit: &UnitId, at: Time) {
@@ -105,23 +99,24 @@ impl State {
         if self.holders.contains_key(unit) {
             self.health(unit, Health::Lost, at);
         } else {
-            self.units.remove(unit);
+            self.write_unit(unit, None);
             self.given_back.remove(unit);
         }
     }
 
     fn health(&mut self, unit: &UnitId, health: Health, at: Time) {
         self.passed(at);
-        if let Some(record) = self.units.get_mut(unit) {
+        self.change_unit(unit, |record| {
             record.health = health;
             record.since = if health == Health::Available { Time::default() } else { at };
-        }
+        });
     }
 
     fn created(&mut self, token: &Token, id: &ContainerId, at: Time) {
         self.passed(at);
         let Some(create) = self.creates.remove(token) else { return };
-        let found = self.containers.remove(id);
+        let create = PendingCreate::clone(&create);
+        let found = self.container(id);
         let container = Container {
             id: id.clone(),
             token: Some(create.token),
@@ -134,39 +129,46 @@ impl State {
             auto_remove: create.auto_remove,
             created: at,
             // One that was found running before its create was known goes on running.
-            standing: found.as_ref().map_or(Standing::Created, |c| c.standing),
-            running_total: found.as_ref().map_or(Duration::ZERO, |c| c.running_total),
-            last_units: found.map_or_else(Vec::new, |c| c.last_units),
+            standing: found.map_or(Standing::Created, |c| c.standing),
+            running_total: found.map_or(Duration::ZERO, |c| c.running_total),
+            last_units: found.map_or_else(Vec::new, |c| c.last_units.clone()),
             stop_asked: false,
             restarts: Restarts::default(),
         };
-        self.containers.insert(id.clone(), container);
+        self.write_container(id, Some(container));
     }
 
     fn restart_changed(&mut self, id: &ContainerId, restart: RestartPolicy) {
-        let Some(container) = self.containers.get_mut(id) else { return };
-        container.restart = restart;
-        if restart == RestartPolicy::No {
-            container.restarts.due = None;
-        }
+        self.change_container(id, |container| {
+            container.restart = restart;
+            if restart == RestartPolicy::No {
+                container.restarts.due = None;
+            }
+        });
     }
 
     fn removed(&mut self, id: &ContainerId, at: Time) {
         self.passed(at);
         if let Some(epoch) = self.holdings.get(id).map(|holding| holding.epoch) {
             self.ended(id, epoch, at, None, true);
-            if let Some(container) = self.containers.get_mut(id) {
-                container.standing = Standing::Removed;
-            }
+            self.change_container(id, |container| container.standing = Standing::Removed);
         } else {
             self.forget(id, at);
         }
     }
 
     fn forget(&mut self, id: &ContainerId, at: Time) {
-        self.containers.remove(id);
-        self.gone.retain(|_, went| at.since(*went) < GONE_REMEMBERED);
-        self.gone.insert(id.clone(), at);
+        self.write_container(id, None);
+        while let Some((went, oldest)) = self.went.get_min().cloned()
+            && at.since(went) >= GONE_REMEMBERED
+        {
+            self.went.remove_min();
+            self.gone.remove(&oldest);
+        }
+        if let Some(before) = self.gone.insert(id.clone(), at) {
+            self.went.remove(&(before, id.clone()));
+        }
+        self.went.insert((at, id.clone()));
     }
 
     fn reserved(&mut self, grant: &Grant) {
@@ -178,15 +180,15 @@ impl State {
         if taken || self.holdings.contains_key(id) {
             return;
         }
-        self.line.retain(|waiter| waiter.container != *id);
-        for waiter in self.line.iter_mut().filter(|waiter| grant.overtook().contains(&waiter.ticket)) {
-            waiter.overtaken = waiter.overtaken.saturating_add(1);
+        if let Some(ticket) = self.waiter_of(id).map(|waiter| waiter.ticket) {
+            self.dequeue(ticket);
+        }
+        if let Some(overtaking) = grant.overtook() {
+            self.overtake(overtaking);
         }
         for unit in grant.units() {
-            self.holders.insert(unit.clone(), id.clone());
-            if let Some(record) = self.units.get_mut(unit) {
-                record.preferred = None;
-            }
+            self.write_holder(unit, Some(id));
+            self.change_unit(unit, |record| record.preferred = None);
         }
         let holding = Holding {
             container: id.clone(),
@@ -199,39 +201,49 @@ impl State {
             issuer: grant.issuer().clone(),
             hold_after_stop: grant.hold_after_stop(),
         };
-        self.holdings.insert(id.clone(), holding);
-        if let Some(container) = self.containers.get_mut(id) {
+        self.write_holding(id, Some(holding));
+        self.change_container(id, |container| {
             container.standing = Standing::Starting;
             container.stop_asked = false;
             if !container.restarts.ours {
                 container.restarts = Restarts::default();
             }
             container.restarts.due = None;
-        }
+        });
     }
 
     /// The holding of this epoch, in case the event is not late.
-    fn current(&mut self, id: &ContainerId, epoch: Epoch) -> Option<&mut Holding> {
-        self.holdings.get_mut(id).filter(|holding| holding.epoch == epoch)
+    fn current(&self, id: &ContainerId, epoch: Epoch) -> Option<&Holding> {
+        self.holding(id).filter(|holding| holding.epoch == epoch)
+    }
+
+    fn enters(&mut self, id: &ContainerId, phase: Phase, at: Time) {
+        self.change_holding(id, |holding| {
+            holding.phase = phase;
+            holding.changed = at;
+        });
     }
 
     fn bound(&mut self, id: &ContainerId, epoch: Epoch, at: Time) {
         self.passed(at);
-        let Some(holding) = self.current(id, epoch).filter(|holding| holding.phase != Phase::Ending) else {
+        let Some(phase) = self.current(id, epoch).map(|holding| holding.phase) else { return };
+        if phase == Phase::Ending {
             return;
-        };
-        // Also of one that ran: whoever is bound anew is being started anew, and an older look knows only the end.
-        let anew = std::mem::replace(&mut holding.phase, Phase::Bound) == Phase::Running;
-        holding.changed = at;
-        if let Some(container) = self.containers.get_mut(id).filter(|container| container.exists()) {
+        }
+        self.enters(id, Phase::Bound, at);
+        if !self.container(id).is_some_and(Container::exists) {
+            return;
+        }
+        self.change_container(id, |container| {
             container.running_total = container.running_total_at(at);
             container.standing = Standing::Starting;
-            if anew {
+            // Also of one that ran: whoever is bound anew is being started anew, and an older look knows only the end.
+            if phase == Phase::Running {
                 // A person restarts it: what was asked of the run before, and how often it failed, is over.
                 container.stop_asked = false;
                 container.restarts = Restarts::default();
             }
-        }
+        });
     }
 
     fn ran(&mut self, id: &ContainerId, epoch: Epoch, at: Time) {
@@ -240,41 +252,21 @@ impl State {
         if !matches!(holding.phase, Phase::Reserved | Phase::Bound) {
             return;
         }
-        holding.phase = Phase::Running;
-        holding.changed = at;
         let units = holding.units.clone();
-        if let Some(container) = self.containers.get_mut(id) {
+        self.enters(id, Phase::Running, at);
+        self.change_container(id, |container| {
             container.standing = Standing::Running { since: at };
             container.last_units = units;
-        }
+        });
     }
 
     fn ended(&mut self, id: &ContainerId, epoch: Epoch, at: Time, exit: Option<i32>, by_user: bool) {
         self.passed(at);
-        let Some(holding) = self.current(id, epoch) else { return };
-        if holding.phase == Phase::Ending {
+        if self.current(id, epoch).is_none_or(|holding| holding.phase == Phase::Ending) {
             return;
         }
-        holding.phase = Phase::Ending;
-        holding.changed = at;
-        let Some(container) = self.containers.get_mut(id) else { return };
-        let by_user = by_user || container.stop_asked;
-        let ran = match container.standing {
-            Standing::Running { since } => Some(at.since(since)),
-            _ => None,
-        };
-        container.running_total += ran.unwrap_or_default();
-        container.standing = Standing::Stopped { at, exit, by_user };
-        let policy = container.restart;
-        let restarts = &mut container.restarts;
-        match ran {
-            _ if by_user => restarts.stopped(),
-            Some(ran) => restarts.ended(at, ran, exit, policy),
-            // The Engine, too, retries no start that a user made and that failed.
-            None if restarts.ours => restarts.ended(at, Duration::ZERO, exit, policy),
-            None => restarts.due = None,
-        }
-        restarts.ours = false;
+        self.enters(id, Phase::Ending, at);
+        self.change_container(id, |container| container.ended(at, exit, by_user));
     }
 
     fn released(&mut self, id: &ContainerId, epoch: Epoch, at: Time) {
@@ -283,18 +275,19 @@ impl State {
             return;
         }
         self.ended(id, epoch, at, None, false);
-        let Some(holding) = self.holdings.remove(id) else { return };
+        let Some(holding) = self.write_holding(id, None) else { return };
         self.usage.add(holding.owner, holding.since, at, self.weight_of(&holding.units));
         let until = holding.changed.after(holding.hold_after_stop);
         for unit in &holding.units {
-            self.holders.remove(unit);
-            let Some(record) = self.units.get_mut(unit) else { continue };
+            self.write_holder(unit, None);
+            let Some(record) = self.units.get(unit) else { continue };
             if record.health == Health::Lost {
-                self.units.remove(unit);
+                self.write_unit(unit, None);
                 self.given_back.remove(unit);
             } else {
+                let preference = Preference { owner: holding.owner, container: id.clone(), until };
                 self.given_back.insert(unit.clone(), at);
-                record.preferred = Some(Preference { owner: holding.owner, container: id.clone(), until });
+                self.change_unit(unit, |record| record.preferred = Some(preference));
             }
         }
         if self.containers.get(id).is_some_and(|container| !container.exists()) {
@@ -312,7 +305,10 @@ impl State {
         units: usize,
         at: Time,
     ) {
-        self.containers.entry(id.clone()).or_insert_with(|| Container {
+        if self.container(id).is_some() {
+            return;
+        }
+        let container = Container {
             id: id.clone(),
             token: None,
             owner,
@@ -328,30 +324,30 @@ impl State {
             last_units: Vec::new(),
             stop_asked: false,
             restarts: Restarts::default(),
-        });
+        };
+        self.write_container(id, Some(container));
     }
 
     fn adopted(&mut self, id: &ContainerId, epoch: Epoch, units: &[UnitId], at: Time) {
         self.passed(at);
         self.last_epoch = self.last_epoch.max(epoch);
-        let Some(container) = self.containers.get_mut(id) else { return };
-        let owner = container.owner;
-        container.last_units = units.to_vec();
-        container.restarts.due = None;
-        if !matches!(container.standing, Standing::Running { .. } | Standing::Removed) {
-            container.standing = Standing::Running { since: at };
-        }
-        let before = self.holdings.remove(id);
+        let Some(owner) = self.container(id).map(|container| container.owner) else { return };
+        self.change_container(id, |container| {
+            container.last_units = units.to_vec();
+            container.restarts.due = None;
+            if !matches!(container.standing, Standing::Running { .. } | Standing::Removed) {
+                container.standing = Standing::Running { since: at };
+            }
+        });
+        let before = self.write_holding(id, None);
         let hold_after_stop = before.as_ref().map_or(GPU_HOLD_AFTER_STOP, |holding| holding.hold_after_stop);
         if let Some(before) = before {
             self.usage.add(before.owner, before.since, at, self.weight_of(&before.units));
-            before.units.iter().for_each(|unit| drop(self.holders.remove(unit)));
+            before.units.iter().for_each(|unit| drop(self.write_holder(unit, None)));
         }
         for unit in units {
-            if let Some(loser) = self.holders.insert(unit.clone(), id.clone())
-                && let Some(holding) = self.holdings.get_mut(&loser)
-            {
-                holding.units.retain(|held| held != unit);
+            if let Some(loser) = self.write_holder(unit, Some(id)) {
+                self.change_holding(&loser, |holding| holding.units.retain(|held| held != unit));
             }
         }
         let holding = Holding {
@@ -365,7 +361,7 @@ impl State {
             issuer: Issuer::Local,
             hold_after_stop,
         };
-        self.holdings.insert(id.clone(), holding);
+        self.write_holding(id, Some(holding));
     }
 
     fn carried(&mut self, part: &Carried) {
@@ -375,18 +371,16 @@ impl State {
                 self.passed(*latest);
             }
             Carried::Container(container) => {
-                self.containers.insert(container.id.clone(), container.as_ref().clone());
+                self.write_container(&container.id, Some(container.as_ref().clone()));
             }
             Carried::Holding(holding) => {
                 for unit in &holding.units {
-                    self.holders.insert(unit.clone(), holding.container.clone());
+                    self.write_holder(unit, Some(&holding.container));
                 }
-                self.holdings.insert(holding.container.clone(), holding.clone());
+                self.write_holding(&holding.container, Some(holding.clone()));
             }
             Carried::Preference { unit, preference } => {
-                if let Some(record) = self.units.get_mut(unit) {
-                    record.preferred = Some(preference.clone());
-                }
+                self.change_unit(unit, |record| record.preferred = Some(preference.clone()));
             }
             Carried::Usage { owner, hour, amount } => self.usage.carry(*owner, *hour, *amount),
         }

@@ -2,7 +2,7 @@
 
 use super::State;
 use crate::event::{Carried, Event};
-use crate::unit::Health;
+use crate::unit::{Health, Unit};
 
 impl State {
     /// Events that, applied to an empty state, give what is durable of this one.
@@ -11,7 +11,7 @@ impl State {
         let mut events =
             vec![Event::Carried(Carried::Counters { last_epoch: self.last_epoch, latest: self.latest })];
         for record in self.units.values() {
-            events.push(Event::UnitSeen(record.unit.clone()));
+            events.push(Event::UnitSeen(Unit::clone(&record.unit)));
             let unit = record.unit.id.clone();
             if record.health != Health::Available {
                 let (health, at) = (record.health, record.since);
@@ -21,7 +21,7 @@ impl State {
                 events.push(Event::Carried(Carried::Preference { unit, preference }));
             }
         }
-        events.extend(self.creates.values().cloned().map(|create| Event::CreatePlanned {
+        events.extend(self.creates().cloned().map(|create| Event::CreatePlanned {
             token: create.token,
             owner: create.owner,
             owner_name: create.owner_name,
@@ -32,10 +32,9 @@ impl State {
             auto_remove: create.auto_remove,
             at: create.at,
         }));
-        let containers = self.containers.values().cloned();
+        let containers = self.containers().cloned();
         events.extend(containers.map(|container| Event::Carried(Carried::Container(Box::new(container)))));
-        events
-            .extend(self.holdings.values().cloned().map(|holding| Event::Carried(Carried::Holding(holding))));
+        events.extend(self.holdings().cloned().map(|holding| Event::Carried(Carried::Holding(holding))));
         events.extend(
             self.usage
                 .iter()

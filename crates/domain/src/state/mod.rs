@@ -1,18 +1,26 @@
 //! The state: what all events so far add up to, and how to read it.
 //!
-//! Only [`State::apply`] changes it. A unit has at most one holder because the state has one place to write him.
+//! Only [`State::apply`] changes it. A unit has at most one holder because the state has one place to write him. A
+//! copy costs nothing, however much there is: it shares everything with the first until one of them changes.
 
 mod apply;
 mod carry;
+mod index;
 
-use std::collections::BTreeMap;
+use std::ops::Bound::{Excluded, Unbounded};
+use std::sync::Arc;
 use std::time::Duration;
 
+use imbl::{OrdMap, OrdSet};
+
+use crate::account::Account;
 use crate::container::{Container, PendingCreate};
 use crate::grant::{Holding, Phase};
 use crate::ids::{ContainerId, Epoch, Ticket, Time, Token, Uid, UnitId, Weight};
 use crate::line::Waiter;
+use crate::queues::Queues;
 use crate::restart;
+use crate::shelf::Shelf;
 use crate::unit::{Health, Preference, Unit, weigh};
 use crate::usage::Usage;
 
@@ -33,32 +41,36 @@ const GONE_REMEMBERED: Duration = Duration::from_secs(60 * 60);
 /// Everything that the rules know.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
-    units: BTreeMap<UnitId, UnitRecord>,
-    containers: BTreeMap<ContainerId, Container>,
-    creates: BTreeMap<Token, PendingCreate>,
-    holdings: BTreeMap<ContainerId, Holding>,
+    units: OrdMap<UnitId, Arc<UnitRecord>>,
+    containers: OrdMap<ContainerId, Arc<Container>>,
+    creates: OrdMap<Token, Arc<PendingCreate>>,
+    holdings: OrdMap<ContainerId, Arc<Holding>>,
     /// Who has a unit. The holder's `Holding` names the unit, and nobody else's does.
-    holders: BTreeMap<UnitId, ContainerId>,
+    holders: OrdMap<UnitId, ContainerId>,
     usage: Usage,
     /// The latest epoch of any grant; none has the epoch zero.
     last_epoch: Epoch,
     latest: Time,
     /// Containers that went of late, for looks that began before. Not durable: no look outlives the daemon.
-    gone: BTreeMap<ContainerId, Time>,
+    gone: OrdMap<ContainerId, Time>,
+    /// The same in the order in which they went.
+    went: OrdSet<(Time, ContainerId)>,
     /// When units were given back, for the same. Not durable.
-    given_back: BTreeMap<UnitId, Time>,
+    given_back: OrdMap<UnitId, Time>,
     /// In order of arrival. Not durable, nor is `next_ticket`.
-    line: Vec<Waiter>,
+    line: OrdMap<Ticket, Arc<Waiter>>,
     next_ticket: Ticket,
+    index: index::Index,
 }
 
+/// What is known of a unit, but for its holder.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct UnitRecord {
-    unit: Unit,
-    health: Health,
+pub(crate) struct UnitRecord {
+    pub(crate) unit: Arc<Unit>,
+    pub(crate) health: Health,
     /// When it became so; the beginning of time for an available unit.
-    since: Time,
-    preferred: Option<Preference>,
+    pub(crate) since: Time,
+    pub(crate) preferred: Option<Preference>,
 }
 
 /// A unit and all that is known of it.
@@ -93,15 +105,25 @@ impl State {
     /// One unit.
     #[must_use]
     pub fn unit(&self, id: &UnitId) -> Option<UnitView<'_>> {
-        self.units.get_key_value(id).map(|(id, record)| self.view(id, record))
+        self.units.get(id).map(|record| self.view(id, record))
     }
 
-    fn view<'a>(&'a self, id: &'a UnitId, record: &'a UnitRecord) -> UnitView<'a> {
+    /// One unit, without its holder.
+    pub(crate) fn record(&self, id: &UnitId) -> Option<&UnitRecord> {
+        self.units.get(id).map(Arc::as_ref)
+    }
+
+    /// All units, by UUID, without their holders.
+    pub(crate) fn records(&self) -> impl Iterator<Item = &UnitRecord> {
+        self.units.values().map(Arc::as_ref)
+    }
+
+    fn view<'a>(&'a self, id: &UnitId, record: &'a UnitRecord) -> UnitView<'a> {
         UnitView {
             unit: &record.unit,
             health: record.health,
             health_since: record.since,
-            holder: self.holders.get(id).and_then(|container| self.holdings.get(container)),
+            holder: self.holders.get(id).and_then(|container| self.holding(container)),
             preferred: record.preferred.as_ref(),
         }
     }
@@ -115,23 +137,23 @@ impl State {
     /// A container by id.
     #[must_use]
     pub fn container(&self, id: &ContainerId) -> Option<&Container> {
-        self.containers.get(id)
+        self.containers.get(id).map(Arc::as_ref)
     }
 
     /// All containers, by id; also those that the Engine has forgotten while their units are looked after.
     pub fn containers(&self) -> impl Iterator<Item = &Container> {
-        self.containers.values()
+        self.containers.values().map(Arc::as_ref)
     }
 
     /// The container of this name, if the Engine still has it.
     #[must_use]
     pub fn by_name(&self, name: &str) -> Option<&Container> {
-        self.containers.values().find(|container| container.exists() && container.name == name)
+        self.containers().find(|container| container.exists() && container.name == name)
     }
 
     /// Creates that have not become containers yet.
     pub fn creates(&self) -> impl Iterator<Item = &PendingCreate> {
-        self.creates.values()
+        self.creates.values().map(Arc::as_ref)
     }
 
     /// When somebody gave a unit back, if that was since the daemon began.
@@ -147,65 +169,125 @@ impl State {
     /// What a container holds.
     #[must_use]
     pub fn holding(&self, container: &ContainerId) -> Option<&Holding> {
-        self.holdings.get(container)
+        self.holdings.get(container).map(Arc::as_ref)
     }
 
     /// All holdings, by container.
     pub fn holdings(&self) -> impl Iterator<Item = &Holding> {
-        self.holdings.values()
+        self.holdings.values().map(Arc::as_ref)
     }
 
     /// What a user's containers hold together, those included whose run has just ended.
     #[must_use]
     pub fn used_by(&self, owner: Uid) -> Weight {
-        weigh(self.units_of(owner, |_| true))
+        self.account(owner).map_or(Weight::ZERO, Account::total)
     }
 
-    /// The units of a user's holdings of some kind.
-    pub(crate) fn units_of(
-        &self,
-        owner: Uid,
-        which: impl Fn(&Holding) -> bool,
-    ) -> impl Iterator<Item = &Unit> {
-        self.holdings
-            .values()
-            .filter(move |holding| holding.owner == owner && which(holding))
-            .flat_map(|holding| &holding.units)
-            .filter_map(|id| self.units.get(id).map(|record| &record.unit))
+    /// What a user holds; nothing if he holds nothing.
+    pub(crate) fn account(&self, owner: Uid) -> Option<&Account> {
+        self.index.accounts.get(&owner).map(Arc::as_ref)
+    }
+
+    /// What each user holds who holds anything.
+    pub(crate) fn accounts(&self) -> impl Iterator<Item = &Account> {
+        self.index.accounts.values().map(Arc::as_ref)
+    }
+
+    /// Whether a unit is lost.
+    pub(crate) fn any_lost(&self) -> bool {
+        self.index.present.len() < self.units.len()
+    }
+
+    /// Units that are not lost.
+    pub(crate) const fn present(&self) -> &Shelf {
+        &self.index.present
+    }
+
+    /// Units that can be granted now.
+    pub(crate) const fn free(&self) -> &Shelf {
+        &self.index.free
+    }
+
+    /// The units that a container had last, where nobody had them since.
+    pub(crate) fn kept_for(&self, container: &ContainerId) -> &[UnitId] {
+        self.index.kept_for.get(container).map_or(&[], Vec::as_slice)
     }
 
     /// A user's use up to now: thousandths of a card times milliseconds, halved with every half-life.
     #[must_use]
     pub fn recent_use(&self, owner: Uid, now: Time, half_life: Duration) -> u64 {
-        let running =
-            self.holdings.values().filter(|holding| holding.owner == owner).fold(0, |sum: u64, holding| {
-                let ms = now.0.saturating_sub(holding.since.0);
-                sum.saturating_add(ms.saturating_mul(u64::from(self.weight_of(&holding.units).as_milli())))
-            });
+        let entries = self.account(owner).map_or(&[][..], Account::entries);
+        let running = entries.iter().fold(0, |sum: u64, entry| {
+            let ms = now.0.saturating_sub(entry.since.0);
+            sum.saturating_add(ms.saturating_mul(u64::from(entry.weight.as_milli())))
+        });
         self.usage.recent(owner, now, half_life).saturating_add(running)
     }
 
     /// What these units weigh together.
     #[must_use]
     pub fn weight_of(&self, units: &[UnitId]) -> Weight {
-        weigh(units.iter().filter_map(|id| self.units.get(id).map(|record| &record.unit)))
+        weigh(units.iter().filter_map(|id| self.units.get(id).map(|record| &*record.unit)))
     }
 
     /// Whether this place in the line is taken.
     #[must_use]
     pub fn is_waiting(&self, ticket: Ticket) -> bool {
-        self.line.iter().any(|waiter| waiter.ticket == ticket)
+        self.line.contains_key(&ticket)
     }
 
     /// A container's place in the line.
     #[must_use]
     pub fn waiter_of(&self, container: &ContainerId) -> Option<&Waiter> {
-        self.line.iter().find(|waiter| waiter.container == *container)
+        self.index.line.tickets.get(container).and_then(|ticket| self.waiter(*ticket))
+    }
+
+    /// Whoever has this place in the line.
+    pub(crate) fn waiter(&self, ticket: Ticket) -> Option<&Waiter> {
+        self.line.get(&ticket).map(Arc::as_ref)
     }
 
     /// Those who wait, in order of arrival.
     pub fn waiters(&self) -> impl Iterator<Item = &Waiter> {
-        self.line.iter()
+        self.line.values().map(Arc::as_ref)
+    }
+
+    /// How many wait.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.line.len()
+    }
+
+    /// Those of them who could start, had they units.
+    pub(crate) const fn queues(&self) -> &Queues {
+        &self.index.line.queues
+    }
+
+    /// The others.
+    pub(crate) fn held_up(&self) -> impl Iterator<Item = &Waiter> {
+        self.index.line.held_up.iter().filter_map(|ticket| self.waiter(*ticket))
+    }
+
+    /// Those whose container had units that are kept for it.
+    pub(crate) fn returning(&self) -> impl Iterator<Item = &Waiter> {
+        self.index.line.returning.iter().filter_map(|ticket| self.waiter(*ticket))
+    }
+
+    /// Those who have waited as long as they could by now.
+    pub(crate) fn overdue(&self, now: Time) -> impl Iterator<Item = &Waiter> {
+        let due = self.index.line.deadlines.range(..=(now, Ticket(u64::MAX)));
+        due.filter_map(|(_, ticket)| self.waiter(*ticket))
+    }
+
+    /// How many who came later, and are of no higher priority, were given units that somebody could have used.
+    pub(crate) fn overtaken(&self, waiter: &Waiter) -> u32 {
+        self.queues().of(waiter).map_or(waiter.overtaken, |queue| queue.overtaken(waiter.ticket))
+    }
+
+    /// The containers whose restart is due by now, whether or not it may be made.
+    pub(crate) fn restarts_due(&self, now: Time) -> impl Iterator<Item = &Container> {
+        let due = self.index.restarts.iter().take_while(move |(due, _)| *due <= now);
+        due.filter_map(|(_, id)| self.container(id))
     }
 
     /// The next place in the line.
@@ -230,10 +312,12 @@ impl State {
     #[must_use]
     pub fn durable(&self) -> Self {
         Self {
-            gone: BTreeMap::new(),
-            given_back: BTreeMap::new(),
-            line: Vec::new(),
+            gone: OrdMap::new(),
+            went: OrdSet::new(),
+            given_back: OrdMap::new(),
+            line: OrdMap::new(),
             next_ticket: Ticket::default(),
+            index: index::Index { line: index::LineIndex::default(), ..self.index.clone() },
             ..self.clone()
         }
     }
@@ -242,9 +326,12 @@ impl State {
     /// restart, a start that should have shown, a unit that stays dirty. Nobody needs to ask before then.
     #[must_use]
     pub fn next_due(&self, now: Time) -> Option<Time> {
-        let waits = self.line.iter().map(|waiter| waiter.deadline);
+        let after = |due: &(Time, Ticket)| due.0;
+        let later = (Excluded((now, Ticket(u64::MAX))), Unbounded);
+        let waits = self.index.line.deadlines.range(later).next().map(after);
+        let mut restarts = self.index.restarts.iter().filter(|(due, _)| *due > now);
         let restarts =
-            self.containers.values().filter(|c| restart::may_start(self, c)).filter_map(|c| c.restarts.due);
+            restarts.find(|(_, id)| self.container(id).is_some_and(|c| restart::may_start(self, c)));
         let starts = self
             .holdings
             .values()
@@ -255,6 +342,7 @@ impl State {
             .values()
             .filter(|record| record.health == Health::Dirty)
             .map(|record| record.since.after(DIRTY_GRACE));
-        waits.chain(restarts).chain(starts).chain(dirty).filter(|due| *due > now).min()
+        let restarts = restarts.map(|(due, _)| *due);
+        waits.into_iter().chain(restarts).chain(starts.chain(dirty).filter(|due| *due > now)).min()
     }
 }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a story that cannot go on has failed, and the line says where")]
 
+mod layouts;
 mod properties;
 mod script;
 mod stories;
