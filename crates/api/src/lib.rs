@@ -12,6 +12,7 @@
 pub mod codes;
 mod containers;
 mod deploy;
+mod doctor;
 mod error;
 mod limits;
 mod machine;
@@ -23,6 +24,7 @@ mod start;
 
 pub use containers::{Container, ContainerKind, ContainerList, ContainerState, RetireRequest, Retired};
 pub use deploy::{DataMount, DeployRequest, Deployed};
+pub use doctor::{Configuration, GpuSource, Probed};
 pub use error::{ApiError, Exit};
 pub use limits::{Limit, LimitUnit, Limits, Source};
 pub use machine::{Card, GpuRelease, Health, Holder, Machine, Unit, UnitRef};

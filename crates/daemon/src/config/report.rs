@@ -7,14 +7,50 @@ use std::path::Path;
 use ds01_domain::{Aggregate, Limits, Person, Uid};
 
 use super::units::{Weightless, show_size};
-use super::{Config, Machine, Mistakes};
+use super::{Config, Machine, Mistakes, Root};
 
-/// Checks a file as the daemon would at start. The text to print, and whether the file is in order.
+/// Checks a file, or the defaults, as the daemon would at start. The text to print, and whether the file is in order.
 #[must_use]
-pub fn check_report(path: &Path) -> (String, bool) {
-    match super::load(path) {
-        Ok(config) => (summary(path, &config), true),
-        Err(mistakes) => (refusal(&mistakes), false),
+pub fn check_report(path: Option<&Path>, json: bool) -> (String, bool) {
+    let checked = path.map_or_else(|| Ok(Config::default()), super::load);
+    let sound = checked.is_ok();
+    let text = match checked {
+        _ if json => {
+            serde_json::to_string_pretty(&as_json(path, checked)).expect("paths and sentences are JSON")
+        }
+        Ok(config) => summary(path, &config),
+        Err(mistakes) => refusal(&mistakes),
+    };
+    (text, sound)
+}
+
+/// What holds, for a program.
+fn as_json(path: Option<&Path>, checked: Result<Config, Mistakes>) -> ds01_api::Configuration {
+    let (config, mistakes) = match checked {
+        Ok(config) => (config, Vec::new()),
+        Err(mistakes) => (Config::default(), mistakes.0.iter().map(ToString::to_string).collect()),
+    };
+    let roots = config.binds.roots.iter().filter_map(|root| match root {
+        Root::Path(path) => Some(path.clone()),
+        Root::Home(_) => None,
+    });
+    ds01_api::Configuration {
+        file: path.map(Path::to_owned),
+        mistakes,
+        notes: config.notes.iter().map(ToString::to_string).collect(),
+        door: config.paths.socket,
+        engine: config.paths.engine,
+        hinge: config.paths.hinge,
+        receipts: config.paths.run.join(crate::run::RECEIPTS),
+        ledger: config.paths.state.join(crate::run::LEDGER_FILE),
+        runtime: config.engine.runtime,
+        gpus: match config.machine {
+            Machine::None => ds01_api::GpuSource::None,
+            Machine::Simulated(_) => ds01_api::GpuSource::Simulated,
+            Machine::Nvidia { .. } => ds01_api::GpuSource::Nvidia,
+        },
+        binds_homes: config.binds.roots.iter().any(|root| matches!(root, Root::Home(_))),
+        binds: roots.chain(config.binds.shares.iter().map(|share| share.path.clone())).collect(),
     }
 }
 
@@ -26,8 +62,11 @@ fn refusal(mistakes: &Mistakes) -> String {
     format!("{mistakes}\n\n{count}; nothing of this file is used.\n")
 }
 
-fn summary(path: &Path, config: &Config) -> String {
-    let mut out = format!("{}: in order\n\n", path.display());
+fn summary(path: Option<&Path>, config: &Config) -> String {
+    let mut out = match path {
+        Some(path) => format!("{}: in order\n\n", path.display()),
+        None => "no file: the defaults hold\n\n".to_owned(),
+    };
     machine(&config.machine, &mut out);
     groups(config, &mut out);
     let admins: Vec<String> = config
