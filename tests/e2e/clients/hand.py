@@ -286,7 +286,8 @@ def help_texts(s):
     """The help of every command."""
     for command in (
         "ds01", "container", "container deploy", "container run", "container attach", "container stop", "container retire",
-        "container list", "gpu-status", "check-limits", "ds01 whoami", "ds01 queue", "ds01 why", "ds01 install-links",
+        "container list", "gpu-status", "check-limits", "ds01 whoami", "ds01 queue", "ds01 why", "ds01 doctor",
+        "ds01 install-links",
     ):
         s.do(PIPE, "alice", f"{command} --help")
 

@@ -2,6 +2,7 @@
 
 mod attach;
 mod deploy;
+mod doctor;
 mod install_links;
 mod list;
 mod retire;
@@ -20,6 +21,9 @@ pub(crate) async fn perform(cli: Cli, ui: Ui) -> Result<u8, Failure> {
     if let Command::InstallLinks(args) = &cli.command {
         return install_links::perform(args, ui);
     }
+    if let Command::Doctor(args) = &cli.command {
+        return Ok(doctor::perform(args, ui).await);
+    }
     let door = door()?;
     match &cli.command {
         Command::Container(ContainerCommand::Deploy(args)) => deploy::perform(&door, args, ui).await,
@@ -34,7 +38,7 @@ pub(crate) async fn perform(cli: Cli, ui: Ui) -> Result<u8, Failure> {
         Command::Whoami(_) => show::whoami(&door, ui).await,
         Command::Queue(_) => show::queue(&door, ui).await,
         Command::Why(args) => show::why(&door, &args.name, ui).await,
-        Command::InstallLinks(_) => unreachable!("needs no door and was done above"),
+        Command::Doctor(_) | Command::InstallLinks(_) => unreachable!("needs no door and was done above"),
     }
 }
 

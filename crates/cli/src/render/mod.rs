@@ -2,6 +2,7 @@
 //! it does not belong. Nothing here may print, ask, or read a clock.
 
 mod containers;
+mod doctor;
 mod limits;
 mod machine;
 mod people;
@@ -10,6 +11,7 @@ mod waiting;
 pub(crate) mod words;
 
 pub(crate) use containers::{deployed, list, retired, stopped, unit};
+pub(crate) use doctor::doctor;
 pub(crate) use limits::limits;
 pub(crate) use machine::{gpu_release, machine};
 pub(crate) use people::{queue, whoami, why};
