@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct Configuration {
     /// The file; none where there is none and the defaults hold.
     pub file: Option<PathBuf>,
-    /// Everything that is wrong with it, with line and column. If there is something, what follows are the defaults.
+    /// Everything that is wrong with it, with line and column. If there is something, what follows is what could be read.
     pub mistakes: Vec<String>,
     /// What it says and DS01 does not carry out.
     pub notes: Vec<String>,

@@ -7,36 +7,32 @@ use std::path::Path;
 use ds01_domain::{Aggregate, Limits, Person, Uid};
 
 use super::units::{Weightless, show_size};
-use super::{Config, Machine, Mistakes, Root};
+use super::{Config, Machine, Mistake, Mistakes, Root};
 
 /// Checks a file, or the defaults, as the daemon would at start. The text to print, and whether the file is in order.
 #[must_use]
 pub fn check_report(path: Option<&Path>, json: bool) -> (String, bool) {
-    let checked = path.map_or_else(|| Ok(Config::default()), super::load);
-    let sound = checked.is_ok();
-    let text = match checked {
-        _ if json => {
-            serde_json::to_string_pretty(&as_json(path, checked)).expect("paths and sentences are JSON")
-        }
-        Ok(config) => summary(path, &config),
-        Err(mistakes) => refusal(&mistakes),
+    let (config, mistakes) = path.map_or_else(Default::default, super::load_with_mistakes);
+    let sound = mistakes.is_empty();
+    let text = if json {
+        serde_json::to_string_pretty(&as_json(path, config, &mistakes)).expect("paths and sentences are JSON")
+    } else if sound {
+        summary(path, &config)
+    } else {
+        refusal(&Mistakes(mistakes))
     };
     (text, sound)
 }
 
-/// What holds, for a program.
-fn as_json(path: Option<&Path>, checked: Result<Config, Mistakes>) -> ds01_api::Configuration {
-    let (config, mistakes) = match checked {
-        Ok(config) => (config, Vec::new()),
-        Err(mistakes) => (Config::default(), mistakes.0.iter().map(ToString::to_string).collect()),
-    };
+/// What holds, for a program; of a file with mistakes, what could be read.
+fn as_json(path: Option<&Path>, config: Config, mistakes: &[Mistake]) -> ds01_api::Configuration {
     let roots = config.binds.roots.iter().filter_map(|root| match root {
         Root::Path(path) => Some(path.clone()),
         Root::Home(_) => None,
     });
     ds01_api::Configuration {
         file: path.map(Path::to_owned),
-        mistakes,
+        mistakes: mistakes.iter().map(ToString::to_string).collect(),
         notes: config.notes.iter().map(ToString::to_string).collect(),
         door: config.paths.socket,
         engine: config.paths.engine,

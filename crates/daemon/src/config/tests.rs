@@ -511,9 +511,10 @@ fn what_a_program_is_told() {
     assert_eq!((told.receipts, told.ledger), ("/r/receipts".into(), "/s/ledger.db".into()));
     assert_eq!((told.binds_homes, told.binds), (true, vec!["/data".into(), "/sets".into()]));
     assert_eq!((told.gpus, told.notes.len()), (ds01_api::GpuSource::Nvidia, 1));
-    // A file with mistakes still tells where things are: the defaults.
-    let told = answer(b"paths: {run: r}\ndefaults: {memroy: 1g}\n");
-    assert_eq!((told.mistakes.len(), told.engine), (2, "/var/run/docker.sock".into()));
+    // A file with mistakes still tells where things are.
+    let told = answer(b"paths: {run: r, engine: /e.sock}\ndefaults: {memroy: 1g}\n");
+    assert_eq!((told.mistakes.len(), told.engine), (2, "/e.sock".into()));
+    assert_eq!(told.hinge, Path::new("/run/ds01/hinge.sock"));
     let defaults: ds01_api::Configuration = serde_json::from_str(&check_report(None, true).0).unwrap();
     assert_eq!((defaults.file, defaults.runtime.as_str()), (None, "ds01"));
 }

@@ -13,6 +13,8 @@ use crate::failure::Failure;
 
 /// The settings of `ds01-runtime` where there are none beside it.
 const SETTINGS: &str = "/etc/ds01/runtime.json";
+/// Why nothing is known of `ds01-runtime`.
+const NO_RUNTIME: &str = "the Engine has no runtime of DS01";
 /// Plugins that bring BuildKit to every user's `docker`.
 const PLUGINS: [&str; 2] = ["docker-buildx", "docker-compose"];
 const PLUGIN_PLACES: [&str; 4] = [
@@ -40,7 +42,10 @@ pub(super) async fn look(look: &Look, engine: &Engine) -> Own {
         receipts: files::way(&configured.receipts),
         ledger: files::way(&configured.ledger),
         runtime_version: version(runtime.clone()).await,
-        runtime_settings: runtime.map(|path| settings_beside(look, path.as_deref())),
+        runtime_settings: runtime.and_then(|path| match path {
+            Some(path) => Ok(settings_beside(look, Some(&path))),
+            None => because(NO_RUNTIME),
+        }),
         buildkit_clients: buildkit_clients(look),
         buildkit_is_off: buildkit_is_off(look),
     }
@@ -69,7 +74,7 @@ async fn running(look: &Look) -> Seen<Running> {
 }
 
 async fn version(runtime: Seen<Option<PathBuf>>) -> Seen<String> {
-    let Some(path) = runtime? else { return because("the Engine has no runtime of DS01") };
+    let Some(path) = runtime? else { return because(NO_RUNTIME) };
     let said = program::output(&path, &["--ds01-version".as_ref()]).await?;
     match said.strip_prefix("ds01-runtime ") {
         Some(version) => Ok(version.trim().to_owned()),
