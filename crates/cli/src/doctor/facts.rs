@@ -223,6 +223,12 @@ pub(crate) struct Place {
     pub(crate) problem: Seen<Option<String>>,
 }
 
+/// Whether a file system asks another machine, or a program, whenever somebody looks at it.
+pub(crate) fn is_remote(file_system: &str) -> bool {
+    let prefixes = ["nfs", "cifs", "smb", "fuse", "autofs", "ceph", "lustre", "beegfs", "gpfs", "9p"];
+    prefixes.iter().any(|prefix| file_system.starts_with(prefix))
+}
+
 /// A file system that must not be full.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Disk {

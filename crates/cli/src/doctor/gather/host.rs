@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use ds01_api::Probed;
 use nix::sys::statvfs::{FsFlags, statvfs};
 
-use super::super::facts::{Cgroups, Disk, Engine, Host, Place, because};
+use super::super::facts::{Cgroups, Disk, Engine, Host, Place, because, is_remote};
 use super::super::finding::Seen;
 use super::accounts::Found;
 use super::files::Root;
@@ -109,10 +109,7 @@ fn places(look: &Look, accounts: &Found) -> Vec<Place> {
     let mut places: Vec<Place> = Vec::new();
     let all = homes.iter().map(|home| (home, 1)).chain(look.paths.binds.iter().map(|path| (path, 0)));
     for (directory, homes) in all {
-        let Ok(real) = std::fs::canonicalize(directory) else { continue };
-        // What was mounted last lies on top.
-        let on = mounts.iter().rev().filter(|mount| real.starts_with(&mount.point));
-        let Some(mount) = on.max_by_key(|mount| mount.point.as_os_str().len()) else { continue };
+        let Some((real, mount)) = place_of(directory, &mounts) else { continue };
         match places.iter_mut().find(|place| place.mount_point == mount.point) {
             Some(place) => place.homes += homes,
             None => places.push(Place {
@@ -126,6 +123,23 @@ fn places(look: &Look, accounts: &Found) -> Vec<Place> {
         }
     }
     places
+}
+
+/// A directory without links, and what it is on; nothing where it is not there.
+fn place_of<'a>(directory: &Path, mounts: &'a [Mount]) -> Option<(PathBuf, &'a Mount)> {
+    // A server that is gone holds whoever looks: what lies on one is taken by its name.
+    if let Some(mount) = mount_of(directory, mounts).filter(|mount| is_remote(&mount.file_system)) {
+        return Some((directory.to_owned(), mount));
+    }
+    let real = std::fs::canonicalize(directory).ok()?;
+    let mount = mount_of(&real, mounts)?;
+    Some((real, mount))
+}
+
+fn mount_of<'a>(path: &Path, mounts: &'a [Mount]) -> Option<&'a Mount> {
+    let on = mounts.iter().filter(|mount| path.starts_with(&mount.point));
+    // Of two on one point, what was mounted last lies on top: the last of the longest.
+    on.max_by_key(|mount| mount.point.as_os_str().len())
 }
 
 /// Has `ds01d` try each place.
@@ -180,5 +194,18 @@ mod tests {
         assert_eq!(found[0].point, Path::new("/home/two words"));
         assert_eq!(found[0].options, ["rw", "nosuid", "nodev"]);
         assert_eq!(found[1].file_system, "nfs4");
+        // Never looked at, so it need not be there.
+        let (path, mount) = place_of(Path::new("/nfs/gone"), &found).unwrap();
+        assert_eq!((path.as_path(), mount.point.as_path()), (Path::new("/nfs/gone"), Path::new("/nfs")));
+        assert!(place_of(Path::new("/home/two words/gone"), &found).is_none());
+    }
+
+    #[test]
+    fn the_mount_on_top_is_meant() {
+        let text = "1 0 8:1 / / rw - ext4 a rw\n2 1 8:2 / /home rw - ext4 b rw\n3 1 0:9 / /home rw - nfs4 c rw\n\
+                    4 1 8:3 / /homeland rw - xfs d rw\n";
+        let mounts = mounts(text);
+        let on = |path: &str| mount_of(Path::new(path), &mounts).unwrap().file_system.as_str();
+        assert_eq!([on("/home/x"), on("/homeland"), on("/homes")], ["nfs4", "xfs", "ext4"]);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::facts::{Disk, Facts, Place, because};
+use super::super::facts::{Disk, Facts, Place, because, is_remote};
 use super::super::finding::{Check, Finding, Judged, Unseen};
 use super::super::version::Version;
 use super::count;
@@ -110,12 +110,12 @@ fn mounts(facts: &Facts) -> Judged {
 
 fn network_or_local(place: &Place) -> String {
     let local = "ext4, xfs or btrfs";
-    match place.file_system.as_str() {
-        "nfs" | "nfs4" | "cifs" | "fuse" => {
-            format!("give each a workspace on a local disk ({local}), and name it under `binds` in ds01.yaml")
-        }
-        _ => format!("put it on {local}, or take it out of `binds` in ds01.yaml"),
+    if is_remote(&place.file_system) {
+        return format!(
+            "give each a workspace on a local disk ({local}), and name it under `binds` in ds01.yaml"
+        );
     }
+    format!("put it on {local}, or take it out of `binds` in ds01.yaml")
 }
 
 fn mount_options(facts: &Facts) -> Judged {
