@@ -91,8 +91,11 @@ jq '."live-restore" = false' "$SCRATCH/daemon.json" >"$daemon_json"
 "$LAB" restart-engine "$DIR"
 found warning engine.live-restore "off"
 assert_contains "$fix" "in $daemon_json: \"live-restore\": true"
+assert_contains "$fix" "systemctl reload docker"
 jq '."live-restore" = true' "$SCRATCH/daemon.json" >"$daemon_json"
-"$LAB" restart-engine "$DIR"
+kill -HUP "$(<"$DIR/engine/dockerd.pid")"
+lives() { [[ $(engine info --format '{{.LiveRestoreEnabled}}') == true ]]; }
+wait_for lives
 healed
 assert_contains "$(entry engine.logs fix)" '"log-opts": {"max-size": "100m", "max-file": "3"}'
 jq '. + {"log-opts": {"max-size": "100m", "max-file": "3"}}' "$SCRATCH/daemon.json" >"$daemon_json"
@@ -227,4 +230,5 @@ said=$(as da ds01 doctor --config "$CONF" || true)
 assert_eq "$(grep -c 'needs root' <<<"$said")" 1 "a user is told once what only root sees"
 assert_contains "$said" "who reaches the Engine's and containerd's sockets"
 assert_contains "$said" "ok           the Engine answers through the door"
+assert_contains "$(as da ds01 doctor -q --config "$CONF" 2>&1 || true)" "some things only root can look at: sudo ds01 doctor"
 note "quiet, exit codes, and what a user sees"

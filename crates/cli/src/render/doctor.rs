@@ -74,12 +74,17 @@ fn paragraph(entry: &Entry, columns: Option<u16>) -> String {
 fn labelled(label: &str, style: Style, text: &str, text_style: Style, columns: Option<u16>) -> String {
     let width = columns.map(|columns| usize::from(columns).saturating_sub(INDENT).max(BREAK_MIN));
     let mut out = String::new();
-    for (n, line) in text.lines().flat_map(|line| broken(line, width)).enumerate() {
+    for (n, line) in text.lines().map(tamed).flat_map(|line| broken(&line, width)).enumerate() {
         let head = if n == 0 { styled(style, label) } else { String::new() };
         let blanks = " ".repeat(INDENT.saturating_sub(if n == 0 { label.len() } else { 0 }));
         out.push_str(&format!("{head}{blanks}{}\n", styled(text_style, &line)));
     }
     out
+}
+
+/// What a name on the machine may hold must not speak to the terminal.
+fn tamed(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 /// A line in pieces of at most `width` characters, broken at blanks.
@@ -158,6 +163,12 @@ mod tests {
             narrow.contains("a sentence that is much longer than the\n             terminal is wide\n"),
             "{narrow}"
         );
+    }
+
+    #[test]
+    fn a_name_does_not_speak_to_the_terminal() {
+        let told = paragraph(&entry(Verdict::Ok, "the socket /run/\x1b[2Jx", "", ""), None);
+        assert!(told.contains("/run/\u{fffd}[2Jx"), "{told}");
     }
 
     #[test]

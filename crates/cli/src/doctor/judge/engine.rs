@@ -46,8 +46,14 @@ fn whole_info(facts: &Facts) -> Seen<&Info> {
 
 /// A line of the Engine's own file, and how it takes it.
 fn in_file(facts: &Facts, line: &str) -> String {
+    let stops = facts.engine.info.as_ref().is_ok_and(|info| !info.live_restore_enabled);
+    let but = if stops { ", which stops all containers: switch live-restore on first" } else { "" };
+    format!("{}\nthen: systemctl restart docker{but}", of_file(facts, line))
+}
+
+fn of_file(facts: &Facts, line: &str) -> String {
     let file = facts.engine.settings.as_ref().map_or(Path::new("/etc/docker/daemon.json"), |s| &s.file);
-    format!("in {}: {line}\nthen: systemctl restart docker", file.display())
+    format!("in {}: {line}", file.display())
 }
 
 fn answers(facts: &Facts) -> Judged {
@@ -207,7 +213,8 @@ fn live_restore(facts: &Facts) -> Judged {
     Finding::warning(
         "live-restore is off",
         "a restart or an update of the Engine stops everybody's containers",
-        in_file(facts, "\"live-restore\": true"),
+        // It is among the few settings that a reload takes, and a restart would do just what is to be prevented.
+        format!("{}\nthen: systemctl reload docker", of_file(facts, "\"live-restore\": true")),
     )
     .alone()
 }

@@ -468,6 +468,18 @@ const OWN: &[Row] = &[
     }),
 ];
 
+#[test]
+fn what_restarts_the_engine_says_what_that_does() {
+    let fix = |change: Change| {
+        let mut facts = sound();
+        settings(&mut facts).log_opts.clear();
+        change(&mut facts);
+        wrong(&facts).into_iter().find(|entry| entry.check == "engine.logs").unwrap().fix
+    };
+    assert!(fix(|_| {}).ends_with("\nthen: systemctl restart docker"));
+    assert!(fix(|f| info(f).live_restore_enabled = false).contains("stops all containers"));
+}
+
 /// Changes that are none of anybody's business.
 const FINE: &[(&str, Change)] = &[
     ("no group docker", |f| f.accounts.groups.clear()),
