@@ -84,7 +84,6 @@ pub(crate) struct Info {
     pub(crate) driver: String,
     pub(crate) driver_status: Option<Vec<Vec<String>>>,
     pub(crate) cgroup_driver: String,
-    pub(crate) cgroup_version: String,
     pub(crate) default_runtime: String,
     pub(crate) runtimes: BTreeMap<String, Runtime>,
     pub(crate) live_restore_enabled: bool,

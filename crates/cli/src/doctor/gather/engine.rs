@@ -17,6 +17,8 @@ use crate::client::{ClientError, Door};
 /// Where it has its settings, and containerd's socket, if nobody says otherwise.
 const FILE: &str = "/etc/docker/daemon.json";
 const CONTAINERD: &str = "/run/containerd/containerd.sock";
+/// The one of a containerd that the Engine starts itself.
+const OWN_CONTAINERD: &str = "/run/docker/containerd/containerd.sock";
 
 /// A program of the Engine's and its version.
 #[derive(Debug, Clone, Deserialize)]
@@ -46,7 +48,7 @@ pub(super) async fn look(look: &Look) -> (Engine, Seen<Vec<Component>>) {
         let mut sockets = vec![paths.engine.clone()];
         sockets
             .extend(settings.hosts.iter().filter_map(|host| host.strip_prefix("unix://")).map(PathBuf::from));
-        sockets.push(containerd.clone());
+        sockets.extend([containerd.clone(), OWN_CONTAINERD.into()]);
         sockets.sort();
         sockets.dedup();
         sockets.retain(|socket| *socket != paths.door);

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use super::super::facts::{Disk, Facts, Place, because, is_remote};
 use super::super::finding::{Check, Finding, Judged, Unseen};
 use super::super::version::Version;
-use super::count;
 use crate::render::words::bytes;
 
 /// Idmapped mounts came with it.
@@ -252,8 +251,7 @@ fn subordinate_ids(facts: &Facts) -> Judged {
     if findings.is_empty() {
         let n = facts.accounts.people.len();
         findings.push(Finding::ok(format!(
-            "subordinate ids: {}, each with a range of his own",
-            count(n, "person").replace("persons", "people")
+            "no two ranges of subordinate ids overlap; accounts with one: {n} of {n}"
         )));
     }
     Ok(findings)
