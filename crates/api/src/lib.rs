@@ -12,6 +12,7 @@
 pub mod codes;
 mod containers;
 mod deploy;
+mod doctor;
 mod error;
 mod limits;
 mod machine;
@@ -26,6 +27,7 @@ pub use containers::{
     Container, ContainerKind, ContainerList, ContainerState, GRACE_SECONDS_MAX, RetireRequest, Retired,
 };
 pub use deploy::{DataMount, DeployRequest, Deployed, Framework, FrameworkList};
+pub use doctor::{Configuration, GpuSource, Probed};
 pub use error::{ApiError, Exit};
 pub use limits::{Limit, LimitUnit, Limits, Source};
 pub use machine::{Card, Figures, GpuRelease, Health, Holder, Machine, Unit, UnitRef};

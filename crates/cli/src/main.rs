@@ -1,12 +1,13 @@
 //! `ds01`: the command line, under all its names.
 //!
 //! This file answers for the process: arguments in, exit code out. Everything it does, it does through the door; it has
-//! no privilege of its own.
+//! no privilege of its own. Only `ds01 doctor` looks at the machine itself, with the rights of whoever calls it.
 
 mod args;
 mod client;
 mod commands;
 mod completion;
+mod doctor;
 mod failure;
 mod frames;
 mod manual;

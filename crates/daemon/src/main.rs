@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use ds01_daemon::{config, run};
+use ds01_daemon::{config, run, staging};
 
 /// The door in front of the Docker Engine: it decides who gets which GPU, and for how long.
 #[derive(Debug, Parser)]
@@ -25,8 +25,17 @@ enum Command {
     },
     /// Check a configuration file, say everything that is wrong with it, and change nothing.
     Check {
-        /// The file.
-        file: PathBuf,
+        /// The file; without it what `run` would take.
+        file: Option<PathBuf>,
+        /// Print JSON, for scripts
+        #[arg(long)]
+        json: bool,
+    },
+    /// Tell whether directories can be mounted into containers; mounts nothing.
+    #[command(hide = true)]
+    Probe {
+        /// The directories.
+        directories: Vec<PathBuf>,
     },
     /// Remove the device nodes of a simulated machine, after ds01d was stopped for good.
     ReleaseDevices {
@@ -40,9 +49,13 @@ fn main() -> ExitCode {
     let args = Args::parse();
     let result = match args.command {
         Command::Run { config } => serve(config.as_deref()),
-        Command::Check { file } => {
-            let (report, sound) = config::check_report(&file);
-            return print(&report, sound);
+        Command::Check { file, json } => {
+            let (report, sound) = config::check_report(run::configuration_file(file.as_deref()), json);
+            return print(&report, sound, json);
+        }
+        Command::Probe { directories } => {
+            let answer = serde_json::to_string(&staging::probe(&directories));
+            return print(&answer.expect("paths and sentences are JSON"), true, true);
         }
         Command::ReleaseDevices { config } => run::release_devices(config.as_deref()),
     };
@@ -56,9 +69,10 @@ fn main() -> ExitCode {
     }
 }
 
-fn print(report: &str, sound: bool) -> ExitCode {
+/// A refusal is for people and goes to standard error; a script's answer goes to standard output in any case.
+fn print(report: &str, sound: bool, json: bool) -> ExitCode {
     let mut out: Box<dyn Write> =
-        if sound { Box::new(std::io::stdout()) } else { Box::new(std::io::stderr()) };
+        if sound || json { Box::new(std::io::stdout()) } else { Box::new(std::io::stderr()) };
     // A closed pipe is the reader's choice.
     let _ = writeln!(out, "{}", report.trim_end());
     if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -34,14 +34,17 @@ pub const RECEIPTS: &str = "receipts";
 /// # Errors
 /// Every mistake in the file, in one text.
 pub fn configuration(path: Option<&Path>) -> anyhow::Result<Config> {
-    const DEFAULT: &str = "/etc/ds01/ds01.yaml";
-    match path {
+    match configuration_file(path) {
         Some(path) => config::load(path).map_err(|mistakes| anyhow::anyhow!("{mistakes}")),
-        None if Path::new(DEFAULT).exists() => {
-            config::load(Path::new(DEFAULT)).map_err(|mistakes| anyhow::anyhow!("{mistakes}"))
-        }
         None => Ok(Config::default()),
     }
+}
+
+/// The file that is read: the one that was named, else the usual one where it is there.
+#[must_use]
+pub fn configuration_file(named: Option<&Path>) -> Option<&Path> {
+    const DEFAULT: &str = "/etc/ds01/ds01.yaml";
+    named.or_else(|| Some(Path::new(DEFAULT)).filter(|path| path.exists()))
 }
 
 /// Removes the devices of a simulated machine. Never beside a daemon, which would give them out still.

@@ -407,6 +407,18 @@ fn command_lines_that_are_not_understood_start_nothing() {
 }
 
 #[test]
+fn its_own_version_is_told_and_the_real_one_s_is_not_in_the_way() {
+    let lab = Lab::new();
+    // Without a runtime to become: the question is not passed on.
+    lab.set(&json!({"runtimes": {"runc": "/nowhere/runc"}}));
+    let own = Command::new(lab.program()).arg("--ds01-version").output().unwrap();
+    assert_eq!(text(&own), format!("ds01-runtime {}\n", env!("CARGO_PKG_VERSION")));
+    assert!(own.status.success());
+    let real = Command::new(lab.program()).arg("--version").output().unwrap();
+    assert!(!real.status.success() && text(&real).contains("/nowhere/runc"), "{real:?}");
+}
+
+#[test]
 fn settings_that_others_can_write_are_not_used() {
     let lab = Lab::new();
     let settings = lab.dir.join("ds01-runtime.json");

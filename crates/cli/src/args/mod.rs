@@ -62,6 +62,14 @@ pub(crate) enum Command {
     /// Explain why a container is as it is
     #[command(after_help = "Example:\n  ds01 why my-project")]
     Why(WhyArgs),
+    /// Look whether this machine is set up as DS01 needs it
+    #[command(after_help = "\
+Changes nothing. Root sees everything, others what they may. Exit code 1 if there is a problem; warnings are none.
+
+Examples:
+  sudo ds01 doctor
+  sudo ds01 doctor -q      only what is wrong, with what helps")]
+    Doctor(DoctorArgs),
     /// Make the commands `container`, `container-deploy`, `gpu-status`, …
     #[command(after_help = "\
 Links that are there already stay as they are; a file of another program is never replaced.
@@ -144,6 +152,22 @@ pub(crate) struct WhyArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// The configuration of ds01d [default: /etc/ds01/ds01.yaml]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Show only what is wrong
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+    /// Print JSON, for scripts
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Files of this directory in place of the machine's own, for tests
+    #[arg(long, value_name = "DIR", hide = true)]
+    pub(crate) root: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct InstallLinksArgs {
     /// Where to make them [default: the directory of ds01 itself]
     pub(crate) dir: Option<PathBuf>,
@@ -212,6 +236,7 @@ impl Cli {
             Command::Gpu(GpuCommand::Release(args)) => args.json,
             Command::Whoami(plain) | Command::Queue(plain) => plain.json,
             Command::Why(args) => args.json,
+            Command::Doctor(args) => args.json,
             Command::InstallLinks(_) | Command::Completion(_) | Command::Man(_) => false,
         }
     }

@@ -50,6 +50,11 @@ pub(crate) struct Door {
 }
 
 impl Door {
+    /// The door, or the Engine, at this socket.
+    pub(crate) fn at(socket: &Path) -> Self {
+        Self { socket: socket.to_owned() }
+    }
+
     /// The socket that `DOCKER_HOST` names, else the first of [`SOCKETS`] that is there.
     pub(crate) fn find(docker_host: Option<&str>) -> Result<Self, ClientError> {
         let socket = match docker_host.filter(|host| !host.is_empty()) {

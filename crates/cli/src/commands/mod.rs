@@ -3,6 +3,7 @@
 mod attach;
 mod create;
 mod deploy;
+mod doctor;
 mod exit;
 mod image;
 mod install_links;
@@ -37,6 +38,9 @@ pub(crate) async fn perform(cli: Cli, ui: Ui) -> Result<u8, Failure> {
         }
         _ => {}
     }
+    if let Command::Doctor(args) = &cli.command {
+        return Ok(doctor::perform(args, ui).await);
+    }
     let door = door()?;
     match &cli.command {
         Command::Container(command) => container(&door, command, ui).await,
@@ -46,7 +50,7 @@ pub(crate) async fn perform(cli: Cli, ui: Ui) -> Result<u8, Failure> {
         Command::Whoami(_) => show::whoami(&door, ui).await,
         Command::Queue(_) => show::queue(&door, ui).await,
         Command::Why(args) => show::why(&door, &args.name, ui).await,
-        Command::InstallLinks(_) | Command::Completion(_) | Command::Man(_) => {
+        Command::Doctor(_) | Command::InstallLinks(_) | Command::Completion(_) | Command::Man(_) => {
             unreachable!("needs no door and was done above")
         }
     }

@@ -4,6 +4,7 @@
 mod acts;
 mod containers;
 mod detailed;
+mod doctor;
 mod limits;
 mod machine;
 mod people;
@@ -16,6 +17,7 @@ pub(crate) mod words;
 pub(crate) use acts::{exit, paused, started, unpaused};
 pub(crate) use containers::{created, deployed, list, removed, retired, status_text, stopped, unit};
 pub(crate) use detailed::detailed;
+pub(crate) use doctor::doctor;
 pub(crate) use limits::limits;
 pub(crate) use machine::{gpu_release, machine};
 pub(crate) use people::{queue, whoami, why};

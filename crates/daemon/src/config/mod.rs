@@ -85,12 +85,16 @@ impl Default for Config {
 /// Every mistake in it; one where it cannot be read. A file that is named must exist: whoever wants the defaults of
 /// [`Config::default`] where there is none asks first.
 pub fn load(path: &Path) -> Result<Config, Mistakes> {
+    let (config, mistakes) = load_with_mistakes(path);
+    if mistakes.is_empty() { Ok(config) } else { Err(Mistakes(mistakes)) }
+}
+
+/// What could be read of a file, and what is wrong with it. Nothing may run by a configuration with mistakes.
+fn load_with_mistakes(path: &Path) -> (Config, Vec<Mistake>) {
     let name = path.display().to_string();
-    let text = read_text(path)
-        .map_err(|message| Mistakes(vec![Mistake { file: name.clone(), place: Place::FILE, message }]))?;
-    match check_text(&text, &name) {
-        (Some(config), _) => Ok(config),
-        (None, mistakes) => Err(Mistakes(mistakes)),
+    match read_text(path) {
+        Ok(text) => check_whole(&text, &name),
+        Err(message) => (Config::default(), vec![Mistake { file: name, place: Place::FILE, message }]),
     }
 }
 
@@ -115,13 +119,15 @@ fn read_text(path: &Path) -> Result<String, String> {
 /// Checks a text. The configuration is there exactly where there are no mistakes.
 #[must_use]
 pub fn check_text(text: &str, file_name: &str) -> (Option<Config>, Vec<Mistake>) {
+    let (config, mistakes) = check_whole(text, file_name);
+    (mistakes.is_empty().then_some(config), mistakes)
+}
+
+fn check_whole(text: &str, file_name: &str) -> (Config, Vec<Mistake>) {
     let mut findings = Findings::default();
     let config = read_config(text, &mut findings);
     let (mistakes, notes) = findings.finish(file_name);
-    match mistakes.is_empty() {
-        true => (Some(Config { notes, ..config }), mistakes),
-        false => (None, mistakes),
-    }
+    (Config { notes, ..config }, mistakes)
 }
 
 const SECTIONS: &[&str] = &[

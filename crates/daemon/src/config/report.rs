@@ -7,14 +7,46 @@ use std::path::Path;
 use ds01_domain::{Aggregate, Limits, Person, Uid};
 
 use super::units::{Weightless, show_size};
-use super::{Config, Machine, Mistakes};
+use super::{Config, Machine, Mistake, Mistakes, Root};
 
-/// Checks a file as the daemon would at start. The text to print, and whether the file is in order.
+/// Checks a file, or the defaults, as the daemon would at start. The text to print, and whether the file is in order.
 #[must_use]
-pub fn check_report(path: &Path) -> (String, bool) {
-    match super::load(path) {
-        Ok(config) => (summary(path, &config), true),
-        Err(mistakes) => (refusal(&mistakes), false),
+pub fn check_report(path: Option<&Path>, json: bool) -> (String, bool) {
+    let (config, mistakes) = path.map_or_else(Default::default, super::load_with_mistakes);
+    let sound = mistakes.is_empty();
+    let text = if json {
+        serde_json::to_string_pretty(&as_json(path, config, &mistakes)).expect("paths and sentences are JSON")
+    } else if sound {
+        summary(path, &config)
+    } else {
+        refusal(&Mistakes(mistakes))
+    };
+    (text, sound)
+}
+
+/// What holds, for a program; of a file with mistakes, what could be read.
+fn as_json(path: Option<&Path>, config: Config, mistakes: &[Mistake]) -> ds01_api::Configuration {
+    let roots = config.binds.roots.iter().filter_map(|root| match root {
+        Root::Path(path) => Some(path.clone()),
+        Root::Home(_) => None,
+    });
+    ds01_api::Configuration {
+        file: path.map(Path::to_owned),
+        mistakes: mistakes.iter().map(ToString::to_string).collect(),
+        notes: config.notes.iter().map(ToString::to_string).collect(),
+        door: config.paths.socket,
+        engine: config.paths.engine,
+        hinge: config.paths.hinge,
+        receipts: config.paths.run.join(crate::run::RECEIPTS),
+        ledger: config.paths.state.join(crate::run::LEDGER_FILE),
+        runtime: config.engine.runtime,
+        gpus: match config.machine {
+            Machine::None => ds01_api::GpuSource::None,
+            Machine::Simulated(_) => ds01_api::GpuSource::Simulated,
+            Machine::Nvidia { .. } => ds01_api::GpuSource::Nvidia,
+        },
+        binds_homes: config.binds.roots.iter().any(|root| matches!(root, Root::Home(_))),
+        binds: roots.chain(config.binds.shares.iter().map(|share| share.path.clone())).collect(),
     }
 }
 
@@ -26,8 +58,11 @@ fn refusal(mistakes: &Mistakes) -> String {
     format!("{mistakes}\n\n{count}; nothing of this file is used.\n")
 }
 
-fn summary(path: &Path, config: &Config) -> String {
-    let mut out = format!("{}: in order\n\n", path.display());
+fn summary(path: Option<&Path>, config: &Config) -> String {
+    let mut out = match path {
+        Some(path) => format!("{}: in order\n\n", path.display()),
+        None => "no file: the defaults hold\n\n".to_owned(),
+    };
     machine(&config.machine, &mut out);
     groups(config, &mut out);
     let admins: Vec<String> = config

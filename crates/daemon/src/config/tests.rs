@@ -471,7 +471,7 @@ const MANUAL: &str = include_str!("../../../../docs/admin/configuration.md");
 #[test]
 fn the_example_is_in_order_and_says_what_holds() {
     let file = Scratch::new("example", EXAMPLE.as_bytes());
-    let (text, ok) = check_report(&file.0);
+    let (text, ok) = check_report(Some(&file.0), false);
     assert!(ok, "{text}");
     let text = text.replace(&file.0.display().to_string(), "ds01.yaml");
     expect![[r#"
@@ -507,9 +507,32 @@ fn every_key_is_in_the_manual_and_in_the_example() {
 
 fn report(name: &str, bytes: &[u8]) -> String {
     let file = Scratch::new(name, bytes);
-    let (text, ok) = check_report(&file.0);
+    let (text, ok) = check_report(Some(&file.0), false);
     assert!(!ok);
     text.replace(&file.0.display().to_string(), "f")
+}
+
+#[test]
+fn what_a_program_is_told() {
+    let answer = |text: &[u8]| {
+        let file = Scratch::new("json", text);
+        let (json, sound) = check_report(Some(&file.0), true);
+        let told: ds01_api::Configuration = serde_json::from_str(&json).unwrap();
+        assert_eq!(sound, told.mistakes.is_empty());
+        told
+    };
+    let told =
+        answer(b"paths: {run: /r, state: /s}\nbinds: {roots: [~, /data], shares: [/sets]}\nwizard: 1\n");
+    assert_eq!(told.hinge, Path::new("/r/hinge.sock"));
+    assert_eq!((told.receipts, told.ledger), ("/r/receipts".into(), "/s/ledger.db".into()));
+    assert_eq!((told.binds_homes, told.binds), (true, vec!["/data".into(), "/sets".into()]));
+    assert_eq!((told.gpus, told.notes.len()), (ds01_api::GpuSource::Nvidia, 1));
+    // A file with mistakes still tells where things are.
+    let told = answer(b"paths: {run: r, engine: /e.sock}\ndefaults: {memroy: 1g}\n");
+    assert_eq!((told.mistakes.len(), told.engine), (2, "/e.sock".into()));
+    assert_eq!(told.hinge, Path::new("/run/ds01/hinge.sock"));
+    let defaults: ds01_api::Configuration = serde_json::from_str(&check_report(None, true).0).unwrap();
+    assert_eq!((defaults.file, defaults.runtime.as_str()), (None, "ds01"));
 }
 
 #[test]
@@ -518,8 +541,8 @@ fn files_that_cannot_be_read() {
         report("latin1", b"defaults:\n  # caf\xe9\n"),
         report("long", &vec![b'#'; 2 << 20]),
         report("bad", b"defaults: {max_cpu: 1, memory: 1x}\n"),
-        check_report(Path::new("/nonexistent/ds01.yaml")).0,
-        check_report(Path::new("/")).0,
+        check_report(Some(Path::new("/nonexistent/ds01.yaml")), false).0,
+        check_report(Some(Path::new("/")), false).0,
     ];
     expect![[r#"
         f: line 2 is not UTF-8 text
