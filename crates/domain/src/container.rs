@@ -5,6 +5,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::course::{Cause, Course};
 use crate::ids::{ContainerId, Time, Token, Uid, UnitId};
 use crate::want::Want;
 
@@ -108,6 +109,16 @@ pub struct Container {
     pub stop_asked: bool,
     /// What the restart policy has still to do.
     pub restarts: Restarts,
+    /// What its owner was warned of, in the present run.
+    pub course: Option<Course>,
+    /// It is being stopped by the rules, for this reason.
+    pub stopping: Option<Cause>,
+    /// The rules stopped its last run, for this reason.
+    pub stopped_for: Option<Cause>,
+    /// It would have been stopped, were stops carried out.
+    pub would_stop: Option<(Cause, Time)>,
+    /// Idleness is passed over until then.
+    pub kept_until: Option<Time>,
 }
 
 /// Where a GPU container stands.
@@ -136,6 +147,11 @@ pub enum Standing {
 }
 
 impl Container {
+    /// What was said and decided of a run is over with it.
+    pub(crate) fn begin_anew(&mut self) {
+        (self.course, self.stopping, self.stopped_for, self.would_stop) = (None, None, None, None);
+    }
+
     /// Running time of all runs, the present one included.
     #[must_use]
     pub fn running_total_at(&self, now: Time) -> Duration {
@@ -154,8 +170,12 @@ impl Container {
         };
         self.running_total += ran.unwrap_or_default();
         self.standing = Standing::Stopped { at, exit, by_user };
+        let stopped_for = self.stopping.filter(|_| !by_user);
+        self.begin_anew();
+        self.stopped_for = stopped_for;
         match ran {
-            _ if by_user => self.restarts.stopped(),
+            // What the rules have stopped stays so: its restart policy would take the unit again.
+            _ if by_user || stopped_for.is_some() => self.restarts.stopped(),
             Some(ran) => self.restarts.ended(at, ran, exit, self.restart),
             // The Engine, too, retries no start that a user made and that failed.
             None if self.restarts.ours => self.restarts.ended(at, Duration::ZERO, exit, self.restart),

@@ -3,6 +3,7 @@
 //! Each is true when it is written, and applying the same ones in the same order gives the same state.
 
 use crate::container::{Container, Kind, RestartPolicy};
+use crate::course::{Cause, Stage};
 use crate::grant::{Grant, Holding};
 use crate::ids::{ContainerId, Epoch, Ticket, Time, Token, Uid, UnitId};
 use crate::line::Waiter;
@@ -165,6 +166,62 @@ pub enum Event {
         at: Time,
     },
 
+    /// The owner was warned of a stop.
+    Warned {
+        /// The container.
+        container: ContainerId,
+        /// The grant.
+        epoch: Epoch,
+        /// Why it will be stopped.
+        cause: Cause,
+        /// How near the stop is.
+        stage: Stage,
+        /// When it will be stopped.
+        stop_at: Time,
+        /// When he was warned.
+        at: Time,
+    },
+    /// The stop is off: it works again, or was given more time.
+    Spared {
+        /// The container.
+        container: ContainerId,
+        /// The grant.
+        epoch: Epoch,
+        /// When that was seen.
+        at: Time,
+    },
+    /// It would have been stopped, were stops carried out.
+    WouldStop {
+        /// The container.
+        container: ContainerId,
+        /// The grant.
+        epoch: Epoch,
+        /// Why.
+        cause: Cause,
+        /// When.
+        at: Time,
+    },
+    /// The rules stop it; about to be told to the Engine.
+    StopDecided {
+        /// The container.
+        container: ContainerId,
+        /// The grant.
+        epoch: Epoch,
+        /// Why.
+        cause: Cause,
+        /// When.
+        at: Time,
+    },
+    /// Its owner asked that idleness be passed over.
+    Kept {
+        /// The container.
+        container: ContainerId,
+        /// Until then.
+        until: Time,
+        /// When he asked.
+        at: Time,
+    },
+
     /// Part of a shortened history: what events that are no longer kept led to. See `State::to_events`.
     Carried(Carried),
 
@@ -221,6 +278,18 @@ pub enum LeftWhy {
 }
 
 impl Event {
+    /// The container of an event about the use of its units.
+    #[must_use]
+    pub const fn on_course(&self) -> Option<&ContainerId> {
+        match self {
+            Self::Warned { container, .. }
+            | Self::Spared { container, .. }
+            | Self::WouldStop { container, .. }
+            | Self::StopDecided { container, .. } => Some(container),
+            _ => None,
+        }
+    }
+
     /// Whether the ledger keeps it. The line is not kept: those who waited have hung up when the daemon comes back.
     #[must_use]
     pub const fn is_durable(&self) -> bool {

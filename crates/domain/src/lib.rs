@@ -12,10 +12,12 @@
 mod account;
 mod choose;
 mod container;
+mod course;
 mod decide;
 mod denial;
 mod event;
 mod grant;
+mod idle;
 mod ids;
 mod line;
 mod observed;
@@ -34,16 +36,21 @@ mod want;
 
 pub use choose::fitting;
 pub use container::{Container, Kind, PendingCreate, RestartPolicy, Restarts, Standing};
+pub use course::{Cause, Course, Deadline, Mode, Stage, Watched, course, deadline, expired};
 pub use decide::{Admission, Decision, Request, Wait, WaitReason, decide};
 pub use denial::{Denial, Holder, Quota, Timeout};
 pub use event::{Carried, Event, LeftWhy};
 pub use grant::{Grant, Holding, Issuer, Phase};
+pub use idle::{
+    Activity, Evidence, MINUTES_KEPT, Minute, Reading, Thresholds, UnitReading, Use, Verdict, VerdictState,
+};
 pub use ids::{CardId, ContainerId, Epoch, Ticket, Time, Token, Uid, UnitId, Weight};
 pub use line::Waiter;
 pub use observed::{Identity, Observed, Occupancy, Processes, Run, Seen, UnitSeen};
 pub use plan::{Action, plan};
 pub use policy::{
-    Aggregate, Cap, GPU_HOLD_AFTER_STOP, Group, Limits, Person, Policy, Rules, START_WAIT, Settings, Source,
+    Aggregate, Cap, GPU_HOLD_AFTER_STOP, Group, KindTimes, Limits, Person, Policy, Rules, START_WAIT,
+    Settings, Source, TimeLimits,
 };
 pub use state::{CREATE_SETTLE, DIRTY_GRACE, START_SETTLE, State, UnitView};
 pub use unit::{Health, Preference, Slice, Unit};

@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::container::Kind;
+use crate::course::Mode;
 use crate::ids::{Uid, Weight};
 
 /// Somebody who asks, as the door knows him.
@@ -125,11 +127,41 @@ pub struct Rules {
     pub usage_half_life: Duration,
     /// How many later waiters may take units that an earlier one could have used, before they are held back.
     pub overtakes_max: u32,
+    /// Whether stops are carried out; `None` leaves it to how long the lab has been there.
+    pub mode: Option<Mode>,
+    /// Times that hold for a kind of container, whoever made it.
+    pub kinds: BTreeMap<Kind, KindTimes>,
+    /// How long a container has to end by itself before it is killed.
+    pub stop_grace: Duration,
+}
+
+/// Times of one kind of container; what is absent is the group's, or built in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KindTimes {
+    /// Idle time after which it is stopped.
+    pub idle_timeout: Option<Cap<Duration>>,
+    /// Running time, summed over restarts, after which it is stopped.
+    pub max_runtime: Option<Cap<Duration>>,
+}
+
+/// How long a container may be idle, and run; `None` is for ever.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TimeLimits {
+    /// Idle time after which it is stopped.
+    pub idle_timeout: Option<Duration>,
+    /// Running time, summed over restarts, after which it is stopped.
+    pub max_runtime: Option<Duration>,
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { usage_half_life: Duration::from_secs(24 * HOUR), overtakes_max: 8 }
+        Self {
+            usage_half_life: Duration::from_secs(24 * HOUR),
+            overtakes_max: 8,
+            mode: None,
+            kinds: BTreeMap::new(),
+            stop_grace: STOP_GRACE,
+        }
     }
 }
 
@@ -207,6 +239,12 @@ const BUILT_IN_IDLE: Duration = Duration::from_secs(HOUR / 2);
 const BUILT_IN_RUNTIME: Duration = Duration::from_secs(48 * HOUR);
 /// How long a stopped container's units are given to others last, unless the lab says otherwise.
 pub const GPU_HOLD_AFTER_STOP: Duration = Duration::from_secs(HOUR / 4);
+/// The documented longest runs of containers that DS01 did not make.
+const RUNTIME_DEV_CONTAINER: Duration = Duration::from_secs(7 * 24 * HOUR);
+const RUNTIME_COMPOSE: Duration = Duration::from_secs(3 * 24 * HOUR);
+const RUNTIME_DOCKER: Duration = Duration::from_secs(2 * 24 * HOUR);
+/// Time for a last checkpoint.
+const STOP_GRACE: Duration = Duration::from_secs(60);
 const BUILT_IN_CONTAINER_HOLD: Duration = Duration::from_secs(24 * HOUR);
 /// How long a start waits in line, unless the lab says otherwise: the documented three minutes.
 pub const START_WAIT: Duration = Duration::from_secs(180);
@@ -264,6 +302,25 @@ impl Policy {
                 pids: layers.quota("aggregate.pids_limit", Cap::Unlimited, |s| s.aggregate_pids),
             },
             sources: layers.sources,
+        }
+    }
+
+    /// How long a container of this kind may be idle, and run, for somebody whom these limits hold for.
+    #[must_use]
+    pub fn times(&self, limits: &Limits, kind: Kind) -> TimeLimits {
+        let own = self.rules.kinds.get(&kind).copied().unwrap_or_default();
+        let built_in = match kind {
+            Kind::Infrastructure => return TimeLimits::default(),
+            Kind::Ds01 => limits.max_runtime,
+            // Whom nothing bounds is not bounded by a kind that nobody wrote about.
+            _ if limits.max_runtime.is_none() => None,
+            Kind::DevContainer => Some(RUNTIME_DEV_CONTAINER),
+            Kind::Compose => Some(RUNTIME_COMPOSE),
+            Kind::Docker => Some(RUNTIME_DOCKER),
+        };
+        TimeLimits {
+            idle_timeout: own.idle_timeout.map_or(limits.idle_timeout, Cap::into_option),
+            max_runtime: own.max_runtime.map_or(built_in, Cap::into_option),
         }
     }
 

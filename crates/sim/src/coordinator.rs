@@ -327,6 +327,8 @@ impl World {
                 self.tell(format!("{} is denied after its wait: {}", ticket, denial.code()));
                 self.leave(ticket, LeftWhy::Denied);
             }
+            // Nobody measures in these stories.
+            Action::Warn { .. } | Action::Stop { .. } => self.fail(format!("{action:?} of nothing")),
             Action::Restart { container } => {
                 self.numbers += 1;
                 let request = self.numbers;

@@ -9,6 +9,7 @@ mod daemon;
 mod engine;
 mod happenings;
 mod rng;
+pub mod traces;
 mod world;
 
 use std::fmt;

@@ -7,11 +7,12 @@ mod adopt;
 mod ended;
 mod inventory;
 
+use crate::course::{Cause, Stage};
 use crate::decide::{Waits, dismissal, doubtful};
 use crate::denial::Denial;
 use crate::event::{Event, LeftWhy};
 use crate::grant::Grant;
-use crate::ids::{ContainerId, Ticket, Time, UnitId};
+use crate::ids::{ContainerId, Epoch, Ticket, Time, UnitId};
 use crate::line::next_grant;
 use crate::observed::Observed;
 use crate::policy::Policy;
@@ -47,6 +48,28 @@ pub enum Action {
         /// The container.
         container: ContainerId,
     },
+    /// The owner of a container to be warned of its stop.
+    Warn {
+        /// The container.
+        container: ContainerId,
+        /// The grant.
+        epoch: Epoch,
+        /// Why it will be stopped.
+        cause: Cause,
+        /// How near the stop is.
+        stage: Stage,
+        /// When it will be stopped.
+        stop_at: Time,
+    },
+    /// A container to be stopped, with the grace of its kind.
+    Stop {
+        /// The container.
+        container: ContainerId,
+        /// The grant: of a later one nothing was decided.
+        epoch: Epoch,
+        /// Why.
+        cause: Cause,
+    },
     /// Two containers can open one unit. It stays with the one that was granted it last, and is given to nobody else
     /// until the other is gone; a person has to be told.
     Conflict {
@@ -67,7 +90,11 @@ impl Action {
             Self::Record(event) => Some(event.clone()),
             Self::Grant { grant, .. } => Some(Event::Reserved(grant.clone())),
             Self::Deny { ticket, .. } => Some(Event::Left { ticket: *ticket, why: LeftWhy::Denied }),
-            Self::Restart { .. } | Self::RemoveContainer { .. } | Self::Conflict { .. } => None,
+            Self::Restart { .. }
+            | Self::RemoveContainer { .. }
+            | Self::Warn { .. }
+            | Self::Stop { .. }
+            | Self::Conflict { .. } => None,
         }
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::{GONE_REMEMBERED, State, UnitRecord};
 use crate::container::{Container, Kind, PendingCreate, RestartPolicy, Restarts, Standing};
+use crate::course::Course;
 use crate::event::{Carried, Event};
 use crate::grant::{Grant, Holding, Issuer, Phase};
 use crate::ids::{ContainerId, Epoch, Ticket, Time, Token, Uid, UnitId};
@@ -67,6 +68,23 @@ impl State {
             Event::RestartTried { container, attempt, at } => {
                 self.passed(*at);
                 self.change_container(container, |known| known.restarts.tried(*attempt, *at, known.restart));
+            }
+            Event::Warned { container, epoch, cause, stage, stop_at, at } => {
+                let course = Course { cause: *cause, stage: *stage, stop_at: *stop_at };
+                self.on_course(container, *epoch, *at, |known| known.course = Some(course));
+            }
+            Event::Spared { container, epoch, at } => {
+                self.on_course(container, *epoch, *at, Container::begin_anew);
+            }
+            Event::WouldStop { container, epoch, cause, at } => {
+                self.on_course(container, *epoch, *at, |known| known.would_stop = Some((*cause, *at)));
+            }
+            Event::StopDecided { container, epoch, cause, at } => {
+                self.on_course(container, *epoch, *at, |known| known.stopping = Some(*cause));
+            }
+            Event::Kept { container, until, at } => {
+                self.passed(*at);
+                self.change_container(container, |known| known.kept_until = Some(*until));
             }
             Event::Carried(part) => self.carried(part),
             Event::Queued(waiter) => {
@@ -134,6 +152,11 @@ impl State {
             last_units: found.map_or_else(Vec::new, |c| c.last_units.clone()),
             stop_asked: false,
             restarts: Restarts::default(),
+            course: None,
+            stopping: None,
+            stopped_for: None,
+            would_stop: None,
+            kept_until: None,
         };
         self.write_container(id, Some(container));
     }
@@ -205,6 +228,7 @@ impl State {
         self.change_container(id, |container| {
             container.standing = Standing::Starting;
             container.stop_asked = false;
+            container.begin_anew();
             if !container.restarts.ours {
                 container.restarts = Restarts::default();
             }
@@ -224,6 +248,14 @@ impl State {
         });
     }
 
+    /// What the rules said of a run, unless it is over.
+    fn on_course(&mut self, id: &ContainerId, epoch: Epoch, at: Time, change: impl FnOnce(&mut Container)) {
+        self.passed(at);
+        if self.current(id, epoch).is_some_and(|holding| holding.phase != Phase::Ending) {
+            self.change_container(id, change);
+        }
+    }
+
     fn bound(&mut self, id: &ContainerId, epoch: Epoch, at: Time) {
         self.passed(at);
         let Some(phase) = self.current(id, epoch).map(|holding| holding.phase) else { return };
@@ -241,6 +273,7 @@ impl State {
             if phase == Phase::Running {
                 // A person restarts it: what was asked of the run before, and how often it failed, is over.
                 container.stop_asked = false;
+                container.begin_anew();
                 container.restarts = Restarts::default();
             }
         });
@@ -324,6 +357,11 @@ impl State {
             last_units: Vec::new(),
             stop_asked: false,
             restarts: Restarts::default(),
+            course: None,
+            stopping: None,
+            stopped_for: None,
+            would_stop: None,
+            kept_until: None,
         };
         self.write_container(id, Some(container));
     }

@@ -324,6 +324,8 @@ impl World {
                 self.engine.retain(|_, real| real.id != container);
                 self.record(Event::Removed { container, at: self.now });
             }
+            // No plan over a look asks for these: the use of units does. See stories/idle.rs.
+            Action::Warn { .. } | Action::Stop { .. } => unreachable!("{action:?}"),
             Action::Conflict { unit, holder, other } => {
                 let (holder, other) = (self.name(&holder), self.name(&other));
                 let unit = self.labels(&[unit]);

@@ -1,6 +1,7 @@
 //! Stories: people, GPUs and hours, beside what comes of them.
 
 mod choosing;
+mod idle;
 mod line;
 mod looking;
 mod recovery;

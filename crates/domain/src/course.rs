@@ -1,0 +1,248 @@
+//! The course of a container that holds units and does not use them, or has used them for as long as it may: warnings,
+//! then the stop.
+//!
+//! Nothing stops without its last warning, told so long before that somebody can act on it; no warning is told twice
+//! for one silence; and what nobody could measure holds everything up. All of it is recorded, so that a daemon that
+//! was away goes on where it was.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use crate::container::{Container, Kind, Standing};
+use crate::event::Event;
+use crate::grant::{Holding, Phase};
+use crate::idle::{Verdict, VerdictState};
+use crate::ids::{ContainerId, Epoch, Time};
+use crate::plan::Action;
+use crate::state::State;
+
+/// How many times the idle timeout a container may work beside its units before it is stopped for not using them:
+/// loading, unpacking and evaluating end some time, `yes >/dev/null` does not.
+const BUSY_FACTOR: u32 = 6;
+/// A deadline that moved by less than this, or by less than a quarter of the time, is the same silence measured twice.
+const SAME_SILENCE: Duration = Duration::from_secs(90);
+
+/// Why a container is stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Cause {
+    /// Its units were not used.
+    Idle,
+    /// It ran for as long as it may.
+    Runtime,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Idle => "idle",
+            Self::Runtime => "maximum run time",
+        })
+    }
+}
+
+/// How near the stop is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stage {
+    /// Half of the time is over.
+    Half,
+    /// A quarter of an hour is left.
+    Soon,
+    /// Five minutes are left.
+    Last,
+}
+
+impl Stage {
+    const ALL: [Self; 3] = [Self::Last, Self::Soon, Self::Half];
+
+    /// How long before the stop it is told, of a time of this length: short times have short leads.
+    #[must_use]
+    pub fn lead(self, of: Duration) -> Duration {
+        match self {
+            Self::Half => of / 2,
+            Self::Soon => (of / 2).min(Duration::from_secs(15 * 60)),
+            Self::Last => (of / 6).min(Duration::from_secs(5 * 60)),
+        }
+    }
+}
+
+/// How far a container has come: what its owner was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Course {
+    /// Why it will be stopped.
+    pub cause: Cause,
+    /// The last warning.
+    pub stage: Stage,
+    /// When it will be stopped, as the last warning said.
+    pub stop_at: Time,
+}
+
+/// Whether stops are carried out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// Nobody is warned and nothing is stopped: what would have been done is recorded.
+    Observe,
+    /// Warn, then stop.
+    #[default]
+    Enforce,
+}
+
+/// What is known of one running container beside the state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watched {
+    /// What it does with its units.
+    pub verdict: Verdict,
+    /// How long it may be idle; `None` for ever.
+    pub idle_timeout: Option<Duration>,
+    /// How long all its runs together may last; `None` for ever.
+    pub max_runtime: Option<Duration>,
+    /// Its owner has asked, by a file in the workspace, that idleness be passed over until then.
+    pub keep_file_until: Option<Time>,
+}
+
+/// When a container will be stopped if nothing changes, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadline {
+    /// Why.
+    pub cause: Cause,
+    /// When.
+    pub at: Time,
+    /// The time that ends then: the idle timeout, or the maximum run time.
+    pub of: Duration,
+}
+
+/// When this container will be stopped if nothing changes; `None` where nothing leads there.
+#[must_use]
+pub fn deadline(container: &Container, watched: &Watched, now: Time) -> Option<Deadline> {
+    if container.kind == Kind::Infrastructure {
+        return None;
+    }
+    let runtime = watched.max_runtime.map(|most| {
+        let left = most.saturating_sub(container.running_total_at(now));
+        Deadline { cause: Cause::Runtime, at: now.after(left), of: most }
+    });
+    let idle = idle_deadline(container, watched);
+    // Of two at the same time idleness is told: it is the one that somebody can do something about.
+    [idle, runtime].into_iter().flatten().min_by_key(|deadline| deadline.at)
+}
+
+fn idle_deadline(container: &Container, watched: &Watched) -> Option<Deadline> {
+    let timeout = watched.idle_timeout?;
+    if !watched.verdict.counts() {
+        return None;
+    }
+    let all_quiet = watched.verdict.quiet_since.after(timeout);
+    let units_quiet = watched.verdict.units_quiet_since.after(timeout * BUSY_FACTOR);
+    let kept = [container.kept_until, watched.keep_file_until].into_iter().flatten().max();
+    let at = all_quiet.min(units_quiet).max(kept.unwrap_or_default());
+    Some(Deadline { cause: Cause::Idle, at, of: timeout })
+}
+
+/// What the containers' use of their units asks for now. To be carried out in order; asked again, it gives nothing new but
+/// the stops that are not over.
+#[must_use]
+pub fn course(state: &State, mode: Mode, watched: &BTreeMap<ContainerId, Watched>, now: Time) -> Vec<Action> {
+    let running = state.holdings().filter(|holding| holding.phase == Phase::Running);
+    running
+        .filter_map(|holding| {
+            Some((holding, state.container(&holding.container)?, watched.get(&holding.container)?))
+        })
+        .flat_map(|(holding, container, watched)| step(mode, holding, container, watched, now))
+        .collect()
+}
+
+/// The stopped containers that were kept for as long as they are to be: each is removed, its workspace stays.
+#[must_use]
+pub fn expired(state: &State, holds: &BTreeMap<ContainerId, Duration>, now: Time) -> Vec<Action> {
+    let over = |container: &&Container| match container.standing {
+        Standing::Stopped { at, .. } => holds.get(&container.id).is_some_and(|hold| now.since(at) >= *hold),
+        _ => false,
+    };
+    state
+        .containers()
+        .filter(over)
+        .filter(|container| container.want.is_some() && container.kind != Kind::Infrastructure)
+        .filter(|container| container.restarts.due.is_none())
+        .filter(|container| {
+            state.holding(&container.id).is_none() && state.waiter_of(&container.id).is_none()
+        })
+        .map(|container| Action::RemoveContainer { container: container.id.clone() })
+        .collect()
+}
+
+fn step(mode: Mode, holding: &Holding, container: &Container, watched: &Watched, now: Time) -> Vec<Action> {
+    let name = || (holding.container.clone(), holding.epoch);
+    let mut actions = Vec::new();
+    let mut course = container.course;
+    let deadline = deadline(container, watched, now);
+    let begun = course.is_some() || container.stopping.is_some() || container.would_stop.is_some();
+    if begun && is_spared(container, watched, deadline) {
+        let (container, epoch) = name();
+        actions.push(Action::Record(Event::Spared { container, epoch, at: now }));
+        course = None;
+    }
+    let Some(deadline) = deadline else { return actions };
+    if mode == Mode::Observe {
+        if deadline.at <= now && (container.would_stop.is_none() || !actions.is_empty()) {
+            let (container, epoch) = name();
+            actions.push(Action::Record(Event::WouldStop {
+                container,
+                epoch,
+                cause: deadline.cause,
+                at: now,
+            }));
+        }
+        return actions;
+    }
+    actions.extend(go_on(name(), course, container.stopping, deadline, now));
+    actions
+}
+
+/// The next thing on the way to a stop, if it is time for it.
+fn go_on(
+    (container, epoch): (ContainerId, Epoch),
+    course: Option<Course>,
+    stopping: Option<Cause>,
+    deadline: Deadline,
+    now: Time,
+) -> Vec<Action> {
+    let cause = deadline.cause;
+    if let Some(course) = course.filter(|course| course.stage == Stage::Last && course.cause == cause)
+        && now >= course.stop_at.max(deadline.at)
+    {
+        let mut actions = Vec::new();
+        if stopping.is_none() {
+            let container = container.clone();
+            actions.push(Action::Record(Event::StopDecided { container, epoch, cause, at: now }));
+        }
+        actions.push(Action::Stop { container, epoch, cause });
+        return actions;
+    }
+    let left = Duration::from_millis(deadline.at.0.saturating_sub(now.0));
+    let Some(stage) = Stage::ALL.into_iter().find(|stage| left <= stage.lead(deadline.of)) else {
+        return Vec::new();
+    };
+    if course.is_some_and(|course| course.stage >= stage && course.cause == cause) {
+        return Vec::new();
+    }
+    // Told late, because nobody was there to tell it, it is still told so long before.
+    let stop_at =
+        if stage == Stage::Last { deadline.at.max(now.after(stage.lead(deadline.of))) } else { deadline.at };
+    let warned = Event::Warned { container: container.clone(), epoch, cause, stage, stop_at, at: now };
+    vec![Action::Record(warned), Action::Warn { container, epoch, cause, stage, stop_at }]
+}
+
+/// Whether what was begun is off: it works again, or it was given more time. What nobody can see spares nobody.
+fn is_spared(container: &Container, watched: &Watched, deadline: Option<Deadline>) -> bool {
+    match deadline {
+        None => watched.verdict.state != VerdictState::Unknown || watched.idle_timeout.is_none(),
+        Some(deadline) => {
+            let before =
+                container.course.map(|course| course.stop_at).or(container.would_stop.map(|(_, at)| at));
+            let later =
+                before.is_some_and(|before| deadline.at > before.after(SAME_SILENCE.min(deadline.of / 4)));
+            let other = container.course.is_some_and(|course| course.cause != deadline.cause);
+            later || (other && watched.verdict.state != VerdictState::Unknown)
+        }
+    }
+}
