@@ -58,6 +58,9 @@ YAML
         echo "  users: [root${admins:+, ${admins//,/, }}]"
         cat <<'YAML'
 
+# Without this line a new lab only observes for a week.
+lifecycle: enforce
+
 default_group: student
 defaults:
   max_cpus: 4

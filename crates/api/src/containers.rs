@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{UnitRef, Waiting};
+use crate::{Stop, UnitRef, Waiting};
 
 /// The answer to `GET containers`: the caller's, or everybody's for an admin.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +56,9 @@ pub struct Container {
     /// For how long it has been in its state; absent if nobody knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state_seconds: Option<u64>,
+    /// When it is to be stopped if nothing changes; absent where nothing leads there, or nobody looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop: Option<Stop>,
 }
 
 impl Container {

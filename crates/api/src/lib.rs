@@ -22,6 +22,7 @@ mod person;
 mod queue;
 mod start;
 mod stats;
+mod using;
 
 pub use containers::{
     Container, ContainerKind, ContainerList, ContainerState, GRACE_SECONDS_MAX, RetireRequest, Retired,
@@ -35,3 +36,4 @@ pub use person::{Via, WhoAmI};
 pub use queue::{Fact, Queue, Waiter, Why};
 pub use start::{Refusal, StartEvent, Waiting};
 pub use stats::{ContainerGpus, GpuStats, UnitStats};
+pub use using::{Keep, Kept, Stop, StopCause};

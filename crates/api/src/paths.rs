@@ -17,6 +17,8 @@ pub const CONTAINER: &str = "/ds01/v1/containers/{name}";
 /// `POST ?wait=SECONDS` → a stream of [`crate::StartEvent`], one JSON value a line ([`NDJSON`]).
 /// Without `wait` the policy's patience holds, `wait=0` does not wait. Hanging up cancels the wait.
 pub const START: &str = "/ds01/v1/containers/{name}/start";
+/// `POST` [`crate::Keep`] → [`crate::Kept`]: idleness is passed over for a while.
+pub const KEEP: &str = "/ds01/v1/containers/{name}/keep";
 /// `GET` → [`crate::Limits`].
 pub const LIMITS: &str = "/ds01/v1/limits";
 /// `GET` → [`crate::Queue`].

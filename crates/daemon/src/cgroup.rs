@@ -1,8 +1,9 @@
-//! Whether anything is left in a container's control group: the look that a release rests on.
+//! A container's control group: whether anything is left in it, which a release rests on, and what it has used.
 //!
 //! Works on v1, hybrid and v2, cgroupfs and systemd paths. It reads; it must never make or move anything.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ds01_domain::Occupancy;
 
@@ -57,6 +58,80 @@ fn occupancy_below(mount: &Path, cgroups_path: &str) -> Occupancy {
     verdict
 }
 
+/// The directories of a container's cgroup, one for each hierarchy that has it.
+fn directories(cgroups_path: &str) -> Vec<PathBuf> {
+    if cgroups_path.is_empty() || cgroups_path.contains("..") {
+        return Vec::new();
+    }
+    let path = relative(cgroups_path);
+    let mount = Path::new(MOUNT);
+    let hierarchies = std::fs::read_dir(mount).into_iter().flatten().flatten().map(|entry| entry.path());
+    let all = std::iter::once(mount.to_path_buf()).chain(hierarchies.filter(|path| path.is_dir()));
+    all.map(|hierarchy| hierarchy.join(&path)).filter(|directory| directory.is_dir()).collect()
+}
+
+/// The processes of a container, also those in groups that it made below its own.
+#[must_use]
+pub fn processes(cgroups_path: &str) -> Vec<i32> {
+    let mut found = std::collections::BTreeSet::new();
+    // Every hierarchy tells of all of them, and there is one at least that a container's own groups do not hide them from.
+    if let Some(directory) = directories(cgroups_path).first() {
+        collect_processes(directory, &mut found);
+    }
+    found.into_iter().collect()
+}
+
+fn collect_processes(directory: &Path, found: &mut std::collections::BTreeSet<i32>) {
+    let text = std::fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
+    found.extend(text.lines().filter_map(|line| line.parse::<i32>().ok()).filter(|pid| *pid > 0));
+    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            collect_processes(&entry.path(), found);
+        }
+    }
+}
+
+/// The CPU time that a container has had since its start.
+#[must_use]
+pub fn cpu_time(cgroups_path: &str) -> Option<Duration> {
+    directories(cgroups_path).iter().find_map(|directory| {
+        let v1 = || {
+            let nanos = std::fs::read_to_string(directory.join("cpuacct.usage")).ok()?;
+            nanos.trim().parse().ok().map(Duration::from_nanos)
+        };
+        let v2 = || {
+            let stat = std::fs::read_to_string(directory.join("cpu.stat")).ok()?;
+            let micros = stat.lines().find_map(|line| line.strip_prefix("usage_usec "))?;
+            micros.trim().parse().ok().map(Duration::from_micros)
+        };
+        v1().or_else(v2)
+    })
+}
+
+/// The bytes that a container has read from disks and written to them since its start.
+#[must_use]
+pub fn disk_bytes(cgroups_path: &str) -> Option<u64> {
+    directories(cgroups_path).iter().find_map(|directory| {
+        let v1 = || {
+            let text =
+                std::fs::read_to_string(directory.join("blkio.throttle.io_service_bytes_recursive")).ok()?;
+            text.lines().find_map(|line| line.strip_prefix("Total "))?.trim().parse().ok()
+        };
+        let v2 =
+            || std::fs::read_to_string(directory.join("io.stat")).ok().map(|text| bytes_in_io_stat(&text));
+        v1().or_else(v2)
+    })
+}
+
+/// The sum of `rbytes` and `wbytes` over all devices of an `io.stat`.
+fn bytes_in_io_stat(text: &str) -> u64 {
+    let counts = text.split_whitespace().filter_map(|word| word.split_once('='));
+    counts
+        .filter(|(key, _)| matches!(*key, "rbytes" | "wbytes"))
+        .filter_map(|(_, n)| n.parse::<u64>().ok())
+        .sum()
+}
+
 /// Whether a cgroup directory, or one below it, has processes. One that is not there has none.
 fn in_tree(directory: &Path) -> Occupancy {
     match std::fs::read_to_string(directory.join("cgroup.procs")) {
@@ -93,6 +168,12 @@ mod tests {
             relative("ds01-u1.slice:docker:abc"),
             PathBuf::from("ds01.slice/ds01-u1.slice/docker-abc.scope")
         );
+    }
+
+    #[test]
+    fn bytes_of_all_disks_are_summed() {
+        let text = "8:0 rbytes=1000 wbytes=200 rios=1 wios=1 dbytes=9 dios=0\n8:16 rbytes=30 wbytes=4 rios=1 wios=1\n";
+        assert_eq!(bytes_in_io_stat(text), 1234);
     }
 
     #[test]

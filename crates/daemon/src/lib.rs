@@ -3,6 +3,7 @@
 //! The rules live in `ds01_domain`, the Engine's language in `ds01_docker`, our own in `ds01_api`; this crate carries
 //! questions to the rules and carries out their answers.
 
+pub mod activity;
 pub mod cgroup;
 pub mod clock;
 pub mod config;

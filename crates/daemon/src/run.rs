@@ -11,6 +11,7 @@ use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use crate::activity::Watch;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::coordinator::{self, Coordinator};
@@ -119,7 +120,9 @@ pub async fn run(path: Option<&Path>) -> anyhow::Result<()> {
         engine_api: RwLock::new(None),
         looks: errands.clone(),
         inventory: inventory.clone(),
+        board: crate::activity::Board::default(),
     });
+    let watch = Watch::new(door.clone(), receipts.clone(), paths.state.clone());
     let enforcer = Enforcer::new(door.clone(), inventory, receipts);
     enforcer.look_at_units().await;
     let everybody = door.clone();
@@ -128,6 +131,7 @@ pub async fn run(path: Option<&Path>) -> anyhow::Result<()> {
         serve::open(&paths.socket).with_context(|| format!("cannot open {}", paths.socket.display()))?;
     // With the socket there: it may be what is bound.
     enforcer.stage_again().await;
+    let mut watching = tokio::spawn(watch.run(stopping.clone()));
     let mut enforcing = tokio::spawn(enforcer.run(errands, stopping.clone()));
     tracing::info!(socket = %paths.socket.display(), engine = %paths.engine.display(), "the door is open");
     let serving = tokio::spawn(serve::serve(door.clone(), listener, stopping));
@@ -137,12 +141,14 @@ pub async fn run(path: Option<&Path>) -> anyhow::Result<()> {
         told = until_told_to_stop(&door, &coordinator, path) => told?,
         // Without either nothing would ever be decided or released again: better a new start from the ledger.
         _ = &mut coordinating => anyhow::bail!("the coordinator ended by itself: a defect of ds01d"),
+        _ = &mut watching => anyhow::bail!("the watch over the GPUs' use ended by itself: a defect of ds01d"),
         _ = &mut enforcing => anyhow::bail!("the enforcer ended by itself: a defect of ds01d"),
     }
     // Ignored: every receiver is a task of ours that ends by itself then.
     let _ = stop.send(true);
     let _ = serving.await;
     let _ = enforcing.await;
+    let _ = watching.await;
     coordinator.close().await;
     let _ = coordinating.await;
     tracing::info!("stopped; running containers go on");

@@ -2,8 +2,9 @@
 //! terminal, the command line and Docker's own errors say the same.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use ds01_domain::{Denial, Holder, UnitId};
+use ds01_domain::{Cause, Denial, Holder, UnitId};
 
 use crate::clock::for_people;
 use crate::coordinator::Place;
@@ -68,4 +69,38 @@ pub fn start_failed(message: &str) -> String {
         }
         _ => message.to_owned(),
     }
+}
+/// A container's name as its owner says it: the project, where it is one's.
+fn spoken(name: &str) -> String {
+    ds01_api::names::split_container(name)
+        .map_or_else(|| name.to_owned(), |(project, _)| project.as_str().to_owned())
+}
+
+/// What the owner of a container reads before it is stopped.
+#[must_use]
+pub fn will_be_stopped(name: &str, cause: Cause, left: Duration, quiet_for: Option<Duration>) -> String {
+    let project = spoken(name);
+    let left = for_people(left);
+    match (cause, quiet_for) {
+        (Cause::Idle, Some(quiet)) => format!(
+            "ds01: {project} will be stopped in {left}: it has not used its GPU for {}.\n      \
+             Files in /workspace stay. To keep it: use the GPU, or  ds01 keep {project} --for 2h",
+            for_people(quiet)
+        ),
+        (Cause::Idle, None) => format!(
+            "ds01: {project} will be stopped in {left}: it does not use its GPU.\n      \
+             Files in /workspace stay. To keep it: use the GPU, or  ds01 keep {project} --for 2h"
+        ),
+        (Cause::Runtime, _) => format!(
+            "ds01: {project} will be stopped in {left}: its maximum run time is over then.\n      \
+             Save a checkpoint now; files in /workspace stay. Why:  ds01 why {project}"
+        ),
+    }
+}
+
+/// What the owner of a container reads when it is stopped.
+#[must_use]
+pub fn is_being_stopped(name: &str, cause: Cause) -> String {
+    let project = spoken(name);
+    format!("ds01: {project} is being stopped ({cause}). Files in /workspace stay. Why:  ds01 why {project}")
 }

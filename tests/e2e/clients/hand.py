@@ -389,7 +389,7 @@ def help_texts(s):
         "ds01", "container", "container deploy", "container create", "container start", "container run", "container attach",
         "container exit", "container stop", "container pause", "container unpause", "container retire", "container remove",
         "container list", "container logs", "container stats", "gpu-status", "check-limits", "ds01 whoami", "ds01 queue",
-        "ds01 why", "ds01 install-links", "ds01 completion", "ds01 man", "ds01 doctor",
+        "ds01 why", "ds01 install-links", "ds01 completion", "ds01 man", "ds01 doctor", "ds01 keep",
     ):
         s.do(PIPE, "alice", f"{command} --help")
 

@@ -62,6 +62,15 @@ pub(crate) enum Command {
     /// Explain why a container is as it is
     #[command(after_help = "Example:\n  ds01 why my-project")]
     Why(WhyArgs),
+    /// Keep a container that does not use its GPU from being stopped, for a while
+    #[command(after_help = "\
+Without it a GPU container is stopped when its GPU has been idle for too long (check-limits); you are warned before.
+`touch ~/workspace/my-project/.keep-alive` does the same for a day. The maximum run time is not changed.
+
+Examples:
+  ds01 keep my-project --for 2h
+  ds01 keep my-project --for 0s     take it back")]
+    Keep(KeepArgs),
     /// Look whether this machine is set up as DS01 needs it
     #[command(after_help = "\
 Changes nothing. Root sees everything, others what they may. Exit code 1 if there is a problem; warnings are none.
@@ -137,6 +146,18 @@ pub(crate) enum CheckCommand {
 /// A command that only shows something.
 #[derive(Debug, Args)]
 pub(crate) struct Plain {
+    /// Print JSON, for scripts
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KeepArgs {
+    /// The project, or a container's name or id
+    pub(crate) name: String,
+    /// For how long, at most a day: 30m, 2h
+    #[arg(long = "for", value_name = "TIME", default_value = "2h", value_parser = duration::parse)]
+    pub(crate) time: std::time::Duration,
     /// Print JSON, for scripts
     #[arg(long)]
     pub(crate) json: bool,
@@ -236,6 +257,7 @@ impl Cli {
             Command::Gpu(GpuCommand::Release(args)) => args.json,
             Command::Whoami(plain) | Command::Queue(plain) => plain.json,
             Command::Why(args) => args.json,
+            Command::Keep(args) => args.json,
             Command::Doctor(args) => args.json,
             Command::InstallLinks(_) | Command::Completion(_) | Command::Man(_) => false,
         }

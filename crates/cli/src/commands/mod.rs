@@ -50,6 +50,7 @@ pub(crate) async fn perform(cli: Cli, ui: Ui) -> Result<u8, Failure> {
         Command::Whoami(_) => show::whoami(&door, ui).await,
         Command::Queue(_) => show::queue(&door, ui).await,
         Command::Why(args) => show::why(&door, &args.name, ui).await,
+        Command::Keep(args) => show::keep(&door, &args.name, args.time, ui).await,
         Command::Doctor(_) | Command::InstallLinks(_) | Command::Completion(_) | Command::Man(_) => {
             unreachable!("needs no door and was done above")
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ds01_api::{GpuRelease, Limits, Machine, Queue, WhoAmI, Why, paths};
+use ds01_api::{GpuRelease, Keep, Kept, Limits, Machine, Queue, WhoAmI, Why, paths};
 
 use crate::args::GpuStatusArgs;
 use crate::client::Door;
@@ -52,5 +52,12 @@ pub(super) async fn queue(door: &Door, ui: Ui) -> Result<u8, Failure> {
 pub(super) async fn why(door: &Door, name: &str, ui: Ui) -> Result<u8, Failure> {
     let why: Why = door.get(&paths::with_name(paths::WHY, name)).await?;
     ui.answer(&why, render::why);
+    Ok(0)
+}
+
+pub(super) async fn keep(door: &Door, name: &str, time: Duration, ui: Ui) -> Result<u8, Failure> {
+    let kept: Kept =
+        door.post(&paths::with_name(paths::KEEP, name), &Keep { seconds: time.as_secs() }).await?;
+    ui.answer(&kept, |kept| render::kept(name, kept));
     Ok(0)
 }

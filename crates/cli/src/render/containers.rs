@@ -1,6 +1,8 @@
 //! Containers: the list, and what became of a deploy, a stop, a retirement.
 
-use ds01_api::{Container, ContainerList, ContainerState, Deployed, Retired, UnitRef, names};
+use ds01_api::{
+    Container, ContainerList, ContainerState, Deployed, Retired, Stop, StopCause, UnitRef, names,
+};
 
 use super::table::{Cell, Column, table};
 use super::words::{count, duration, mib};
@@ -23,6 +25,8 @@ pub(crate) fn list(list: &ContainerList, columns: Option<u16>) -> String {
     heads.extend(
         [("STATUS", 0), ("GPU", 0), ("IMAGE", 1), ("CREATED", 2)].map(|(title, drop)| Column { title, drop }),
     );
+    let stops = list.containers.iter().any(|container| is_near(container).is_some());
+    heads.extend(stops.then_some(Column { title: "STOPS", drop: 0 }));
     let rows: Vec<Vec<Cell>> = list
         .containers
         .iter()
@@ -33,10 +37,33 @@ pub(crate) fn list(list: &ContainerList, columns: Option<u16>) -> String {
             row.extend(others.then(|| container.owner.as_str().into()));
             row.extend([status(container), gpus(container).into(), container.image.as_str().into()]);
             row.push(format!("{} ago", duration(container.age_seconds)).into());
+            row.extend(stops.then(|| stop_cell(container)));
             row
         })
         .collect();
     table(&heads, &rows, columns) + &hidden(list.hidden)
+}
+
+/// Stops that are nearer than this are told in the list: as long before, their owners are warned.
+const NEAR_SECONDS: u64 = 15 * 60;
+
+fn is_near(container: &Container) -> Option<&Stop> {
+    container.stop.as_ref().filter(|stop| stop.in_seconds <= NEAR_SECONDS)
+}
+
+fn stop_cell(container: &Container) -> Cell {
+    is_near(container).map_or_else(|| "-".into(), |stop| Cell::styled(CARE, stop_text(stop)))
+}
+
+/// When it is to be stopped, and why.
+pub(super) fn stop_text(stop: &Stop) -> String {
+    let cause = match stop.cause {
+        StopCause::Idle => "idle",
+        StopCause::Runtime => "run time",
+    };
+    let when =
+        if stop.in_seconds == 0 { "now".to_owned() } else { format!("in {}", duration(stop.in_seconds)) };
+    if stop.enforced { format!("{when}, {cause}") } else { format!("({when}, {cause}: only observed)") }
 }
 
 /// What is shown where there is nothing to list.

@@ -35,6 +35,7 @@ fn container(project: &str, state: ContainerState) -> Container {
         created: 1_800_000_000,
         age_seconds: 7900,
         state_seconds: Some(7800),
+        stop: None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use ds01_api::{Container, ContainerList};
 
-use super::containers::{hidden, none, status_text, units};
+use super::containers::{hidden, none, status_text, stop_text, units};
 use super::template::{id, kind};
 use super::words::duration;
 use super::{TITLE, facts, styled};
@@ -22,6 +22,7 @@ fn block(container: &Container, whole: bool) -> String {
     rows.extend((!container.mine).then(|| ("user", container.owner.clone())));
     rows.push(("status", status_text(container)));
     rows.extend((!container.units.is_empty()).then(|| ("GPU", units(&container.units))));
+    rows.extend(container.stop.as_ref().map(|stop| ("stops", stop_text(stop))));
     rows.push(("asks for", container.want.clone().unwrap_or_else(|| "no GPU".to_owned())));
     rows.extend(container.waiting.as_ref().map(|place| ("waits", place.reason.clone())));
     rows.push(("image", container.image.clone()));

@@ -20,7 +20,7 @@ pub(crate) use detailed::detailed;
 pub(crate) use doctor::doctor;
 pub(crate) use limits::limits;
 pub(crate) use machine::{gpu_release, machine};
-pub(crate) use people::{queue, whoami, why};
+pub(crate) use people::{kept, queue, whoami, why};
 pub(crate) use stats::{ContainerStats, Stats, stats};
 pub(crate) use template::{Filter, Template, fits_all, id};
 pub(crate) use waiting::{fetching, waiting_line, waiting_report};

@@ -1,6 +1,6 @@
 //! People: `ds01 whoami`, `ds01 queue`, `ds01 why`.
 
-use ds01_api::{Queue, Via, WhoAmI, Why};
+use ds01_api::{Kept, Queue, Via, WhoAmI, Why};
 
 use super::table::{Cell, Column, table};
 use super::words::{count, countdown, duration};
@@ -62,6 +62,14 @@ pub(crate) fn queue(queue: &Queue, columns: Option<u16>) -> String {
         })
         .collect();
     table(&heads, &rows, columns) + &if queue.free_units > 0 { format!("{free}.\n") } else { String::new() }
+}
+
+/// `ds01 keep NAME`.
+pub(crate) fn kept(name: &str, kept: &Kept) -> String {
+    if kept.seconds == 0 {
+        return format!("{name} is kept no longer: it is stopped when its GPU has been idle for too long.\n");
+    }
+    format!("{name} is not stopped for an idle GPU for {}.\n", duration(kept.seconds))
 }
 
 /// `ds01 why NAME`.

@@ -146,6 +146,8 @@ const SECTIONS: &[&str] = &[
     "users",
     "user_overrides",
     "policies",
+    "lifecycle",
+    "container_types",
 ];
 
 fn read_config(text: &str, findings: &mut Findings) -> Config {
@@ -168,6 +170,8 @@ fn read_config(text: &str, findings: &mut Findings) -> Config {
             "groups" => draft.groups(entry, findings),
             "users" | "user_overrides" => draft.users(entry, findings),
             "policies" => draft.policies(node, findings),
+            "lifecycle" => draft.lifecycle(entry, findings),
+            "container_types" => draft.kinds(node, findings),
             "admins" | "access_control" => {}
             _ => section_without_effect(entry, findings),
         }
@@ -197,7 +201,6 @@ fn section_without_effect(entry: &Entry, findings: &mut Findings) {
     let reason = match entry.key.as_str() {
         "gpu_allocation" => "units are found on the machine and given out smallest first",
         "enforcement" => "limits are always enforced",
-        "container_types" => "in this version a container's kind does not change its limits",
         "monitoring" => "monitoring is configured where it runs",
         "bare_metal_access" => "DS01 governs containers only",
         "advanced" | "wizard" => "DS01 has no such settings",

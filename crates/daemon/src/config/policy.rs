@@ -1,8 +1,9 @@
 //! Groups, users and their limits, and whether they can all be true of one machine.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use ds01_domain::{Cap, Group, Policy, Settings};
+use ds01_domain::{Cap, Group, Kind, KindTimes, Mode, Policy, Settings};
 
 use super::limits::{self, Layer};
 use super::machine::Machine;
@@ -28,6 +29,22 @@ pub(super) struct Draft {
     /// The group that a user's own entry names.
     assigned: Vec<(String, String, Place)>,
     groups_place: Option<Place>,
+}
+
+/// The kinds of containers, as files call them.
+const KINDS: &[&str] = &["ds01", "devcontainer", "compose", "docker"];
+
+fn kind_times(kind: &Entry, findings: &mut Findings) -> KindTimes {
+    let mut layer = Layer::default();
+    for entry in read::map(&kind.value, &kind.key, findings).unwrap_or(&[]) {
+        let key = entry.key.trim_end_matches("_h");
+        if matches!(key, "idle_timeout" | "max_runtime") && layer.take(entry, findings) {
+            continue;
+        }
+        let reason = format!("`{}` has no effect: a kind of containers has times alone", shorten(&entry.key));
+        findings.note(entry.place, reason);
+    }
+    KindTimes { idle_timeout: layer.settings.idle_timeout, max_runtime: layer.settings.max_runtime }
 }
 
 impl Draft {
@@ -121,6 +138,33 @@ impl Draft {
         }
     }
 
+    /// Reads `lifecycle`.
+    pub(super) fn lifecycle(&mut self, entry: &Entry, findings: &mut Findings) {
+        self.rules.mode = read::one(entry, findings, |text| match text {
+            "enforce" => Ok(Mode::Enforce),
+            "observe" => Ok(Mode::Observe),
+            other => Err(format!("{other} is neither `enforce` nor `observe`")),
+        });
+    }
+
+    /// Reads `container_types`.
+    pub(super) fn kinds(&mut self, node: &Node, findings: &mut Findings) {
+        for kind in read::map(node, "container_types", findings).unwrap_or(&[]) {
+            let of = match kind.key.as_str() {
+                "ds01" => Kind::Ds01,
+                "devcontainer" => Kind::DevContainer,
+                "compose" => Kind::Compose,
+                "docker" => Kind::Docker,
+                _ => {
+                    read::unknown(kind, "in `container_types`", KINDS, findings);
+                    continue;
+                }
+            };
+            let times = kind_times(kind, findings);
+            self.rules.kinds.insert(of, times);
+        }
+    }
+
     /// Reads `policies`.
     pub(super) fn policies(&mut self, node: &Node, findings: &mut Findings) {
         for entry in read::map(node, "policies", findings).unwrap_or(&[]) {
@@ -137,10 +181,19 @@ impl Draft {
                     let count = read::one(entry, findings, units::count).and_then(|n| u32::try_from(n).ok());
                     self.rules.overtakes_max = count.unwrap_or(self.rules.overtakes_max);
                 }
+                "sigterm_grace_seconds" => {
+                    let seconds = read::one(entry, findings, units::count);
+                    self.rules.stop_grace = seconds.map_or(self.rules.stop_grace, Duration::from_secs);
+                }
                 key if POLICIES_WITHOUT_EFFECT.contains(&key) => {
                     findings.note(entry.place, format!("policies: `{key}` has no effect in this version"));
                 }
-                _ => read::unknown(entry, "in `policies`", &["usage_half_life", "overtakes_max"], findings),
+                _ => read::unknown(
+                    entry,
+                    "in `policies`",
+                    &["usage_half_life", "overtakes_max", "sigterm_grace_seconds"],
+                    findings,
+                ),
             }
         }
     }
@@ -219,7 +272,6 @@ const POLICIES_WITHOUT_EFFECT: &[&str] = &[
     "idle_detection_window",
     "grace_period",
     "keepalive_max_duration",
-    "sigterm_grace_seconds",
     "gpu_hold_after_manual_stop",
     "created_container_timeout",
     "auto_stop_idle",

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use ds01_domain::{Aggregate, Limits, Person, Uid};
+use ds01_domain::{Aggregate, Limits, Mode, Person, Uid};
 
 use super::units::{Weightless, show_size};
 use super::{Config, Machine, Mistake, Mistakes, Root};
@@ -137,8 +137,11 @@ fn groups(config: &Config, out: &mut String) {
         ]);
     }
     table(&rows, out);
-    out.push_str("read, and not enforced by this version: ");
-    out.push_str("idle_timeout, max_runtime, container_hold_after_stop\n");
+    out.push_str(match policy.rules.mode {
+        Some(Mode::Enforce) => "idle containers are stopped, after warnings\n",
+        Some(Mode::Observe) => "idle containers are not stopped: what would be done is written down\n",
+        None => "idle containers are stopped from the second week on; `lifecycle: enforce` does it at once\n",
+    });
     if !policy.users.is_empty() {
         let users: Vec<String> = policy.users.keys().cloned().collect();
         let _ = writeln!(out, "limits of their own: {}", users.join(", "));

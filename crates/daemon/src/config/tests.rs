@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ds01_domain::{Cap, Person, Source, Uid, Weight};
+use ds01_domain::{Cap, Kind, Mode, Person, Source, Uid, Weight};
 use expect_test::{Expect, expect};
 
 use super::*;
@@ -407,8 +407,7 @@ fn a_lab_carries_its_file_over() {
         line 79: `gpu_allocation` has no effect: units are found on the machine and given out smallest first
         line 86: policies: `high_demand_threshold` has no effect in this version
         line 87: policies: `grace_period` has no effect in this version
-        line 88: policies: `sigterm_grace_seconds` has no effect in this version
-        line 90: `container_types` has no effect: in this version a container's kind does not change its limits
+        line 94: `default_mig_count` has no effect: a kind of containers has times alone
         line 96: `monitoring` has no effect: monitoring is configured where it runs
         line 100: `bare_metal_access` has no effect: DS01 governs containers only
         line 107: `wrapper` has no effect: the door needs no wrapper"#]].assert_eq(&notes.join("\n"));
@@ -486,7 +485,7 @@ fn the_example_is_in_order_and_says_what_holds() {
           faculty            2     4              3           64    128g    no limit
           researcher         2     2              5           32    64g     64 CPUs, 160g, 65536 processes
           student (default)  1     1              3           16    32g     no limit
-        read, and not enforced by this version: idle_timeout, max_runtime, container_hold_after_stop
+        idle containers are stopped, after warnings
         limits of their own: dave
 
         admins: root, group ds01-admin
@@ -503,6 +502,30 @@ fn every_key_is_in_the_manual_and_in_the_example() {
         let shown = EXAMPLE.lines().any(|line| line.trim_start().starts_with(&format!("{key}:")));
         assert!(shown || *key == "users", "{key} is not in the example");
     }
+}
+
+#[test]
+fn times_of_kinds_and_whether_stops_are_carried_out() {
+    let text = "lifecycle: observe\ncontainer_types: {docker: {max_runtime: 20m}, compose: {idle_timeout: null}}\n\
+                policies: {sigterm_grace_seconds: 5}\ndefaults: {idle_timeout: 1h, max_runtime: 24h}\n";
+    let policy = good(text).policy;
+    assert_eq!((policy.rules.mode, policy.rules.stop_grace), (Some(Mode::Observe), Duration::from_secs(5)));
+    let alice = Person { uid: Uid(1000), name: "alice".into(), unix_groups: Vec::new(), admin: false };
+    let hours = |kind| {
+        let times = policy.times(&policy.resolve(&alice), kind);
+        let minutes = |time: Option<Duration>| time.map(|time| time.as_secs() / 60);
+        (minutes(times.idle_timeout), minutes(times.max_runtime))
+    };
+    assert_eq!(hours(Kind::Ds01), (Some(60), Some(24 * 60)));
+    assert_eq!(hours(Kind::Docker), (Some(60), Some(20)));
+    assert_eq!(hours(Kind::Compose), (None, Some(72 * 60)));
+    assert_eq!(hours(Kind::DevContainer), (Some(60), Some(168 * 60)));
+    assert_eq!(hours(Kind::Infrastructure), (None, None));
+    let (_, mistakes) = check_text("lifecycle: maybe\ncontainer_types: {podman: {}}\n", "f");
+    let told: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].contains("maybe is neither `enforce` nor `observe`"), "{told:?}");
+    assert!(told[1].contains("podman"), "{told:?}");
 }
 
 fn report(name: &str, bytes: &[u8]) -> String {

@@ -71,7 +71,7 @@ pub(super) enum News {
 }
 
 /// The answer to "may this container start?", before it is written.
-pub(super) enum Verdict {
+pub(super) enum Ruling {
     NoNeed,
     Runs,
     Granted(Granted),
@@ -86,7 +86,7 @@ pub(super) enum Answer {
     Nothing,
     Planned(Result<Result<Token, Box<Denial>>, Fault>),
     Recorded(Result<(), Fault>),
-    Admitted(Result<Verdict, Fault>),
+    Admitted(Result<Ruling, Fault>),
     Whether(bool),
     Kept(Option<Granted>),
     Lost(BTreeSet<Token>),
@@ -100,7 +100,7 @@ impl Granted {
     }
 }
 
-impl Verdict {
+impl Ruling {
     fn into_admitted(self, coordinator: Coordinator) -> Admitted {
         match self {
             Self::NoNeed => Admitted::NoNeed,
@@ -230,6 +230,7 @@ impl Desk {
             (Message::LostCreates(reply), Answer::Lost(tokens)) => drop(reply.send(tokens)),
             (Message::Bind { reply, .. }, Answer::Bound(response)) => drop(reply.send(response)),
             (Message::BeginLook(reply), Answer::Began(began)) => drop(reply.send(began)),
+            (Message::Course { done, .. }, _) => drop(done.send(())),
             (Message::Observed { done, .. }, _) => drop(done.send(())),
             (Message::Read(question), _) => question(&self.state, &self.policy, self.now()),
             (Message::Owners(question), _) => question(self.books.ledger()),

@@ -1,11 +1,13 @@
 //! What only the coordinator's task touches: the state, the ledger, and the starts that wait.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ds01_domain::{
-    Action, ContainerId, Decision, Event, LeftWhy, Observed, Policy, Request, State, Ticket, Time, Token,
-    decide, plan,
+    Action, ContainerId, Decision, Event, LeftWhy, Mode, Observed, Policy, Request, State, Ticket, Time,
+    Token, Watched, course, decide, expired, plan,
 };
 use imbl::{OrdMap, OrdSet};
 use tokio::sync::{mpsc, watch};
@@ -168,6 +170,10 @@ impl Desk {
                 self.look(Observed::clone(observed));
                 Answer::Nothing
             }
+            Message::Course { mode, watched, holds, .. } => {
+                self.follow_use(*mode, watched, holds);
+                Answer::Nothing
+            }
             Message::NewPolicy(policy) => {
                 self.policy = policy.clone();
                 self.observe(&Observed::default());
@@ -233,6 +239,34 @@ impl Desk {
             }
         }
         self.outbox.moved |= any;
+    }
+
+    /// Decides what the use of units asks for, and carries it out or hands it on. A fact that cannot be written holds up
+    /// what rests on it: nobody is stopped whose warning is not on record.
+    fn follow_use(
+        &mut self,
+        mode: Mode,
+        watched: &BTreeMap<ContainerId, Watched>,
+        holds: &BTreeMap<ContainerId, Duration>,
+    ) {
+        let now = self.now();
+        let mut actions = course(&self.state, mode, watched, now);
+        actions.extend(expired(&self.state, holds, now));
+        let mut refused = BTreeSet::new();
+        for action in actions {
+            match action {
+                Action::Record(event) => {
+                    if self.record(std::slice::from_ref(&event)).is_err()
+                        && let Some(container) = event.on_course()
+                    {
+                        refused.insert(container.clone());
+                    }
+                }
+                Action::Warn { ref container, .. } | Action::Stop { ref container, .. }
+                    if refused.contains(container) => {}
+                other => self.outbox.acts.push(other),
+            }
+        }
     }
 
     /// Carries out one thing; whether what was planned with it still stands.

@@ -1,10 +1,12 @@
 //! The coordinator's mailbox: what can be asked of it, and the handle that asks.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ds01_domain::{ContainerId, Denial, Epoch, Event, Observed, Person, Policy, State, Ticket, Time, Token};
+use ds01_domain::{
+    ContainerId, Denial, Epoch, Event, Mode, Observed, Person, Policy, State, Ticket, Time, Token, Watched,
+};
 use ds01_runtime::protocol;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -121,6 +123,12 @@ pub(super) enum Message {
     BeginLook(oneshot::Sender<Time>),
     Observed {
         observed: Box<Observed>,
+        done: oneshot::Sender<()>,
+    },
+    Course {
+        mode: Mode,
+        watched: BTreeMap<ContainerId, Watched>,
+        holds: BTreeMap<ContainerId, Duration>,
         done: oneshot::Sender<()>,
     },
     Read(Question),
@@ -298,6 +306,18 @@ impl Coordinator {
     pub async fn observed(&self, observed: Observed) {
         // An error means that the daemon stops: the next one looks again.
         let _ = self.ask(|done| Message::Observed { observed: Box::new(observed), done }).await;
+    }
+
+    /// Reports what containers do with their units, and how long stopped ones are kept; when it returns, what follows
+    /// from it is decided and handed to the enforcer.
+    pub async fn course(
+        &self,
+        mode: Mode,
+        watched: BTreeMap<ContainerId, Watched>,
+        holds: BTreeMap<ContainerId, Duration>,
+    ) {
+        // An error means that the daemon stops: the next one looks again.
+        let _ = self.ask(|done| Message::Course { mode, watched, holds, done }).await;
     }
 
     /// Reads the state.

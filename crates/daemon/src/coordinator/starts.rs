@@ -10,7 +10,7 @@ use ds01_runtime::protocol;
 use tokio::sync::mpsc;
 
 use super::Place;
-use super::batch::{Granted, News, Verdict};
+use super::batch::{Granted, News, Ruling};
 use super::desk::Desk;
 use super::mailbox::{Coordinator, Fault};
 
@@ -183,44 +183,44 @@ impl Desk {
         container: &ContainerId,
         cause: Cause,
         patience: Duration,
-    ) -> Result<Verdict, Fault> {
+    ) -> Result<Ruling, Fault> {
         // Asked here and not before: whoever stopped it meanwhile was told that it stays so.
         let ours = || self.state.container(container).is_some_and(|known| known.restarts.ours);
         if cause == Cause::RestartPolicy && !ours() {
-            return Ok(Verdict::CalledOff);
+            return Ok(Ruling::CalledOff);
         }
         self.inherited.is_wanted(container);
         let request = Request::Start { person, container, patience };
         match decide(&self.policy, &self.state, &request, self.now()) {
-            Decision::NoGpu => Ok(Verdict::NoNeed),
+            Decision::NoGpu => Ok(Ruling::NoNeed),
             Decision::AlreadyHolding => Ok(self.admit_holder(container)),
-            Decision::Denial(denial) => Ok(Verdict::Denied(Box::new(denial))),
-            Decision::Grant(grant) => Ok(Verdict::Granted(self.reserve(grant)?)),
+            Decision::Denial(denial) => Ok(Ruling::Denied(Box::new(denial))),
+            Decision::Grant(grant) => Ok(Ruling::Granted(self.reserve(grant)?)),
             Decision::Wait(wait) => {
                 let (sender, news) = mpsc::channel(NEWS_MAX);
                 let (place, ticket) = (Box::new(Place::of(&wait, self.now())), wait.ticket);
                 self.record(&[wait.into_event()])?;
                 self.waiting.insert(ticket, sender);
-                Ok(Verdict::Waits { place, ticket, news })
+                Ok(Ruling::Waits { place, ticket, news })
             }
             Decision::Admit(_) => Err(Fault::Confused),
         }
     }
 
     /// A container that holds units is to start: it runs, is being started, or its last start was lost.
-    fn admit_holder(&mut self, container: &ContainerId) -> Verdict {
+    fn admit_holder(&mut self, container: &ContainerId) -> Ruling {
         if self.in_flight.contains(container) {
             // The Engine takes one start after the other.
-            return Verdict::NoNeed;
+            return Ruling::NoNeed;
         }
         let phase = self.state.holding(container).map(|holding| holding.phase);
         if !matches!(phase, Some(Phase::Reserved | Phase::Bound)) {
-            return Verdict::Runs;
+            return Ruling::Runs;
         }
         // Its units wait for it still: this start takes the lost one's place.
         match self.keep_for_restart(container) {
-            Some(granted) => Verdict::Granted(granted),
-            None => Verdict::NoNeed,
+            Some(granted) => Ruling::Granted(granted),
+            None => Ruling::NoNeed,
         }
     }
 

@@ -4,7 +4,9 @@
 //! must never decide: a second look finds nothing to do.
 
 mod events;
+mod farewell;
 mod looking;
+mod notify;
 mod recover;
 mod seen;
 mod tidy;
@@ -35,6 +37,7 @@ pub struct Enforcer {
     receipts: PathBuf,
     looking: Looking,
     restarting: Arc<Mutex<BTreeSet<ContainerId>>>,
+    stopping: Arc<Mutex<BTreeSet<ContainerId>>>,
 }
 
 impl Enforcer {
@@ -42,7 +45,14 @@ impl Enforcer {
     /// granted, and where the hinge leaves its receipts.
     #[must_use]
     pub fn new(door: Arc<Door>, inventory: Arc<Inventory>, receipts: PathBuf) -> Self {
-        Self { door, inventory, receipts, looking: Looking::default(), restarting: Arc::default() }
+        Self {
+            door,
+            inventory,
+            receipts,
+            looking: Looking::default(),
+            restarting: Arc::default(),
+            stopping: Arc::default(),
+        }
     }
 
     /// Looks and acts until told to stop.
@@ -79,6 +89,10 @@ impl Enforcer {
     async fn act(&self, action: Action) {
         match action {
             Action::Restart { container } => self.restart(&container).await,
+            Action::Warn { container, cause, stage, stop_at, .. } => {
+                self.warn(&container, cause, stage, stop_at).await;
+            }
+            Action::Stop { container, epoch, cause } => self.stop(&container, epoch, cause).await,
             Action::RemoveContainer { container } => {
                 if let Err(error) = self.door.engine.remove_stopped(&container).await {
                     tracing::warn!(%error, %container, "a container could not be removed; it is tried again");
@@ -96,6 +110,11 @@ impl Enforcer {
     fn restarting(&self) -> std::sync::MutexGuard<'_, BTreeSet<ContainerId>> {
         // Every change is one insertion or removal: a panic elsewhere leaves the set whole.
         self.restarting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn stopping(&self) -> std::sync::MutexGuard<'_, BTreeSet<ContainerId>> {
+        // As above.
+        self.stopping.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Restarts a container, unless that is being done.

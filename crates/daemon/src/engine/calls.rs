@@ -344,6 +344,36 @@ impl Engine {
         self.ask_within(Method::POST, &path, None, grace + QUESTION_TIME_MAX).await.map(drop)
     }
 
+    /// Lets a frozen container go on.
+    ///
+    /// # Errors
+    /// Every [`EngineError`]; one for a container that is not frozen.
+    pub async fn unpause(&self, id: &ContainerId) -> Result<(), EngineError> {
+        self.ask(Method::POST, &format!("{OWN_API}/containers/{id}/unpause"), None).await.map(drop)
+    }
+
+    /// Begins a command in a container, as the user that it has; answers the command's id.
+    ///
+    /// # Errors
+    /// Every [`EngineError`].
+    pub async fn run_in(&self, id: &ContainerId, command: &[&str]) -> Result<String, EngineError> {
+        let body = serde_json::json!({ "Cmd": command });
+        let made = self.ask(Method::POST, &format!("{OWN_API}/containers/{id}/exec"), Some(body)).await?;
+        let exec = made.get("Id").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let body = serde_json::json!({ "Detach": true });
+        self.ask(Method::POST, &format!("{OWN_API}/exec/{exec}/start"), Some(body)).await?;
+        Ok(exec)
+    }
+
+    /// Whether a command that was begun in a container runs still.
+    ///
+    /// # Errors
+    /// Every [`EngineError`].
+    pub async fn exec_runs(&self, exec: &str) -> Result<bool, EngineError> {
+        let look = self.ask(Method::GET, &format!("{OWN_API}/exec/{exec}/json"), None).await?;
+        Ok(look.get("Running").and_then(Value::as_bool).unwrap_or(false))
+    }
+
     /// Removes a container, running or not, with its anonymous volumes. Absent counts as removed.
     ///
     /// # Errors

@@ -43,6 +43,7 @@ pub(super) async fn create(mut call: Call) -> Result<Response<Body>, Refusal> {
     let bytes = call.body.whole(EXEC_BYTES_MAX, &mut call.share).await?;
     let mut judged = body::judge_exec(&bytes, &call.rules())?;
     super::quota::may_exec(&call.door.engine.look(&own.id).await?.reply)?;
+    call.door.board.enter(&own.id);
     judged.set_visible_devices(Some(&visible_devices(&call, &own).await?));
     let target = call.route.upstream_target(call.upstream_version().await?, Some(&own.object()?));
     Ok(forward::reply(forward::with_json(&call, &target, judged.into_body()).await?))

@@ -95,6 +95,8 @@ pub struct Door {
     pub looks: crate::enforcer::Looks,
     /// What GPUs there are, for what is told of them.
     pub inventory: Arc<crate::inventory::Inventory>,
+    /// What running containers do with their units.
+    pub board: crate::activity::Board,
 }
 
 impl Door {

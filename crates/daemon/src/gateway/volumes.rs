@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ds01_docker::{body, present};
 use ds01_domain::Person;
 use hyper::{Method, Response, StatusCode};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use super::http::{self, Body, Refusal};
@@ -190,11 +191,15 @@ pub(super) async fn inspect(call: Call) -> Result<Response<Body>, Refusal> {
     Ok(forward::reply(forward::bare(&call, &target).await?))
 }
 
-/// `DELETE /volumes/{name}`. By force, a volume that is not there is gone as asked; others' volumes are not there.
+/// `DELETE /volumes/{name}`. By force, a volume that nobody has is gone as asked; another's is refused.
 pub(super) async fn delete(call: Call) -> Result<Response<Body>, Refusal> {
     let name = match own(&call).await {
-        Err(refusal) if refusal.status == StatusCode::NOT_FOUND && call.route.query.bool("force") => {
-            return Ok(http::status(StatusCode::NO_CONTENT));
+        Err(refusal) if call.route.query.bool("force") => {
+            return if is_nobodys(&call).await? {
+                Ok(http::status(StatusCode::NO_CONTENT))
+            } else {
+                Err(refusal)
+            };
         }
         looked => looked?,
     };
@@ -209,6 +214,17 @@ pub(super) async fn delete(call: Call) -> Result<Response<Body>, Refusal> {
         Ok(forward::reply(response))
     })
     .await
+}
+
+/// Whether the Engine has no volume of the name in the path. That a name is taken is told to whoever asks for it, too.
+async fn is_nobodys(call: &Call) -> Result<bool, Refusal> {
+    let name = call.route.volume().ok_or_else(|| Refusal::fault("the route names no volume"))?.as_str();
+    let path = format!("/v1.40/volumes/{}", utf8_percent_encode(name, NON_ALPHANUMERIC));
+    match call.door.engine.ask(Method::GET, &path, None).await {
+        Err(error) if error.is_not_found() => Ok(true),
+        Err(error) => Err(error.into()),
+        Ok(_) => Ok(false),
+    }
 }
 
 /// Forgets whose a volume was that is gone.

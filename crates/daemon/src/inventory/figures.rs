@@ -1,6 +1,7 @@
 //! What units do: how busy they are, how full, and whose processes fill them.
 //!
-//! Figures are for people to look at. Nothing is decided by them, and what the driver did not tell is not made up.
+//! They are for people to look at, and for the verdict on who uses what he holds: no grant rests on them, and what the
+//! driver did not tell is not made up.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -266,6 +266,15 @@ impl Inventory {
         }
     }
 
+    /// The device numbers of made-up units, for which the kernel tells who has them open; `None` where a driver tells.
+    #[must_use]
+    pub fn device_numbers(&self, units: &[UnitId]) -> Option<BTreeMap<UnitId, BTreeSet<u64>>> {
+        match &self.source {
+            Source::Simulated(made) => Some(made.device_numbers(units)),
+            Source::Nvidia(_) => None,
+        }
+    }
+
     /// What a container gets that holds these units and asked for these parts of the driver.
     ///
     /// # Errors

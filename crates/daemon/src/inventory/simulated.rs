@@ -75,6 +75,14 @@ impl Simulated {
         Ok(nodes)
     }
 
+    /// The device numbers of each of these units.
+    pub(super) fn device_numbers(&self, units: &[UnitId]) -> BTreeMap<UnitId, BTreeSet<u64>> {
+        let number =
+            |node: &DeviceNode| nix::sys::stat::makedev(u64::from(node.major), u64::from(node.minor));
+        let numbers = |unit: &UnitId| self.devices.get(unit).into_iter().flatten().map(number).collect();
+        units.iter().map(|unit| (unit.clone(), numbers(unit))).collect()
+    }
+
     /// The units to which the nodes in a directory give access.
     pub(super) fn units_in(&self, dev: &Path) -> Option<BTreeSet<UnitId>> {
         let found = super::nodes_in(dev)?;

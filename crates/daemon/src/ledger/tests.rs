@@ -165,16 +165,33 @@ fn standings() -> impl Strategy<Value = Standing> {
     ]
 }
 
+fn causes() -> impl Strategy<Value = Cause> {
+    prop_oneof![Just(Cause::Idle), Just(Cause::Runtime)]
+}
+
+fn stages() -> impl Strategy<Value = Stage> {
+    prop_oneof![Just(Stage::Half), Just(Stage::Soon), Just(Stage::Last)]
+}
+
+fn courses() -> impl Strategy<Value = Option<Course>> {
+    let course = (causes(), stages(), times());
+    prop::option::of(course.prop_map(|(cause, stage, stop_at)| Course { cause, stage, stop_at }))
+}
+
 fn carried_containers() -> impl Strategy<Value = Carried> {
     let who = (containers(), prop::option::of(tokens()), any::<u32>(), ".{0,8}", ".{0,8}", kinds());
     let what = (prop::option::of(wants()), restarts(), any::<bool>(), times(), standings());
     let run = (durations(), unit_ids(), any::<bool>());
     let tries = (any::<u32>(), durations(), prop::option::of(times()), any::<bool>());
-    (who, what, run, tries).prop_map(|(who, what, run, tries)| {
+    let told = (courses(), prop::option::of(causes()), prop::option::of(causes()));
+    let later = (prop::option::of((causes(), times())), prop::option::of(times()));
+    (who, what, run, tries, told, later).prop_map(|(who, what, run, tries, told, later)| {
         let (id, token, owner, owner_name, name, kind) = who;
         let (want, restart, auto_remove, created, standing) = what;
         let (running_total, last_units, stop_asked) = run;
         let (tries, delay, due, ours) = tries;
+        let (course, stopping, stopped_for) = told;
+        let (would_stop, kept_until) = later;
         Carried::Container(Box::new(Container {
             id,
             token,
@@ -191,6 +208,11 @@ fn carried_containers() -> impl Strategy<Value = Carried> {
             last_units,
             stop_asked,
             restarts: Restarts { tries, delay, due, ours },
+            course,
+            stopping,
+            stopped_for,
+            would_stop,
+            kept_until,
         }))
     })
 }
@@ -273,6 +295,27 @@ fn happenings() -> impl Strategy<Value = Event> {
             |((container, epoch, at), exit, by_user)| Event::Ended { container, epoch, at, exit, by_user }
         ),
         run().prop_map(|(container, epoch, at)| Event::Released { container, epoch, at }),
+        run().prop_map(|(container, epoch, at)| Event::Spared { container, epoch, at }),
+        (run(), causes(), stages(), times()).prop_map(|((container, epoch, at), cause, stage, stop_at)| {
+            Event::Warned { container, epoch, cause, stage, stop_at, at }
+        }),
+        (run(), causes()).prop_map(|((container, epoch, at), cause)| Event::WouldStop {
+            container,
+            epoch,
+            cause,
+            at
+        }),
+        (run(), causes()).prop_map(|((container, epoch, at), cause)| Event::StopDecided {
+            container,
+            epoch,
+            cause,
+            at
+        }),
+        (containers(), times(), times()).prop_map(|(container, until, at)| Event::Kept {
+            container,
+            until,
+            at
+        }),
         (run(), any::<u32>(), ".{0,8}", ".{0,8}", unit_ids()).prop_map(
             |((container, epoch, at), owner, owner_name, name, units)| Event::Adopted {
                 container,
@@ -294,7 +337,7 @@ fn happenings() -> impl Strategy<Value = Event> {
 
 /// Every durable event.
 fn events() -> impl Strategy<Value = Event> {
-    prop_oneof![17 => happenings(), 5 => carried().prop_map(Event::Carried)]
+    prop_oneof![22 => happenings(), 5 => carried().prop_map(Event::Carried)]
 }
 
 fn applied(events: &[Event]) -> State {

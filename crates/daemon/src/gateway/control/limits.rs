@@ -19,6 +19,7 @@ pub(super) async fn limits(ask: Ask) -> Result<Response<Body>, Fault> {
         gpu_milli: gpus.as_milli().into(),
         containers: crate::gateway::running_containers(&ask.door, ask.caller.uid).await?.into(),
         together: totals::used(&cgroup_parent(&ask.door.config(), ask.caller.uid)),
+        stops: ask.door.board.mode(&ask.door.config().policy.rules) == domain::Mode::Enforce,
     };
     let limits = ask.door.config().policy.resolve(&person);
     Ok(http::json(
@@ -37,6 +38,8 @@ struct Used {
     gpu_milli: u64,
     containers: u64,
     together: totals::Use,
+    /// Whether idle containers are stopped.
+    stops: bool,
 }
 
 fn rows(limits: &domain::Limits, used: &Used) -> Vec<Limit> {
@@ -105,7 +108,7 @@ fn rows(limits: &domain::Limits, used: &Used) -> Vec<Limit> {
             None,
         ),
         Limit {
-            enforced: false,
+            enforced: used.stops,
             ..row(
                 "idle_timeout_h",
                 "idle time of a GPU container",
@@ -115,7 +118,7 @@ fn rows(limits: &domain::Limits, used: &Used) -> Vec<Limit> {
             )
         },
         Limit {
-            enforced: false,
+            enforced: used.stops,
             ..row(
                 "max_runtime_h",
                 "run time of a GPU container",

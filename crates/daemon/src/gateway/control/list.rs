@@ -112,6 +112,9 @@ fn shown(ask: &Ask, known: Known, listed: &Listed, record: Option<&crate::ledger
         state = ContainerState::Starting;
     }
     let state_seconds = state_seconds(state, &known, listed);
+    let seen = super::using::seen(&ask.door, spec, known.now).filter(|_| state.is_alive());
+    let mode = ask.door.board.mode(&ask.door.config().policy.rules);
+    let stop = seen.and_then(|watched| super::using::stop_of(spec, &watched, mode, known.now));
     let age = u64::try_from(jiff::Timestamp::now().as_second().saturating_sub(listed.created)).unwrap_or(0);
     Container {
         id: listed.id.to_string(),
@@ -139,6 +142,7 @@ fn shown(ask: &Ask, known: Known, listed: &Listed, record: Option<&crate::ledger
         created: listed.created,
         age_seconds: age,
         state_seconds,
+        stop,
     }
 }
 

@@ -9,6 +9,7 @@ mod queue;
 mod retire;
 mod start;
 mod stats;
+mod using;
 mod why;
 
 use std::sync::Arc;
@@ -166,6 +167,9 @@ async fn route(method: &Method, path: &str, ask: Ask) -> Result<Response<Body>, 
     }
     if post && let Some(name) = named(path, paths::START) {
         return start::start(ask, &name).await;
+    }
+    if post && let Some(name) = named(path, paths::KEEP) {
+        return using::keep(ask, &name).await;
     }
     if get && let Some(name) = named(path, paths::WHY) {
         return why::why(ask, &name).await;

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::list::one;
+use super::using;
 use super::{Ask, Fault};
 use crate::clock;
 use crate::gateway::deeds::Deed;
@@ -33,6 +34,8 @@ struct End {
     /// The memory it may have; 0 is all there is.
     memory_bytes: u64,
     by_user: bool,
+    /// The rules stopped it.
+    stopped_for: Option<domain::Cause>,
     /// When its restart policy starts it again.
     again_in: Option<Duration>,
 }
@@ -48,6 +51,7 @@ pub(super) async fn why(ask: Ask, name: &str) -> Result<Response<Body>, Fault> {
         let now = ask.door.coordinator.now().await?;
         if let Some(known) = &own.container {
             end.by_user = matches!(known.standing, domain::Standing::Stopped { by_user: true, .. });
+            end.stopped_for = known.stopped_for;
             end.again_in = known.restarts.due.map(|due| due.since(now));
         }
     }
@@ -57,7 +61,14 @@ pub(super) async fn why(ask: Ask, name: &str) -> Result<Response<Body>, Fault> {
         Some((Deed::Denied(denial), at)) => Some((*denial, at.elapsed())),
         _ => None,
     };
-    Ok(http::json(StatusCode::OK, &explain(&container, &end, denied.as_ref())))
+    let mut why = explain(&container, &end, denied.as_ref());
+    if let Some(known) = own.container.as_ref().filter(|_| container.state.is_alive()) {
+        let now = ask.door.coordinator.now().await?;
+        let mode = ask.door.board.mode(&ask.door.config().policy.rules);
+        let watched = using::seen(&ask.door, known, now);
+        why.facts.extend(watched.iter().flat_map(|watched| using::facts(known, watched, mode, now)));
+    }
+    Ok(http::json(StatusCode::OK, &why))
 }
 
 impl End {
@@ -74,6 +85,7 @@ impl End {
             ago: finished.map(|at| now.duration_since(at).try_into().unwrap_or_default()),
             memory_bytes: reply.pointer("/HostConfig/Memory").and_then(Value::as_u64).unwrap_or(0),
             by_user: false,
+            stopped_for: None,
             again_in: None,
         }
     }
@@ -198,6 +210,9 @@ fn ended(container: &Container, end: &End, facts: &mut Vec<Fact>, next: &mut Vec
         return format!("{label} ran out of memory and was killed by the kernel: {limit}");
     }
     next.push(start_command(container));
+    if let Some(cause) = end.stopped_for {
+        return using::stopped_for(label, cause);
+    }
     if end.by_user {
         return format!("{label} was told to stop; it holds no GPU");
     }
@@ -256,6 +271,7 @@ mod tests {
             created: 0,
             age_seconds: 60,
             state_seconds: None,
+            stop: None,
         }
     }
 
@@ -301,6 +317,11 @@ mod tests {
             (
                 End { error: "no such program".to_owned(), ..exit(127) },
                 "train could not be started: no such program",
+                "container run train",
+            ),
+            (
+                End { stopped_for: Some(domain::Cause::Idle), ..exit(137) },
+                "train was stopped by DS01: it did not use its GPU; others have it now, or may",
                 "container run train",
             ),
             (End::default(), "train has stopped, and nobody saw how; it holds no GPU", "container run train"),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use ds01_domain::{Carried, Container, Epoch, Holding, Issuer, Phase, Restarts, Standing, Time, Uid};
 use serde::{Deserialize, Serialize};
 
+use super::course::CourseRow;
 use super::{
     Row, SpecRow, id, issuer_row, kind_of, kind_row, millis, restart_of, restart_row, token_of, unit_ids,
     want_of, want_row,
@@ -25,6 +26,8 @@ pub(super) struct ContainerRow {
     delay_ms: u64,
     due: Option<u64>,
     ours: bool,
+    #[serde(default)]
+    course: CourseRow,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -105,11 +108,12 @@ fn container_row(c: &Container) -> ContainerRow {
         delay_ms: millis(c.restarts.delay),
         due: c.restarts.due.map(|t| t.0),
         ours: c.restarts.ours,
+        course: CourseRow::of(c),
     }
 }
 
 pub(super) fn container_of(row: ContainerRow) -> Result<Container, String> {
-    Ok(Container {
+    let mut container = Container {
         id: id(&row.id)?,
         token: row.token.as_deref().map(token_of).transpose()?,
         owner: Uid(row.spec.owner),
@@ -136,7 +140,14 @@ pub(super) fn container_of(row: ContainerRow) -> Result<Container, String> {
             due: row.due.map(Time),
             ours: row.ours,
         },
-    })
+        course: None,
+        stopping: None,
+        stopped_for: None,
+        would_stop: None,
+        kept_until: None,
+    };
+    row.course.put_into(&mut container);
+    Ok(container)
 }
 
 fn holding_row(h: &Holding) -> HoldingRow {

@@ -2,6 +2,7 @@
 //! what old files say.
 
 mod carried;
+mod course;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use ds01_domain::{
 use serde::{Deserialize, Serialize};
 
 use carried::{ContainerRow, HoldingRow, carried_row, container_of, holding_of};
+use course::{StepRow, step_of, step_row};
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
@@ -68,6 +70,18 @@ enum Row {
     },
     StopAsked {
         container: String,
+        at: u64,
+    },
+    /// On the way to a stop by the rules.
+    Course {
+        container: String,
+        epoch: u64,
+        step: StepRow,
+        at: u64,
+    },
+    Kept {
+        container: String,
+        until: u64,
         at: u64,
     },
     Ended {
@@ -265,6 +279,15 @@ fn row_of(event: &Event) -> Option<Row> {
             Row::Ran { container: container.to_string(), epoch: epoch.0, at: at.0 }
         }
         Event::StopAsked { container, at } => Row::StopAsked { container: container.to_string(), at: at.0 },
+        Event::Warned { container, epoch, at, .. }
+        | Event::Spared { container, epoch, at }
+        | Event::WouldStop { container, epoch, at, .. }
+        | Event::StopDecided { container, epoch, at, .. } => {
+            Row::Course { container: container.to_string(), epoch: epoch.0, step: step_row(event)?, at: at.0 }
+        }
+        Event::Kept { container, until, at } => {
+            Row::Kept { container: container.to_string(), until: until.0, at: at.0 }
+        }
         Event::Ended { container, epoch, at, exit, by_user } => Row::Ended {
             container: container.to_string(),
             epoch: epoch.0,
@@ -327,6 +350,10 @@ fn event_of(row: Row) -> Result<Event, String> {
             Event::Ran { container: id(&container)?, epoch: Epoch(epoch), at: Time(at) }
         }
         Row::StopAsked { container, at } => Event::StopAsked { container: id(&container)?, at: Time(at) },
+        Row::Course { container, epoch, step, at } => step_of(step, id(&container)?, Epoch(epoch), Time(at)),
+        Row::Kept { container, until, at } => {
+            Event::Kept { container: id(&container)?, until: Time(until), at: Time(at) }
+        }
         Row::Ended { container, epoch, at, exit, by_user } => {
             Event::Ended { container: id(&container)?, epoch: Epoch(epoch), at: Time(at), exit, by_user }
         }

@@ -1,0 +1,86 @@
+//! The board: what the watch last saw, for everybody to read, and who came in since.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use ds01_domain::{ContainerId, Minute, Mode, Rules, Watched};
+
+use crate::clock;
+
+/// What is older than this says nothing any more.
+const FRESH: Duration = Duration::from_secs(60);
+
+/// How long a lab that says nothing about it is only observed.
+const OBSERVED_FIRST: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// What was seen of one container.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// What it does with its units, and what it may.
+    pub watched: Watched,
+    /// Its minutes, the oldest first.
+    pub minutes: Vec<Minute>,
+}
+
+/// The last pass of the watch.
+#[derive(Debug, Clone)]
+struct Page {
+    at: Instant,
+    seen: Arc<BTreeMap<ContainerId, Seen>>,
+}
+
+/// What the watch last saw.
+#[derive(Debug, Default)]
+pub struct Board {
+    page: RwLock<Option<Page>>,
+    entered: Mutex<BTreeSet<ContainerId>>,
+    /// When this lab was first watched: wall time, in milliseconds.
+    begun: AtomicU64,
+}
+
+impl Board {
+    /// What was seen of a container, if it was seen of late.
+    #[must_use]
+    pub fn seen(&self, id: &ContainerId) -> Option<Seen> {
+        self.page().and_then(|page| page.seen.get(id).cloned())
+    }
+
+    /// Whether stops are carried out: as the lab says, else from its second week on.
+    #[must_use]
+    pub fn mode(&self, rules: &Rules) -> Mode {
+        let age = Duration::from_millis(clock::wall_ms().saturating_sub(self.begun.load(Ordering::Relaxed)));
+        rules.mode.unwrap_or(if age < OBSERVED_FIRST { Mode::Observe } else { Mode::Enforce })
+    }
+
+    pub(super) fn begin(&self, begun: u64) {
+        self.begun.store(begun, Ordering::Relaxed);
+    }
+
+    /// Somebody has begun a command in a container.
+    pub fn enter(&self, id: &ContainerId) {
+        self.entered().insert(id.clone());
+    }
+
+    pub(super) fn has_entered(&self, id: &ContainerId) -> bool {
+        self.entered().remove(id)
+    }
+
+    pub(super) fn write(&self, seen: BTreeMap<ContainerId, Seen>) {
+        // Commands of containers without a unit are of no interest.
+        self.entered().retain(|id| seen.contains_key(id));
+        let page = Page { at: Instant::now(), seen: Arc::new(seen) };
+        *self.page.write().unwrap_or_else(PoisonError::into_inner) = Some(page);
+    }
+
+    fn page(&self) -> Option<Page> {
+        let page = self.page.read().unwrap_or_else(PoisonError::into_inner).clone();
+        page.filter(|page| page.at.elapsed() < FRESH)
+    }
+
+    fn entered(&self) -> std::sync::MutexGuard<'_, BTreeSet<ContainerId>> {
+        // Every change is one insertion or removal: a panic elsewhere leaves the set whole.
+        self.entered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,70 @@
+//! `.keep-alive` in a workspace: a container's owner asks that idleness be passed over for a while.
+//!
+//! It is looked at inside the container, where the workspace is whatever the user made it: the same file that he sees
+//! on the host. Its time is that of its last change, which nobody can set, not the one that `touch -d` writes.
+
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::time::Duration;
+
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use nix::sys::stat::{Mode, fstat};
+use tokio::task::JoinHandle;
+
+use crate::clock;
+
+/// Where it lies, seen from inside.
+const FILE: &str = "workspace/.keep-alive";
+/// How long a touch holds.
+const HOLDS: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Looks for the file of one container, one look at a time: a file system that does not answer holds up this look alone.
+#[derive(Debug, Default)]
+pub(super) struct KeepFile {
+    look: Option<JoinHandle<Option<u64>>>,
+    /// When it was last changed, as far as is known: wall time in milliseconds.
+    changed: Option<u64>,
+}
+
+impl KeepFile {
+    /// How long the file still holds, by the last look that is over; begins the next one.
+    pub(super) async fn holds_for(&mut self, witness: Option<i32>) -> Option<Duration> {
+        if self.look.as_ref().is_some_and(JoinHandle::is_finished)
+            && let Some(look) = self.look.take()
+        {
+            self.changed = look.await.ok().flatten();
+        }
+        if let (None, Some(pid)) = (&self.look, witness) {
+            self.look = Some(tokio::task::spawn_blocking(move || changed(pid)));
+        }
+        let age = Duration::from_millis(clock::wall_ms().saturating_sub(self.changed?));
+        HOLDS.checked_sub(age)
+    }
+}
+
+/// When the file in a process's root was last changed: wall time in milliseconds.
+fn changed(pid: i32) -> Option<u64> {
+    let directory = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let root: OwnedFd =
+        nix::fcntl::open(Path::new(&format!("/proc/{pid}/root")), directory, Mode::empty()).ok()?;
+    // Links lead nowhere but into the container.
+    let how = OpenHow::new()
+        .flags(OFlag::O_PATH | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW)
+        .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    let file = openat2(&root, FILE, how).ok()?;
+    let stat = fstat(&file).ok()?;
+    let seconds = u64::try_from(stat.st_ctime).ok()?;
+    Some(seconds.saturating_mul(1000))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_root_without_the_file_asks_for_nothing() {
+        let pid = i32::try_from(std::process::id()).unwrap();
+        // No machine has it at its own root.
+        assert_eq!(changed(pid), None);
+    }
+}

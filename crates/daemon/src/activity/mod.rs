@@ -1,0 +1,215 @@
+//! The watch: what running GPU containers do with their units, read every few seconds, and what follows from it.
+//!
+//! Answers for: readings at a cost that grows with running GPU containers alone, their sum over time, and telling the
+//! coordinator. It must never decide (the rules do), never ask the Engine, and never hold up anybody: readers see the
+//! board, which says when it was written.
+
+mod board;
+mod counters;
+mod keep_file;
+mod sample;
+mod store;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ds01_domain::{
+    Activity, ContainerId, Epoch, Kind, Mode, Phase, Standing, Thresholds, Time, TimeLimits, Uid, UnitId,
+    Watched,
+};
+use tokio::sync::watch;
+
+pub use board::{Board, Seen};
+use counters::Counters;
+use keep_file::KeepFile;
+use store::{Store, Stored};
+
+use crate::gateway::Door;
+
+/// How often everything is read.
+const EVERY: Duration = Duration::from_secs(10);
+/// The most often, where times are so short that it has to be.
+const EVERY_MIN: Duration = Duration::from_secs(1);
+/// How often what is known is written down.
+const WRITTEN_EVERY: Duration = Duration::from_secs(60);
+
+/// The watch over all running GPU containers.
+#[derive(Debug)]
+pub struct Watch {
+    door: Arc<Door>,
+    receipts: PathBuf,
+    store: Store,
+    runs: BTreeMap<ContainerId, Run>,
+    /// What an earlier daemon had written down.
+    stored: BTreeMap<ContainerId, Stored>,
+}
+
+/// One run of a container.
+#[derive(Debug)]
+struct Run {
+    epoch: Epoch,
+    activity: Activity,
+    counters: Counters,
+    keep_file: KeepFile,
+}
+
+/// What the state says of a container that holds units.
+#[derive(Debug, Clone)]
+struct Holder {
+    id: ContainerId,
+    epoch: Epoch,
+    units: Vec<UnitId>,
+    since: Time,
+    kind: Kind,
+    owner: Uid,
+    owner_name: String,
+}
+
+impl Watch {
+    /// A watch that goes on from what lies in this directory.
+    #[must_use]
+    pub fn new(door: Arc<Door>, receipts: PathBuf, state: PathBuf) -> Self {
+        let (store, stored) = Store::open(state);
+        door.board.begin(store.begun());
+        Self { door, receipts, store, runs: BTreeMap::new(), stored }
+    }
+
+    /// Reads and tells until told to stop; then what is known is written down.
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        let mut every = EVERY_MIN;
+        let mut unwritten = Duration::ZERO;
+        loop {
+            tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => break,
+                () = tokio::time::sleep(every) => {}
+            }
+            every = match self.pass().await {
+                Some(shortest) => (shortest / 30).clamp(EVERY_MIN, EVERY),
+                None => EVERY,
+            };
+            unwritten += every;
+            if unwritten >= WRITTEN_EVERY.min(every * 6) {
+                unwritten = Duration::ZERO;
+                self.write().await;
+            }
+        }
+        self.write().await;
+    }
+
+    /// One pass over everything; the shortest time that anybody has.
+    async fn pass(&mut self) -> Option<Duration> {
+        let (holders, stopped) =
+            self.door.coordinator.read(|state, _, _| (holders(state), stopped(state))).await.ok()?;
+        self.runs
+            .retain(|id, run| holders.iter().any(|holder| holder.id == *id && holder.epoch == run.epoch));
+        let mut watched = BTreeMap::new();
+        let mut shortest = None::<Duration>;
+        for holder in holders {
+            let times = self.times_of(&holder).await;
+            let Some(one) = self.look(&holder, times).await else { continue };
+            shortest = [shortest, times.idle_timeout, times.max_runtime].into_iter().flatten().min();
+            watched.insert(holder.id.clone(), one);
+        }
+        let mode = self.door.board.mode(&self.door.config().policy.rules);
+        let holds = if mode == Mode::Enforce { self.holds_of(stopped).await } else { BTreeMap::new() };
+        self.door.coordinator.course(mode, watched.clone(), holds).await;
+        let minutes =
+            |id: &ContainerId| self.runs.get(id).map(|run| run.activity.minutes().copied().collect());
+        let seen = watched.into_iter().map(|(id, watched)| {
+            let minutes = minutes(&id).unwrap_or_default();
+            (id, Seen { watched, minutes })
+        });
+        self.door.board.write(seen.collect());
+        shortest
+    }
+
+    async fn times_of(&self, holder: &Holder) -> TimeLimits {
+        let person = self.door.person(holder.owner.0, &holder.owner_name).await;
+        let policy = &self.door.config().policy;
+        policy.times(&policy.resolve(&person), holder.kind)
+    }
+
+    /// How long each stopped container is kept, where there is an end to it.
+    async fn holds_of(&self, stopped: Vec<(ContainerId, Uid, String)>) -> BTreeMap<ContainerId, Duration> {
+        let mut holds = BTreeMap::new();
+        for (id, owner, name) in stopped {
+            let person = self.door.person(owner.0, &name).await;
+            if let Some(hold) = self.door.config().policy.resolve(&person).container_hold_after_stop {
+                holds.insert(id, hold);
+            }
+        }
+        holds
+    }
+
+    /// Reads one container. `None` where it cannot be told which it is.
+    async fn look(&mut self, holder: &Holder, times: TimeLimits) -> Option<Watched> {
+        let began = holder.since;
+        let stored = self.stored.remove(&holder.id).filter(|stored| stored.epoch == holder.epoch.0);
+        let run = self.runs.entry(holder.id.clone()).or_insert_with(|| Run {
+            epoch: holder.epoch,
+            activity: stored.map_or_else(|| Activity::of_run(began), |stored| stored.activity(began)),
+            counters: Counters::default(),
+            keep_file: KeepFile::default(),
+        });
+        let receipt = ds01_runtime::receipt::read_one(&self.receipts, holder.id.as_str()).ok().flatten()?;
+        let (door, units, mut counters) =
+            (self.door.clone(), holder.units.clone(), std::mem::take(&mut run.counters));
+        // Files of the kernel's: quick, but not for a thread that others wait for.
+        let read = tokio::task::spawn_blocking(move || {
+            let reading = sample::read(&door.inventory, &receipt.cgroups_path, &units, &mut counters);
+            (reading, counters)
+        });
+        let (mut reading, counters) = read.await.ok()?;
+        run.counters = counters;
+        reading.at = self.door.coordinator.now().await.ok()?;
+        reading.entered = self.door.board.has_entered(&holder.id);
+        let limits = match times.idle_timeout {
+            Some(timeout) => Thresholds::default().within(timeout),
+            None => Thresholds::default(),
+        };
+        let at = reading.at;
+        let file = run.keep_file.holds_for(run.counters.witness).await.map(|left| at.after(left));
+        run.activity.read(reading, &limits);
+        Some(Watched {
+            verdict: run.activity.verdict(&limits, at),
+            idle_timeout: times.idle_timeout,
+            max_runtime: times.max_runtime,
+            keep_file_until: file,
+        })
+    }
+
+    async fn write(&mut self) {
+        let Ok(now) = self.door.coordinator.now().await else { return };
+        let runs = self.runs.iter().map(|(id, run)| (id.clone(), Stored::of(run.epoch, &run.activity, now)));
+        if let Err(error) = self.store.write(runs.collect()) {
+            tracing::warn!(%error, "what containers did cannot be written down: a restart of ds01d forgets it");
+        }
+    }
+}
+
+fn holders(state: &ds01_domain::State) -> Vec<Holder> {
+    let running = state.holdings().filter(|holding| holding.phase == Phase::Running);
+    let holder = |holding: &ds01_domain::Holding| {
+        let container = state.container(&holding.container)?;
+        let Standing::Running { since } = container.standing else { return None };
+        Some(Holder {
+            id: holding.container.clone(),
+            epoch: holding.epoch,
+            units: holding.units.clone(),
+            since,
+            kind: container.kind,
+            owner: container.owner,
+            owner_name: container.owner_name.clone(),
+        })
+    };
+    running.filter_map(holder).collect()
+}
+
+/// Stopped containers that were given units, with whose they are.
+fn stopped(state: &ds01_domain::State) -> Vec<(ContainerId, Uid, String)> {
+    let stopped =
+        state.containers().filter(|c| c.want.is_some() && matches!(c.standing, Standing::Stopped { .. }));
+    stopped.map(|c| (c.id.clone(), c.owner, c.owner_name.clone())).collect()
+}

@@ -1,0 +1,110 @@
+//! Warning the owner of a container, and stopping it in good order.
+//!
+//! A stop is: the user's own program in the workspace, then the stop signal, then, after the grace period, SIGKILL.
+//! What cannot be told is not waited for; what cannot be stopped is tried again with the next pass of the watch.
+
+use std::time::Duration;
+
+use ds01_domain::{Cause, Container, ContainerId, Epoch, Stage, Time};
+use tokio::time::Instant;
+
+use super::Enforcer;
+use super::notify;
+use crate::words;
+
+/// A user's program that is run in his container before it is stopped: to save a checkpoint.
+const ON_STOP: &str = "/workspace/.ds01/on-stop";
+/// How long it may take.
+const ON_STOP_MAX: Duration = Duration::from_secs(120);
+/// How often it is asked whether it has ended.
+const ON_STOP_ASKED_EVERY: Duration = Duration::from_millis(500);
+
+impl Enforcer {
+    /// Tells the owner of a container that it will be stopped.
+    pub(super) async fn warn(&self, id: &ContainerId, cause: Cause, stage: Stage, stop_at: Time) {
+        let Some((container, now)) = self.known(id).await else { return };
+        let since = match self.door.board.seen(id) {
+            Some(seen) if cause == Cause::Idle => Some(now.since(seen.watched.verdict.quiet_since)),
+            _ => None,
+        };
+        let text = words::will_be_stopped(&container.name, cause, stop_at.since(now), since);
+        let pid = self.witness(id);
+        let owner = container.owner.0;
+        let heard = tokio::task::spawn_blocking(move || notify::tell(owner, pid, &text)).await.unwrap_or(0);
+        tracing::info!(container = id.short(), user = container.owner_name, %cause, ?stage, heard, "warned of its stop");
+    }
+
+    /// Stops a container for this reason, unless that is being done, or is no longer so.
+    pub(super) async fn stop(&self, id: &ContainerId, epoch: Epoch, cause: Cause) {
+        if !self.stopping().insert(id.clone()) {
+            return;
+        }
+        if self.is_decided(id, epoch, cause).await {
+            self.stop_now(id, cause).await;
+        }
+        self.stopping().remove(id);
+    }
+
+    async fn stop_now(&self, id: &ContainerId, cause: Cause) {
+        let grace = self.door.config().policy.rules.stop_grace;
+        tracing::info!(container = id.short(), %cause, "stopping");
+        // A frozen program saves nothing. One that is not frozen refuses this.
+        let _ = self.door.engine.unpause(id).await;
+        self.run_on_stop(id).await;
+        if let Some((container, _)) = self.known(id).await {
+            let text = words::is_being_stopped(&container.name, cause);
+            let (owner, pid) = (container.owner.0, self.witness(id));
+            let _ = tokio::task::spawn_blocking(move || notify::tell(owner, pid, &text)).await;
+        }
+        match self.door.engine.stop(id, grace).await {
+            Ok(()) => self.door.looks.at(id),
+            Err(error) if error.is_not_found() => self.door.looks.at(id),
+            Err(error) => {
+                tracing::warn!(%error, container = id.short(), "it could not be stopped; it is tried again")
+            }
+        }
+    }
+
+    /// Runs the user's own program, if he has one, for as long as it may take.
+    async fn run_on_stop(&self, id: &ContainerId) {
+        if !self.door.engine.has_path(id, ON_STOP).await.unwrap_or(false) {
+            return;
+        }
+        let Ok(exec) = self.door.engine.run_in(id, &[ON_STOP]).await else { return };
+        let deadline = Instant::now() + ON_STOP_MAX;
+        while Instant::now() < deadline {
+            match self.door.engine.exec_runs(&exec).await {
+                Ok(true) => tokio::time::sleep(ON_STOP_ASKED_EVERY).await,
+                Ok(false) => return,
+                // It ends with its container, in any case.
+                Err(_) => return,
+            }
+        }
+        tracing::info!(
+            container = id.short(),
+            "its on-stop takes too long: it is stopped with the container"
+        );
+    }
+
+    async fn is_decided(&self, id: &ContainerId, epoch: Epoch, cause: Cause) -> bool {
+        let key = id.clone();
+        let read = self.door.coordinator.read(move |state, _, _| {
+            let held = state.holding(&key).is_some_and(|holding| holding.epoch == epoch);
+            held && state.container(&key).is_some_and(|container| container.stopping == Some(cause))
+        });
+        read.await.unwrap_or(false)
+    }
+
+    async fn known(&self, id: &ContainerId) -> Option<(Container, Time)> {
+        let key = id.clone();
+        let read =
+            self.door.coordinator.read(move |state, _, now| Some((state.container(&key).cloned()?, now)));
+        read.await.ok().flatten()
+    }
+
+    /// One of its processes, which sees what it sees.
+    fn witness(&self, id: &ContainerId) -> Option<i32> {
+        let receipt = ds01_runtime::receipt::read_one(&self.receipts, id.as_str()).ok().flatten()?;
+        crate::cgroup::processes(&receipt.cgroups_path).first().copied()
+    }
+}

@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# Idle GPUs by what NVIDIA's driver says (a faked one): a card that is busy, a card that falls quiet, a slice whose program
+# computes and one whose program is parked, and a driver that does not answer, which stops nobody.
+source "$(dirname "$0")/lib.sh"
+
+MACHINE=$SCRATCH/machine.json
+H100=GPU-11111111-aaaa-bbbb-cccc-000000000001
+A100=GPU-22222222-aaaa-bbbb-cccc-000000000002
+slice() { printf 'MIG-33333333-aaaa-bbbb-cccc-%012d' "$1"; }
+cat >"$MACHINE" <<JSON
+{"driver": "580.65.06", "gpus": [
+  {"uuid": "$H100", "name": "NVIDIA H100 80GB HBM3", "minor": 3, "memory_mib": 81559},
+  {"uuid": "$A100", "name": "NVIDIA A100-SXM4-80GB", "minor": 0, "memory_mib": 81920, "mig": {"devices": [
+    {"uuid": "$(slice 1)", "profile": "1g.10gb", "gi": 2, "compute": 1, "memory_mib": 9856},
+    {"uuid": "$(slice 2)", "profile": "1g.10gb", "gi": 3, "compute": 1, "memory_mib": 9856}]}}]}
+JSON
+lab_start --nvidia "$MACHINE" --users alice:student,bob:student,carol:researcher
+sed -i -e 's/^defaults:/policies: { sigterm_grace_seconds: 1 }\ndefaults:\n  idle_timeout: 30s/' "$DS01_CONFIG"
+kill -HUP "$(pgrep -f "$DIR/bin/ds01d" | head -n 1)"
+
+change() {
+    jq "$@" "$MACHINE" >"$MACHINE.new"
+    mv "$MACHINE.new" "$MACHINE"
+    "$LAB" nvidia "$DIR" "$MACHINE"
+}
+card() { printf '(.gpus[] | select(.uuid == "%s"))' "$1"; }
+pid_in() { engine inspect -f '{{.State.Pid}}' "$1"; }
+is() { [[ $(engine inspect -f '{{.State.Status}}' "$1") == "$2" ]]; }
+tells() { as "$1" ds01 why "$2" --json | jq -r '.facts[] | .label + ": " + .text' | grep -q -- "$3"; }
+since_start() { echo $(($(date +%s) - $(date -d "$(engine inspect -f '{{.State.StartedAt}}' "$1")" +%s))); }
+
+as carol docker run -d --name card --gpus '"device=0"' busybox sleep 3600 >/dev/null
+as alice docker run -d --name computes --gpus all busybox sh -c 'while :; do :; done' >/dev/null
+as bob docker run -d --name parked --gpus all busybox sleep 3600 >/dev/null
+gi_of() { # the instance that the driver has for a container's slice
+    local unit
+    unit=$(as "$1" gpu-status --json | jq -r --arg name "$2" '.cards[].units[] | select(.holder.container == $name) | .id')
+    jq --arg unit "$unit" '.gpus[].mig.devices[]? | select(.uuid == $unit) | .gi' "$MACHINE"
+}
+change --argjson c "$(pid_in card)" --argjson a "$(pid_in computes)" --argjson b "$(pid_in parked)" \
+    --argjson ga "$(gi_of alice computes)" --argjson gb "$(gi_of bob parked)" \
+    "$(card "$H100").utilization = 97 | $(card "$H100").processes = [{pid: \$c, memory_mib: 31000}]
+     | $(card "$A100").processes = [{pid: \$a, gi: \$ga, memory_mib: 700}, {pid: \$b, gi: \$gb, memory_mib: 800}]"
+
+wait_for -t 30 tells carol card 'GPU 97 %, GPU memory 31000 MiB'
+wait_for -t 30 tells bob parked 'its programs hold the GPU and do nothing'
+assert_ok tells bob parked 'GPU memory 800 MiB'
+wait_for -t 60 is parked exited
+assert_ok is computes running
+assert_ok is card running
+(($(since_start card) >= 30)) || fail "nothing was shown: the others did not have the time"
+wait_for tells alice computes 'its GPU is at work'
+note "a busy card and a slice that computes stay; a slice whose program is parked goes back"
+
+# The driver does not tell who computes, and its last word was that the card is quiet: nobody can say, so nobody is stopped.
+change "$(card "$H100").utilization = 0 | $(card "$H100").errors = {nvmlDeviceGetComputeRunningProcesses_v3: 999}"
+wait_for -t 30 tells carol card 'nobody can say: what is not measured stops nothing'
+began=$SECONDS
+wait_for -t 90 tells alice computes 'its GPU is at work'
+until ((SECONDS - began >= 45)); do
+    is card running || fail "a container was stopped that nobody could see"
+    tells carol card 'nobody can say' || fail "it is said what nobody knows: $(as carol ds01 why card)"
+done
+change "$(card "$H100").errors = {}"
+wait_for -t 30 tells carol card 'idle for'
+wait_for -t 90 is card exited
+assert_contains "$(as carol ds01 why card)" "was stopped by DS01: it did not use its GPU"
+is computes running || fail "who computes was stopped"
+note "what the driver does not tell stops nobody; once it tells, the card goes back"
