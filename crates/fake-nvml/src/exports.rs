@@ -215,6 +215,20 @@ unsafe extern "C" fn nvmlDeviceGetUtilizationRates(
 }
 
 #[unsafe(no_mangle)]
+unsafe extern "C" fn nvmlDeviceGetTotalEccErrors(
+    device: nvmlDevice_t,
+    kind: c_uint,
+    _counter: c_uint,
+    count: *mut c_ulonglong,
+) -> Code {
+    calls::asked_of("nvmlDeviceGetTotalEccErrors", key(device), |_, device| {
+        whole(device)?;
+        // NVML_MEMORY_ERROR_TYPE_UNCORRECTED
+        put(count, if kind == 1 { device.gpu.uncorrected } else { 0 })
+    })
+}
+
+#[unsafe(no_mangle)]
 unsafe extern "C" fn nvmlDeviceGetPowerUsage(device: nvmlDevice_t, power: *mut c_uint) -> Code {
     calls::asked_of("nvmlDeviceGetPowerUsage", key(device), |_, device| {
         whole(device)?;

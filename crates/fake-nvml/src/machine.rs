@@ -65,6 +65,9 @@ pub(crate) struct Gpu {
     /// Busy, in percent of the last sample period.
     #[serde(default)]
     pub(crate) utilization: u32,
+    /// Memory errors that could not be corrected, since the driver was loaded.
+    #[serde(default)]
+    pub(crate) uncorrected: u64,
     #[serde(default)]
     pub(crate) power_mw: u32,
     #[serde(default)]

@@ -102,8 +102,11 @@ impl Watch {
     async fn pass(&mut self) -> Option<Duration> {
         let (holders, stopped) =
             self.door.coordinator.read(|state, _, _| (holders(state), stopped(state))).await.ok()?;
-        self.runs
-            .retain(|id, run| holders.iter().any(|holder| holder.id == *id && holder.epoch == run.epoch));
+        // A restart keeps the grant and is a run of its own.
+        let is_of = |holder: &Holder, id: &ContainerId, run: &Run| {
+            holder.id == *id && holder.epoch == run.epoch && holder.since == run.activity.began()
+        };
+        self.runs.retain(|id, run| holders.iter().any(|holder| is_of(holder, id, run)));
         let mut watched = BTreeMap::new();
         let mut shortest = None::<Duration>;
         for holder in holders {

@@ -75,6 +75,12 @@ impl Activity {
         }
     }
 
+    /// When the run began.
+    #[must_use]
+    pub fn began(&self) -> Time {
+        self.began
+    }
+
     /// Up to when a unit of it worked, or may have.
     #[must_use]
     pub fn units_worked(&self) -> Time {

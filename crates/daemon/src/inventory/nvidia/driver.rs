@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use ds01_domain::{CardId, Processes, Slice, Unit, UnitId, Weight};
 use nvml_wrapper::bitmasks::event::EventTypes;
+use nvml_wrapper::enum_wrappers::device::{EccCounter, MemoryError};
 use nvml_wrapper::enums::device::UsedGpuMemory;
 use nvml_wrapper::enums::event::XidError;
 use nvml_wrapper::error::NvmlError;
@@ -95,6 +96,7 @@ impl Driver {
         for index in 0..self.nvml.device_count()? {
             match self.card(index, lists) {
                 Ok(units) => {
+                    reading.problems.extend(self.memory_errors(index));
                     for (seen, figures) in units {
                         reading.figures.insert(seen.unit.id.clone(), figures);
                         reading.units.push(seen);
@@ -113,6 +115,18 @@ impl Driver {
             }
         }
         Ok(reading)
+    }
+
+    /// Memory errors of a card that could not be corrected. It goes on working, and what computed on it may be wrong.
+    fn memory_errors(&self, index: u32) -> Option<String> {
+        let device = self.nvml.device_by_index(index).ok()?;
+        let errors = device.total_ecc_errors(MemoryError::Uncorrected, EccCounter::Volatile).ok()?;
+        (errors > 0).then(|| {
+            format!(
+                "GPU {index} has had memory errors that could not be corrected: {errors} since the driver was loaded; \
+                 what computed on it may be wrong; when nobody has it: nvidia-smi -i {index} -r"
+            )
+        })
     }
 
     fn card(&self, index: u32, lists: bool) -> Result<Vec<(Seen, Figures)>, NvmlError> {

@@ -298,6 +298,21 @@ async fn without_a_library_there_are_no_gpus_unless_some_were_promised() {
 }
 
 #[tokio::test]
+async fn memory_errors_are_told_and_the_card_stays() {
+    let mut machine = driver(&[whole("GPU-a")]);
+    machine["gpus"][0]["uncorrected"] = json!(3);
+    let fake = Fake::new(&machine);
+    let watcher = fake.watch();
+    let reading = watcher.look().await;
+    assert!(
+        reading.problems[0].contains("could not be corrected: 3 since the driver"),
+        "{:?}",
+        reading.problems
+    );
+    assert_eq!((reading.units.len(), reading.complete), (1, true));
+}
+
+#[tokio::test]
 async fn critical_errors_are_told() {
     let machine = driver(&[whole("GPU-a")]);
     let fake = Fake::new(&machine);
