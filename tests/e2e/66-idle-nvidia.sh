@@ -52,6 +52,13 @@ assert_ok is card running
 wait_for tells alice computes 'its GPU is at work'
 note "a busy card and a slice that computes stay; a slice whose program is parked goes back"
 
+# A server with rare requests: a look at the moment finds the card quiet, the driver remembers who worked.
+change "$(card "$H100").utilization = 0 | $(card "$H100").processes[0].busy = 5"
+wait_for -t 30 tells carol card 'its GPU is at work'
+wait_for -t 30 tells carol card 'GPU 5 %'
+change "$(card "$H100").processes[0].busy = 0"
+note "work between two looks is work"
+
 # The driver does not tell who computes, and its last word was that the card is quiet: nobody can say, so nobody is stopped.
 change "$(card "$H100").utilization = 0 | $(card "$H100").errors = {nvmlDeviceGetComputeRunningProcesses_v3: 999}"
 wait_for -t 30 tells carol card 'nobody can say: what is not measured stops nothing'

@@ -7,7 +7,8 @@ use std::ffi::{CStr, c_char, c_int, c_uint, c_ulonglong, c_void};
 
 use nvml_wrapper_sys::bindings::{
     nvmlDevice_t, nvmlDeviceAttributes_t, nvmlEventData_t, nvmlEventSet_t, nvmlMemory_v2_t, nvmlPciInfo_t,
-    nvmlProcessInfo_t, nvmlReturn_enum_NVML_ERROR_INSUFFICIENT_SIZE as INSUFFICIENT_SIZE,
+    nvmlProcessInfo_t, nvmlProcessUtilizationSample_t,
+    nvmlReturn_enum_NVML_ERROR_INSUFFICIENT_SIZE as INSUFFICIENT_SIZE,
     nvmlReturn_enum_NVML_ERROR_INVALID_ARGUMENT as INVALID_ARGUMENT,
     nvmlReturn_enum_NVML_ERROR_NOT_FOUND as NOT_FOUND,
     nvmlReturn_enum_NVML_ERROR_NOT_SUPPORTED as NOT_SUPPORTED, nvmlReturn_enum_NVML_ERROR_TIMEOUT as TIMEOUT,
@@ -37,6 +38,29 @@ fn put<T>(place: *mut T, value: T) -> Result<(), Code> {
     }
     // SAFETY: not null, and the caller gives room for one value (module comment).
     unsafe { place.write_unaligned(value) };
+    Ok(())
+}
+
+/// Writes as many values as there is room for; without room, how many there are.
+fn put_all<T>(
+    place: *mut T,
+    count: *mut c_uint,
+    values: impl ExactSizeIterator<Item = T>,
+) -> Result<(), Code> {
+    let there = c_uint::try_from(values.len()).unwrap_or(c_uint::MAX);
+    if count.is_null() {
+        return Err(INVALID_ARGUMENT);
+    }
+    // SAFETY: not null, and the caller gives room for one number (module comment).
+    let room = unsafe { count.read_unaligned() };
+    put(count, there)?;
+    if place.is_null() || room < there {
+        return Err(INSUFFICIENT_SIZE);
+    }
+    for (offset, value) in values.enumerate() {
+        // SAFETY: the caller gives room for `room` values, and there are no more.
+        unsafe { place.add(offset).write_unaligned(value) };
+    }
     Ok(())
 }
 
@@ -211,6 +235,33 @@ unsafe extern "C" fn nvmlDeviceGetUtilizationRates(
             return Err(NOT_SUPPORTED);
         }
         put(utilization, nvmlUtilization_t { gpu: device.gpu.utilization, memory: 0 })
+    })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn nvmlDeviceGetProcessUtilization(
+    device: nvmlDevice_t,
+    samples: *mut nvmlProcessUtilizationSample_t,
+    count: *mut c_uint,
+    _since: c_ulonglong,
+) -> Code {
+    calls::asked_of("nvmlDeviceGetProcessUtilization", key(device), |_, device| {
+        if device.gpu.mig.is_some() {
+            return Err(NOT_SUPPORTED);
+        }
+        let busy: Vec<&Process> = processes(device).filter(|process| process.busy > 0).collect();
+        if busy.is_empty() {
+            return Err(NOT_FOUND);
+        }
+        let sample = |process: &&Process| nvmlProcessUtilizationSample_t {
+            pid: process.pid,
+            timeStamp: 1,
+            smUtil: process.busy,
+            memUtil: 0,
+            encUtil: 0,
+            decUtil: 0,
+        };
+        put_all(samples, count, busy.iter().map(sample))
     })
 }
 

@@ -126,6 +126,9 @@ pub(crate) struct Process {
     /// It draws instead of computing.
     #[serde(default)]
     pub(crate) graphics: bool,
+    /// How busy it has kept the card of late, in percent.
+    #[serde(default)]
+    pub(crate) busy: u32,
 }
 
 const fn nothing() -> Option<u64> {

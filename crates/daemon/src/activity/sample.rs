@@ -62,7 +62,9 @@ pub(super) fn read(
 struct OnUnit {
     /// The container's processes that have it open.
     processes: Vec<i32>,
-    /// How busy it is, in percent, where nobody else is on it.
+    /// The busiest engine of any of them in the last seconds, in percent, where one was told to work.
+    process_busy: Option<u32>,
+    /// How busy the unit is, in percent, where nobody else is on it.
     busy: Option<u32>,
     /// The memory of it that they have.
     memory_mib: Option<u64>,
@@ -97,6 +99,7 @@ fn read_units(
         let nobody = on_unit.processes.is_empty();
         let reading = UnitReading {
             processes: u32::try_from(on_unit.processes.len()).ok(),
+            process_busy: on_unit.process_busy,
             unit_busy: on_unit.busy,
             process_cpu_milli: elapsed.map(|elapsed| milli(used, elapsed)).or(nobody.then_some(0)),
             memory_mib: on_unit.memory_mib,
@@ -133,6 +136,7 @@ fn told_by_driver(figures: &FiguresSeen, units: &[UnitId], processes: &[i32]) ->
         let alone = own.len() == all.len();
         let on_unit = OnUnit {
             processes: own.iter().filter_map(|one| i32::try_from(one.pid).ok()).collect(),
+            process_busy: own.iter().filter_map(|one| one.busy_percent).max(),
             busy: told.utilization_percent.filter(|_| alone),
             memory_mib: own.iter().map(|one| one.memory_mib).sum(),
         };

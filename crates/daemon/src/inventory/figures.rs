@@ -28,6 +28,8 @@ pub struct OnUnit {
     pub pid: u32,
     /// The memory of the unit that it has.
     pub memory_mib: Option<u64>,
+    /// Its busiest engine in the last seconds, in percent; `None` where none was told to work, which proves nothing.
+    pub busy_percent: Option<u32>,
 }
 
 /// Figures with their age.
@@ -64,7 +66,7 @@ mod tests {
         let container = ContainerId::new(&"a".repeat(64)).unwrap();
         assert_eq!(Figures::default().of(&container), None);
         // This process is in no container of that name.
-        let own = OnUnit { pid: std::process::id(), memory_mib: None };
+        let own = OnUnit { pid: std::process::id(), memory_mib: None, busy_percent: None };
         let figures = Figures { processes: Some(vec![own]), ..Figures::default() };
         assert_eq!(figures.of(&container), Some((0, Some(0))));
     }

@@ -3,6 +3,7 @@
 //! Everything here may block for as long as the driver does; only the watcher's thread calls it. Nothing is kept from
 //! one reading to the next but the library: handles of slices are used again by the driver for other slices.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use ds01_domain::{CardId, Processes, Slice, Unit, UnitId, Weight};
@@ -16,6 +17,7 @@ use nvml_wrapper::{Device, EventSet, Nvml};
 
 use super::super::{Figures, OnUnit};
 use super::{Reading, Seen};
+use crate::clock;
 
 /// The library's name, as the system's linker knows it.
 const LIBRARY: &str = "libnvidia-ml.so.1";
@@ -31,6 +33,8 @@ const BROKEN_LISTS: [[u32; 3]; 2] = [[535, 43, 0], [535, 104, 5]];
 /// An instance id that says "the whole card".
 const NO_INSTANCE: u32 = 0xFFFF_FFFF;
 const MIB: u64 = 1024 * 1024;
+/// What processes did so long ago is asked for: longer than from one reading of containers to the next.
+const REMEMBERED_MS: u64 = 15_000;
 
 /// The driver's library, loaded and initialised.
 pub(super) struct Driver {
@@ -154,7 +158,11 @@ impl Driver {
             Err(error) => return Err(error),
         };
         if !is_cut {
-            let (processes, on_it) = on_unit(list.as_ref(), |_| true);
+            let (processes, mut on_it) = on_unit(list.as_ref(), |_| true);
+            let busy = busy_of_late(&device);
+            for process in on_it.iter_mut().flatten() {
+                process.busy_percent = busy.get(&process.pid).copied();
+            }
             let figures = Figures {
                 utilization_percent: device.utilization_rates().ok().map(|rates| rates.gpu),
                 memory_used_mib: Some(memory.used / MIB),
@@ -279,9 +287,27 @@ fn on_unit(
                 UsedGpuMemory::Used(bytes) => Some(bytes / MIB),
                 UsedGpuMemory::Unavailable => None,
             },
+            busy_percent: None,
         })
         .collect();
     (Processes::Count(u32::try_from(on_it.len()).unwrap_or(u32::MAX)), Some(on_it))
+}
+
+/// The busiest engine of each process in the last seconds: the driver remembers what a look at this moment would miss.
+fn busy_of_late(device: &Device<'_>) -> BTreeMap<u32, u32> {
+    // In microseconds of the wall clock, as the driver counts.
+    let since = clock::wall_ms().saturating_sub(REMEMBERED_MS).saturating_mul(1000);
+    let mut busy = BTreeMap::new();
+    // An error says that nobody worked, or that the card does not tell: neither proves anything.
+    for sample in device.process_utilization_stats(since).unwrap_or_default() {
+        let most = sample.sm_util.max(sample.mem_util).max(sample.enc_util).max(sample.dec_util);
+        // Drivers have been seen to tell of more than there is.
+        if (1..=100).contains(&most) {
+            let known = busy.entry(sample.pid).or_insert(most);
+            *known = most.max(*known);
+        }
+    }
+    busy
 }
 
 /// Whether a process is on a slice. One of which the card does not tell where it is may be on any.

@@ -298,6 +298,20 @@ async fn without_a_library_there_are_no_gpus_unless_some_were_promised() {
 }
 
 #[tokio::test]
+async fn who_worked_of_late_is_told_and_who_did_not_is_not_made_up() {
+    let mut machine = driver(&[whole("GPU-a")]);
+    let own = std::process::id();
+    machine["gpus"][0]["processes"] = json!([{"pid": own, "busy": 7}, {"pid": 1, "busy": 250}]);
+    let fake = Fake::new(&machine);
+    let watcher = fake.watch();
+    watcher.look().await;
+    let figures = watcher.figures();
+    let on_it = figures.units.values().next().unwrap().processes.clone().unwrap();
+    let busy: Vec<_> = on_it.iter().map(|process| (process.pid == own, process.busy_percent)).collect();
+    assert_eq!(busy, [(true, Some(7)), (false, None)], "more than there is counts as nothing");
+}
+
+#[tokio::test]
 async fn memory_errors_are_told_and_the_card_stays() {
     let mut machine = driver(&[whole("GPU-a")]);
     machine["gpus"][0]["uncorrected"] = json!(3);
