@@ -234,15 +234,13 @@ fn go_on(
 
 /// Whether what was begun is off: it works again, or it was given more time. What nobody can see spares nobody.
 fn is_spared(container: &Container, watched: &Watched, deadline: Option<Deadline>) -> bool {
-    match deadline {
-        None => watched.verdict.state != VerdictState::Unknown || watched.idle_timeout.is_none(),
-        Some(deadline) => {
-            let before =
-                container.course.map(|course| course.stop_at).or(container.would_stop.map(|(_, at)| at));
-            let later =
-                before.is_some_and(|before| deadline.at > before.after(SAME_SILENCE.min(deadline.of / 4)));
-            let other = container.course.is_some_and(|course| course.cause != deadline.cause);
-            later || (other && watched.verdict.state != VerdictState::Unknown)
-        }
+    let begun = container.course.map(|course| (course.cause, course.stop_at)).or(container.would_stop);
+    let unseen = watched.verdict.state == VerdictState::Unknown && watched.idle_timeout.is_some();
+    if unseen && begun.is_none_or(|(cause, _)| cause == Cause::Idle) {
+        return false;
     }
+    let Some(deadline) = deadline else { return true };
+    begun.is_some_and(|(cause, stop_at)| {
+        cause != deadline.cause || deadline.at > stop_at.after(SAME_SILENCE.min(deadline.of / 4))
+    })
 }

@@ -354,6 +354,15 @@ pub(super) fn tell(event: &Event) {
         Event::Ended { container, epoch, exit, .. } => {
             tracing::info!(container = container.short(), %epoch, ?exit, "ended");
         }
+        Event::Spared { container, .. } => {
+            tracing::info!(
+                container = container.short(),
+                "its stop is off: it works again, or was given time"
+            );
+        }
+        Event::WouldStop { container, cause, .. } => {
+            tracing::info!(container = container.short(), %cause, "would be stopped, were stops carried out");
+        }
         Event::Released { container, epoch, .. } => {
             tracing::info!(container = container.short(), %epoch, "released");
         }

@@ -173,7 +173,7 @@ fn labs_side_by_side_share_nothing_and_release_only_their_own() {
     }
     let released = Inventory::release(&labs[0].run).unwrap();
     assert_eq!(released, Released { removed: 5, in_use: Vec::new() });
-    assert!(!inventories[0].made().devices.values().flatten().any(is_there));
+    // Its numbers may be another test's by now: that they are its own no more is told by the second release below.
     assert!(
         inventories[1..]
             .iter()

@@ -302,6 +302,18 @@ fn a_daemon_that_comes_back_goes_on_where_it_was() {
             00:40:00  stopped: idle
         "#]],
     );
+    // The end of its time, far away, is no reason to begin anew.
+    let mut day = Day::new(minutes("30m"), Some(minutes("48h")));
+    play(
+        &mut day,
+        "train 10m, hold 16m, crash, hold 10m, blind 40s, crash, away 20s, hold 3m, crash, hold 1m",
+    );
+    expect![[r#"
+        00:25:00  Soon: idle, 15 min 0 s left
+        00:35:00  Last: idle, 5 min 0 s left
+        00:40:00  stopped: idle
+    "#]]
+    .assert_eq(&day.told);
 }
 
 #[test]
