@@ -105,7 +105,10 @@ groups:
 YAML
     local group
     for group in $(printf '%s\n' "${1//,/$'\n'}" | sed -n 's/^[^:]*://p' | sort -u); do
-        [[ $group == student || $group == researcher ]] || printf '  %s:\n    members: [%s]\n' "$group" "$(members_of "$1" "$group")"
+        [[ $group == student || $group == researcher ]] && continue
+        printf '  %s:\n    members: [%s]\n' "$group" "$(members_of "$1" "$group")"
+        # A group by the name of the profile has it.
+        [[ $group != strict ]] || printf '    profile: strict\n'
     done
 }
 

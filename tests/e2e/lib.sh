@@ -96,6 +96,8 @@ at_exit() {
     set +e
     # shellcheck disable=SC2046  # one word for each
     kill $(jobs -p) 2>/dev/null
+    # What a script made beside its labs, by a function of its own.
+    ! declare -F before_down >/dev/null || before_down
     if ((rc != 0)); then
         for directory in "${LABS[@]}"; do
             [[ -d $directory ]] && "$LAB" logs "$directory" >&2

@@ -49,8 +49,8 @@ pub use line::Waiter;
 pub use observed::{Identity, Observed, Occupancy, Processes, Run, Seen, UnitSeen};
 pub use plan::{Action, plan};
 pub use policy::{
-    Aggregate, Cap, GPU_HOLD_AFTER_STOP, Group, KindTimes, Limits, Person, Policy, Rules, START_WAIT,
-    Settings, Source, TimeLimits,
+    Aggregate, Cap, GPU_HOLD_AFTER_STOP, Group, KindTimes, Limits, Person, Policy, Profile, Rules,
+    START_WAIT, Settings, Source, TimeLimits,
 };
 pub use state::{CREATE_SETTLE, DIRTY_GRACE, START_SETTLE, State, UnitView};
 pub use unit::{Health, Preference, Slice, Unit};

@@ -68,6 +68,16 @@ impl<T> Cap<T> {
     }
 }
 
+/// What root means inside a person's containers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Profile {
+    /// Root inside, the person outside: programs can be installed in a running container.
+    #[default]
+    Lab,
+    /// Nobody inside but the person, without a way to any other right.
+    Strict,
+}
+
 /// One layer of settings: an absent key inherits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
@@ -107,6 +117,10 @@ pub struct Settings {
     pub aggregate_memory_bytes: Option<Cap<u64>>,
     /// Processes and threads of all containers of one user.
     pub aggregate_pids: Option<Cap<u64>>,
+    /// What root means inside.
+    pub profile: Option<Profile>,
+    /// Whether containers may be on the host's own network.
+    pub host_network: Option<bool>,
 }
 
 /// Ceilings for all containers of one user together.
@@ -217,6 +231,10 @@ pub struct Limits {
     pub start_wait: Duration,
     /// Ceilings for all his containers together.
     pub aggregate: Aggregate,
+    /// What root means inside.
+    pub profile: Profile,
+    /// Whether containers may be on the host's own network.
+    pub host_network: bool,
     /// Whence each key comes, by its configuration name.
     pub sources: BTreeMap<&'static str, Source>,
 }
@@ -277,7 +295,7 @@ impl Policy {
                 Cap::At(BUILT_IN_CONTAINERS),
                 |s| s.max_containers_per_user,
             ),
-            allow_full_gpu: layers.allow_full_gpu(),
+            allow_full_gpu: layers.free("allow_full_gpu", true, true, |s| s.allow_full_gpu),
             priority: layers.take("priority", 0, |s| s.priority),
             max_cpus_milli: layers.quota("max_cpus", Cap::Unlimited, |s| s.max_cpus_milli),
             memory_bytes: layers.quota("memory", Cap::Unlimited, |s| s.memory_bytes),
@@ -301,6 +319,8 @@ impl Policy {
                 memory_bytes: layers.quota("aggregate.memory", Cap::Unlimited, |s| s.aggregate_memory_bytes),
                 pids: layers.quota("aggregate.pids_limit", Cap::Unlimited, |s| s.aggregate_pids),
             },
+            profile: layers.free("profile", Profile::Lab, Profile::Lab, |s| s.profile),
+            host_network: layers.free("host_network", true, false, |s| s.host_network),
             sources: layers.sources,
         }
     }
@@ -371,12 +391,19 @@ impl Layers<'_> {
         self.take(key, built_in, read).into_option()
     }
 
-    fn allow_full_gpu(&mut self) -> bool {
+    /// A restriction that does not hold for administrators: they have `all`.
+    fn free<T>(
+        &mut self,
+        key: &'static str,
+        all: T,
+        built_in: T,
+        read: impl Fn(&Settings) -> Option<T>,
+    ) -> T {
         if self.admin {
-            self.sources.insert("allow_full_gpu", Source::Admin);
-            return true;
+            self.sources.insert(key, Source::Admin);
+            return all;
         }
-        self.take("allow_full_gpu", true, |s| s.allow_full_gpu)
+        self.take(key, built_in, read)
     }
 }
 

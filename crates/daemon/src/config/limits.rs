@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ds01_domain::{Cap, Settings};
+use ds01_domain::{Cap, Profile, Settings};
 
 use super::mistake::{Findings, Place};
 use super::read;
@@ -38,6 +38,8 @@ pub(super) const KEYS: &[&str] = &[
     "container_hold_after_stop_h",
     "start_wait",
     "aggregate",
+    "profile",
+    "host_network",
 ];
 const AGGREGATE_KEYS: &[&str] = &["cpu_quota", "memory_max", "tasks_max", "max_cpus", "memory", "pids_limit"];
 
@@ -80,6 +82,8 @@ impl Layer {
             }
             "max_containers_per_user" => s.max_containers_per_user = read::cap(entry, findings, small),
             "allow_full_gpu" => s.allow_full_gpu = read::one(entry, findings, units::truth),
+            "profile" => s.profile = read::one(entry, findings, profile),
+            "host_network" => s.host_network = read::one(entry, findings, units::truth),
             "priority" => s.priority = read::one(entry, findings, priority),
             _ => return false,
         }
@@ -241,6 +245,8 @@ fn canonical(key: &str) -> Option<&'static str> {
         }
         "max_containers_per_user" => "max_containers_per_user",
         "allow_full_gpu" => "allow_full_gpu",
+        "profile" => "profile",
+        "host_network" => "host_network",
         "priority" => "priority",
         _ => return None,
     })
@@ -297,6 +303,14 @@ fn memory(text: &str) -> Result<u64, String> {
             Err(format!("{text}{unit} is less than the 6m that the Engine wants; write e.g. 32g"))
         }
         bytes => Ok(bytes),
+    }
+}
+
+fn profile(text: &str) -> Result<Profile, String> {
+    match text {
+        "lab" => Ok(Profile::Lab),
+        "strict" => Ok(Profile::Strict),
+        _ => Err(format!("{text} is no profile; there are `lab` and `strict`")),
     }
 }
 

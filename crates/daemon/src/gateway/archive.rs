@@ -21,6 +21,7 @@ const PLAIN_ATTRIBUTE: &str = "user.";
 pub(super) async fn put(mut call: Call) -> Result<Response<Body>, Refusal> {
     let own = call.own_container().await?;
     let remembered = call.door.records.one(&call.door, own.token()).await?;
+    by_the_host_itself(&call, &remembered)?;
     if let Some(token) = own.token() {
         // A container that never ran after a reboot has empty stages: what is copied must not land beside the bind.
         super::binds::ensure_staged(&call.door, token, &remembered.record).await?;
@@ -45,6 +46,26 @@ pub(super) async fn put(mut call: Call) -> Result<Response<Body>, Refusal> {
         return Err(refusal.clone());
     }
     forward::reply_as_asked(answer?, &id, &asked).await
+}
+
+/// `GET` and `HEAD /containers/{id}/archive`.
+pub(super) async fn get(call: Call) -> Result<Response<Body>, Refusal> {
+    let own = call.own_container().await?;
+    let remembered = call.door.records.one(&call.door, own.token()).await?;
+    by_the_host_itself(&call, &remembered)?;
+    super::containers::act(call, super::containers::After::Nothing).await
+}
+
+/// The Engine copies as root, and in a directory whose owners are not translated it would be root.
+fn by_the_host_itself(call: &Call, remembered: &Remembered) -> Result<(), Refusal> {
+    match remembered.record.plain_bind().filter(|_| !call.caller.admin) {
+        None => Ok(()),
+        Some(bind) => Err(Refusal::forbidden(format!(
+            "docker cp is not available for this container: {} in it lies on a file system that cannot translate owners; \
+             copy on the host, or with `docker exec NAME cat FILE`",
+            bind.source.display()
+        ))),
+    }
 }
 
 /// The rules for one copy.

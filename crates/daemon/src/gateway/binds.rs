@@ -39,6 +39,43 @@ pub(crate) struct Rights {
     admin: bool,
 }
 
+/// Whose the files of the container are, and what may be done where owners cannot be translated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Inside {
+    /// The user inside, in numbers, who is the caller outside.
+    pub(crate) user: (u32, u32),
+    /// Nobody else is inside, and he has no capabilities: where he is the caller in number, owners need no translation.
+    pub(crate) confined: bool,
+}
+
+/// Why binds were not staged.
+#[derive(Debug)]
+pub(crate) enum NotStaged {
+    /// A file system cannot translate owners, and the container is not confined.
+    CannotIdmap { path: PathBuf, file_system: &'static str },
+    /// Everything else.
+    Refused(Refusal),
+}
+
+impl From<Refusal> for NotStaged {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<NotStaged> for Refusal {
+    fn from(refused: NotStaged) -> Self {
+        match refused {
+            NotStaged::Refused(refusal) => refusal,
+            NotStaged::CannotIdmap { path, file_system } => Self::bad(format!(
+                "{} lies on {file_system}, where DS01 cannot make files of the container yours; use a directory on a \
+                 local disk, or ask an admin",
+                path.display()
+            )),
+        }
+    }
+}
+
 impl Rights {
     /// A caller's own.
     pub(crate) fn of(caller: &Caller) -> Self {
@@ -99,27 +136,25 @@ fn rules(config: &Config, admin: bool) -> BindRules {
             Root::Path(path) => Some(path.clone()),
             Root::Home(_) => None,
         });
-        paths.collect()
+        let open = config.binds.shares.iter().filter(|share| !share.read_only);
+        paths.chain(open.map(|share| share.path.clone())).collect()
     };
+    let closed = config.binds.shares.iter().filter(|share| share.read_only);
     BindRules {
         roots,
-        shares: config.binds.shares.iter().map(|share| share.path.clone()).collect(),
+        shares: closed.map(|share| share.path.clone()).collect(),
         denied: vec![config.paths.run.clone(), config.paths.state.clone(), config.paths.engine.clone()],
         door: Some(staging::Door { names, socket: config.paths.socket.clone() }),
     }
 }
 
-fn refused(error: StageError) -> Refusal {
+fn refused(error: StageError) -> NotStaged {
     match error {
-        StageError::Foreign(_) => Refusal::forbidden(error.to_string()),
-        StageError::CannotIdmap { path, file_system } => Refusal::bad(format!(
-            "{} lies on {file_system}, where DS01 cannot make files of the container yours; use a directory on a local \
-             disk, or ask an admin",
-            path.display()
-        )),
+        StageError::CannotIdmap { path, file_system } => NotStaged::CannotIdmap { path, file_system },
+        StageError::Foreign(_) => Refusal::forbidden(error.to_string()).into(),
         other => {
             tracing::error!(error = %crate::Chain(&other), "a bind mount could not be staged");
-            Refusal::fault("a bind mount could not be prepared; tell an admin")
+            Refusal::fault("a bind mount could not be prepared; tell an admin").into()
         }
     }
 }
@@ -130,14 +165,14 @@ pub(crate) async fn stage(
     door: &Door,
     token: &Token,
     rights: Rights,
-    effective: (u32, u32),
+    inside: Inside,
     wanted: Vec<Wanted>,
-) -> Result<Vec<RecordedBind>, Refusal> {
+) -> Result<Vec<RecordedBind>, NotStaged> {
     if wanted.is_empty() {
         return Ok(Vec::new());
     }
     let turn = door.turns.wait_for(token).await;
-    stage_in_turn(door, token, rights, effective, wanted, turn).await.map(|(recorded, _)| recorded)
+    stage_in_turn(door, token, rights, inside, wanted, turn).await.map(|(recorded, _)| recorded)
 }
 
 /// Stages binds. The turn goes along and comes back: whoever gives up waiting must not let others in meanwhile.
@@ -145,51 +180,66 @@ async fn stage_in_turn(
     door: &Door,
     token: &Token,
     rights: Rights,
-    effective: (u32, u32),
+    inside: Inside,
     wanted: Vec<Wanted>,
     turn: Turn,
-) -> Result<(Vec<RecordedBind>, Turn), Refusal> {
+) -> Result<(Vec<RecordedBind>, Turn), NotStaged> {
     let Rights { credentials, name, admin } = rights;
     let rules = rules(&door.config(), admin);
     let (stage, token) = (door.stage.clone(), token.clone());
     tokio::task::spawn_blocking(move || {
         let (subordinate, _) = SubIds::read(Path::new(SUBUID), Path::new(SUBGID), &name, credentials.uid);
-        let map = IdMap::for_user(Some(effective), &credentials, subordinate)
+        let map = IdMap::for_user(Some(inside.user), &credentials, subordinate)
             .map_err(|e| Refusal::bad(e.to_string()))?;
-        let mut recorded = Vec::new();
-        for bind in wanted {
-            match stage_one(&stage, &token, &credentials, &rules, &map, &bind) {
-                Ok((source, read_only)) => {
-                    recorded.push(RecordedBind { slot: bind.slot, source, read_only, effective });
-                }
-                Err(refusal) => {
-                    drop(stage.unmount(&token));
-                    return Err(refusal);
-                }
+        let untranslated =
+            inside.confined.then(|| IdMap::for_forced_user(inside.user, &credentials)).flatten();
+        let hand = Hand { stage: &stage, token: &token, credentials, rules, map, untranslated };
+        let staged: Result<Vec<RecordedBind>, NotStaged> =
+            wanted.iter().map(|bind| hand.stage_one(bind, inside.user)).collect();
+        match staged {
+            Ok(recorded) => Ok((recorded, turn)),
+            Err(refusal) => {
+                drop(stage.unmount(&token));
+                Err(refusal)
             }
         }
-        Ok((recorded, turn))
     })
     .await
     .map_err(|_| Refusal::fault("a bind mount could not be prepared; tell an admin"))?
 }
 
-fn stage_one(
-    stage: &Stage,
-    token: &Token,
-    credentials: &Credentials,
-    rules: &BindRules,
-    map: &IdMap,
-    bind: &Wanted,
-) -> Result<(PathBuf, bool), Refusal> {
-    let missing = if bind.create { Missing::Create } else { Missing::Refuse };
-    let pinned = staging::pin(credentials, &bind.source, missing, rules).map_err(|e| {
-        let status = hyper::StatusCode::from_u16(e.status()).unwrap_or(hyper::StatusCode::BAD_REQUEST);
-        Refusal::new(status, e.to_string())
-    })?;
-    let read_only = bind.read_only || pinned.read_only() || (pinned.is_foreign() && credentials.uid != 0);
-    stage.mount(token, bind.slot, &pinned, map, read_only).map_err(refused)?;
-    Ok((pinned.path().to_path_buf(), read_only))
+/// What all binds of one create are staged with.
+struct Hand<'a> {
+    stage: &'a Stage,
+    token: &'a Token,
+    credentials: Credentials,
+    rules: BindRules,
+    map: IdMap,
+    /// Instead of `map`, where a file system has no translation and none is needed.
+    untranslated: Option<IdMap>,
+}
+
+impl Hand<'_> {
+    fn stage_one(&self, bind: &Wanted, effective: (u32, u32)) -> Result<RecordedBind, NotStaged> {
+        let missing = if bind.create { Missing::Create } else { Missing::Refuse };
+        let pinned = staging::pin(&self.credentials, &bind.source, missing, &self.rules).map_err(|e| {
+            let status = hyper::StatusCode::from_u16(e.status()).unwrap_or(hyper::StatusCode::BAD_REQUEST);
+            Refusal::new(status, e.to_string())
+        })?;
+        let foreign = pinned.is_foreign() && self.credentials.uid != 0;
+        let read_only = bind.read_only || pinned.read_only() || foreign;
+        let mount = |map| self.stage.mount(self.token, bind.slot, &pinned, map, read_only);
+        let plain = match (mount(&self.map), &self.untranslated) {
+            (Ok(_), _) => false,
+            (Err(StageError::CannotIdmap { .. }), Some(untranslated)) => {
+                mount(untranslated).map_err(refused)?;
+                true
+            }
+            (Err(error), _) => return Err(refused(error)),
+        };
+        let source = pinned.path().to_path_buf();
+        Ok(RecordedBind { slot: bind.slot, source, read_only, effective, plain })
+    }
 }
 
 /// Whether a bind's source means the door's own socket.
@@ -216,10 +266,10 @@ pub(crate) async fn ensure_staged(door: &Arc<Door>, token: &Token, record: &Reco
     let missing: Vec<&RecordedBind> =
         record.binds.iter().filter(|b| !door.stage.is_mounted(token, b.slot)).collect();
     let Some(first) = missing.first() else { return Ok(()) };
-    let effective = first.effective;
+    let inside = Inside { user: first.effective, confined: record.confined };
     let wanted = missing.into_iter().map(again).collect();
     let rights = Rights::of_owner(door, record).await?;
-    stage_in_turn(door, token, rights, effective, wanted, turn).await.map(drop)
+    Ok(stage_in_turn(door, token, rights, inside, wanted, turn).await.map(drop)?)
 }
 
 /// As [`ensure_staged`], for a container that is to run: a user whom its create knew by name only is looked up first,
@@ -252,7 +302,8 @@ pub(crate) async fn stage_for_user(
     unstage(door, token).await;
     let mut record = record.clone();
     let wanted = record.binds.iter().map(again).collect();
-    let (staged, _turn) = stage_in_turn(door, token, rights, effective, wanted, turn).await?;
+    let inside = Inside { user: effective, confined: record.confined };
+    let (staged, _turn) = stage_in_turn(door, token, rights, inside, wanted, turn).await?;
     (record.binds, record.user) = (staged, None);
     super::made::keep(door, token, &record).await
 }

@@ -213,6 +213,12 @@ pub(super) async fn update(mut call: Call) -> Result<Response<Body>, Refusal> {
     let target = call.route.upstream_target(call.upstream_version().await?, Some(&own.object()?));
     let gpu = own.holds_want();
     let asked = judged.restart();
+    let removes_itself = own.container.as_ref().is_some_and(|container| container.auto_remove);
+    if removes_itself && asked.is_some_and(|policy| policy != ds01_docker::body::Restart::No) {
+        return Err(Refusal::conflict(
+            "Restart policy cannot be updated because AutoRemove is enabled for the container",
+        ));
+    }
     let warnings = judged.warnings().to_vec();
     let sent = judged.into_body(gpu);
     let (status, reply) = forward::read_json(forward::with_json(&call, &target, sent).await?).await?;

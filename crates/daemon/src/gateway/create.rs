@@ -98,6 +98,9 @@ pub(super) async fn create(mut call: Call) -> Result<Response<Body>, Refusal> {
     }
     for asked in judged.containers().to_vec() {
         let own = own::find_own(&call.door, &call.caller, &asked.name).await;
+        if let (Ok(own), ContainerRole::VolumesFrom | ContainerRole::Pid) = (&own, asked.role) {
+            keeps_to_itself(&call, own, &asked.name).await?;
+        }
         let own = own.map_err(|refusal| match asked.role {
             ContainerRole::Link if refusal.status == StatusCode::NOT_FOUND => {
                 Refusal::bad(format!("could not get container for {}: {}", asked.name, refusal.message))
@@ -120,6 +123,20 @@ pub(super) async fn create(mut call: Call) -> Result<Response<Body>, Refusal> {
     let made = make(&call.door, making).await?;
     let shown = ds01_docker::present::with_warnings(made.reply, made.warnings)?;
     Ok(http::json(made.status, &shown))
+}
+
+/// A directory whose owners are not translated belongs to the container that is confined for it: through its processes
+/// or mounts, root of another container would be root there.
+async fn keeps_to_itself(call: &Call, own: &own::Own, name: &str) -> Result<(), Refusal> {
+    let remembered = call.door.records.one(&call.door, own.token()).await?;
+    match remembered.record.plain_bind().filter(|_| !call.caller.admin) {
+        None => Ok(()),
+        Some(bind) => Err(Refusal::forbidden(format!(
+            "{name} has {} on a file system that cannot translate owners, so its mounts and processes are not shared; \
+             mount the directory itself",
+            bind.source.display()
+        ))),
+    }
 }
 
 /// A 404 at create means to Docker's client that the image is missing, and it would pull: another object that is
@@ -252,8 +269,8 @@ async fn planned(
     image: ImageFacts,
     running_containers: u32,
 ) -> Result<Made, MakeRefusal> {
-    let user = making.judged.remote_user(&image.dev_container);
-    let user = user.unwrap_or_else(|| making.judged.user().unwrap_or(&image.user).to_owned());
+    let remote = making.judged.remote_user(&image.dev_container).filter(|_| !making.judged.is_confined());
+    let user = remote.unwrap_or_else(|| making.judged.user().unwrap_or(&image.user).to_owned());
     let effective = binds::numeric(&user);
     let asked = making.judged.gpu().map(want_of);
     let want = asked.map(|want| making.deploy.as_ref().map_or(want, |facts| facts.gpu.clone()));
@@ -310,6 +327,44 @@ struct Forwarded {
     record: Record,
 }
 
+/// Stages the binds. Where a file system cannot translate owners, the container is confined to the caller himself and
+/// told so: never is root inside root on such a directory.
+async fn staged(
+    door: &Arc<Door>,
+    making: &mut Making,
+    token: &Token,
+    effective: (u32, u32),
+    record: &mut Record,
+) -> Result<(), Refusal> {
+    let wanted = making.judged.binds().iter().map(|b| binds::Wanted {
+        slot: slot_number(b.slot),
+        source: b.source.clone().into(),
+        read_only: b.read_only,
+        create: b.create_source,
+    });
+    let wanted: Vec<_> = wanted.collect();
+    let rights = binds::Rights::of(&making.caller);
+    let confined = making.judged.is_confined();
+    let inside = binds::Inside { user: effective, confined };
+    let first = binds::stage(door, token, rights.clone(), inside, wanted.clone()).await;
+    record.binds = match first {
+        Err(binds::NotStaged::CannotIdmap { path, file_system }) if !confined && making.caller.uid != 0 => {
+            making.judged.confine();
+            making.judged.warn(&format!(
+                "{} lies on {file_system}, which cannot translate owners: everything in this container runs as you, and \
+                 nothing in it can become root.",
+                path.display()
+            ));
+            let user = making.judged.user().and_then(binds::numeric).unwrap_or((record.uid, record.gid));
+            record.user = None;
+            binds::stage(door, token, rights, binds::Inside { user, confined: true }, wanted).await?
+        }
+        other => other?,
+    };
+    record.confined = making.judged.is_confined();
+    Ok(())
+}
+
 /// Stages the binds and sends the create; whatever fails is undone, unless nobody knows whether it worked.
 async fn forward(
     door: &Arc<Door>,
@@ -318,21 +373,10 @@ async fn forward(
     effective: (u32, u32),
     mut record: Record,
 ) -> Result<Forwarded, Refusal> {
-    let wanted = making.judged.binds().iter().map(|b| binds::Wanted {
-        slot: slot_number(b.slot),
-        source: b.source.clone().into(),
-        read_only: b.read_only,
-        create: b.create_source,
-    });
-    let wanted: Vec<_> = wanted.collect();
-    let staged = binds::stage(door, token, binds::Rights::of(&making.caller), effective, wanted).await;
-    record.binds = match staged {
-        Ok(binds) => binds,
-        Err(refusal) => {
-            abandon(door, token).await;
-            return Err(refusal);
-        }
-    };
+    if let Err(refusal) = staged(door, making, token, effective, &mut record).await {
+        abandon(door, token).await;
+        return Err(refusal);
+    }
     for bind in making.judged.binds().to_vec() {
         let staged = record.binds.iter().find(|b| b.slot == slot_number(bind.slot));
         if !bind.read_only && staged.is_some_and(|b| b.read_only) {

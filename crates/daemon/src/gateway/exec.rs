@@ -42,6 +42,10 @@ pub(super) async fn create(mut call: Call) -> Result<Response<Body>, Refusal> {
     let own = call.own_container().await?;
     let bytes = call.body.whole(EXEC_BYTES_MAX, &mut call.share).await?;
     let mut judged = body::judge_exec(&bytes, &call.rules())?;
+    let remembered = call.door.records.one(&call.door, own.token()).await?;
+    if let Some(user) = remembered.record.only_user() {
+        judged.confine(user)?;
+    }
     super::quota::may_exec(&call.door.engine.look(&own.id).await?.reply)?;
     call.door.board.enter(&own.id);
     judged.set_visible_devices(Some(&visible_devices(&call, &own).await?));

@@ -38,7 +38,7 @@ mod volumes;
 use std::sync::{Arc, RwLock};
 
 use bytes::Bytes;
-use ds01_docker::body::Rules;
+use ds01_docker::body::{Profile, Rules};
 use ds01_docker::route::{self, BodyRule, Class, Op, Route, RouteRefusal};
 use ds01_docker::version::ApiVersion;
 use ds01_domain::{Limits, Person, Uid};
@@ -215,6 +215,11 @@ fn rules_of(door: &Door, caller: &Caller) -> Rules {
     rules.gpu_runtime.clone_from(&config.engine.runtime);
     rules.host_ports = config.ports.lowest..=config.ports.highest;
     rules.host_ip = Some(config.ports.address.to_string());
+    rules.profile = match limits.profile {
+        ds01_domain::Profile::Lab => Profile::Lab,
+        ds01_domain::Profile::Strict => Profile::Strict,
+    };
+    rules.host_network = limits.host_network;
     rules
 }
 
@@ -367,7 +372,7 @@ async fn dispatch(call: Call) -> Result<Response<Body>, Refusal> {
         | Op::ContainerResize
         | Op::ContainerPause
         | Op::ContainerWait => containers::act(call, containers::After::Nothing).await,
-        Op::ArchiveGet | Op::ArchiveHead => containers::act(call, containers::After::Nothing).await,
+        Op::ArchiveGet | Op::ArchiveHead => archive::get(call).await,
         Op::ArchivePut => archive::put(call).await,
 
         Op::ExecCreate => exec::create(call).await,

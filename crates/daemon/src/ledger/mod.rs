@@ -121,6 +121,9 @@ pub struct Record {
     /// The image as it was judged, by its id.
     #[serde(default)]
     pub image_id: String,
+    /// Whether everything inside runs as the owner himself, without capabilities.
+    #[serde(default)]
+    pub confined: bool,
 }
 
 /// One staged bind mount, with what is needed to stage it again after a reboot.
@@ -134,6 +137,23 @@ pub struct RecordedBind {
     pub read_only: bool,
     /// The container's effective user, `uid:gid`, whose files are the caller's.
     pub effective: (u32, u32),
+    /// Owners are not translated: the container's one user is the owner, in numbers.
+    #[serde(default)]
+    pub plain: bool,
+}
+
+impl Record {
+    /// The one user inside, where there is only one.
+    #[must_use]
+    pub fn only_user(&self) -> Option<(u32, u32)> {
+        self.confined.then(|| self.binds.first().map_or((self.uid, self.gid), |bind| bind.effective))
+    }
+
+    /// A directory of it lies on a file system that cannot translate owners: whoever gets at it as root is root there.
+    #[must_use]
+    pub fn plain_bind(&self) -> Option<&RecordedBind> {
+        self.binds.iter().find(|bind| bind.plain)
+    }
 }
 
 /// The open ledger. One writer: the coordinator.

@@ -529,7 +529,13 @@ fn records_and_owners_are_kept_beside_the_events() {
     let (mut ledger, state) = Ledger::open(&scratch.file()).unwrap();
     let record = Record {
         original: serde_json::json!({"HostConfig": {"Runtime": "nvidia"}}),
-        binds: vec![RecordedBind { slot: 2, source: "/home/a b".into(), read_only: true, effective: (1, 2) }],
+        binds: vec![RecordedBind {
+            slot: 2,
+            source: "/home/a b".into(),
+            read_only: true,
+            effective: (1, 2),
+            plain: true,
+        }],
         uid: 1000,
         project: Some("thesis".into()),
         ..Record::default()

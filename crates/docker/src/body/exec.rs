@@ -86,6 +86,23 @@ impl JudgedExec {
         self.body.get("Tty") == Some(&Json::Bool(true))
     }
 
+    /// Makes the command run as this user in numbers, who is the only one in its container. A name is not sent on: the
+    /// image says whose it is.
+    ///
+    /// # Errors
+    /// A [`Refusal`] where root was asked for: what he was wanted for would fail.
+    pub fn confine(&mut self, (uid, gid): (u32, u32)) -> Result<(), Refusal> {
+        let name = self.user().and_then(|user| user.split(':').next()).unwrap_or_default();
+        if name == "root" || name.parse() == Ok(0_u32) {
+            return Err(Refusal::forbidden(format!(
+                "\"User\" root is not in this container: everything in it runs as you ({uid}:{gid}); leave it out, and \
+                 install programs where the image is built"
+            )));
+        }
+        self.body.set("User", Json::text(format!("{uid}:{gid}")));
+        Ok(())
+    }
+
     /// The value of `NVIDIA_VISIBLE_DEVICES` that holds now: the units of the container's binding,
     /// or `None` to leave what the container was created with.
     pub fn set_visible_devices(&mut self, units: Option<&str>) {

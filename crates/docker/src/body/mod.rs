@@ -35,6 +35,6 @@ pub use network::{
     JudgedConnect, JudgedDisconnect, JudgedNetwork, judge_connect, judge_disconnect, judge_network,
 };
 pub use refusal::Refusal;
-pub use rules::{LimitValues, Restart, Rules};
+pub use rules::{LimitValues, Profile, Restart, Rules};
 pub use update::{JudgedUpdate, judge_update};
 pub use volume::{JudgedVolume, judge_volume};

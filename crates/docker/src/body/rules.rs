@@ -35,6 +35,20 @@ pub struct Rules {
     pub capabilities: Vec<String>,
     /// Largest log file in bytes. `None`: as the Engine is configured.
     pub log_bytes: Option<u64>,
+    /// What root means inside.
+    pub profile: Profile,
+    /// Whether a container may be on the host's own network.
+    pub host_network: bool,
+}
+
+/// What root means inside a caller's containers. An admin's are never confined.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Profile {
+    /// Root inside with most of Docker's capabilities: `apt` and `sudo` work, and files are the caller's outside.
+    #[default]
+    Lab,
+    /// Nobody inside but the caller himself, without capabilities and without a way to any.
+    Strict,
 }
 
 /// The most of each thing that one container may have; `None` = no limit.
@@ -69,6 +83,8 @@ impl Rules {
             host_ip: None,
             capabilities: vec!["SYS_PTRACE".to_owned(), "IPC_LOCK".to_owned()],
             log_bytes: None,
+            profile: Profile::Lab,
+            host_network: false,
         }
     }
 

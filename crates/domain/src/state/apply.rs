@@ -143,7 +143,8 @@ impl State {
             name: create.name,
             kind: create.kind,
             want: create.want,
-            restart: create.restart,
+            // What goes when it ends has no next run; the Engine refuses to be asked for both.
+            restart: if create.auto_remove { RestartPolicy::No } else { create.restart },
             auto_remove: create.auto_remove,
             created: at,
             // One that was found running before its create was known goes on running.
@@ -163,6 +164,9 @@ impl State {
 
     fn restart_changed(&mut self, id: &ContainerId, restart: RestartPolicy) {
         self.change_container(id, |container| {
+            if container.auto_remove {
+                return;
+            }
             container.restart = restart;
             if restart == RestartPolicy::No {
                 container.restarts.due = None;

@@ -128,6 +128,12 @@ fn rows(limits: &domain::Limits, used: &Used) -> Vec<Limit> {
             )
         },
     ];
+    if limits.profile == domain::Profile::Strict {
+        rows.push(row("profile", "root inside containers", LimitUnit::Flag, Some(0), None));
+    }
+    if limits.host_network && limits.source("host_network") != &domain::Source::Admin {
+        rows.push(row("host_network", "containers on the host's network", LimitUnit::Flag, Some(1), None));
+    }
     // Few labs set them; nobody has to read that there are none.
     let total = &limits.aggregate;
     let together = [

@@ -178,6 +178,10 @@ fn restart_policy(desk: &mut Desk<'_>, path: &str, value: Option<&Json>) -> Judg
 
 fn auto_remove(desk: &mut Desk<'_>, path: &str, value: Option<&Json>) -> Judged {
     desk.found.auto_remove = boolean(path, value)?;
+    // Comes after the restart policy. The Engine would say so, but of a GPU container it is not told the policy.
+    if desk.found.auto_remove && desk.found.restart != Restart::No {
+        return Err(Refusal::bad("can't create 'AutoRemove' container with restart policy"));
+    }
     Ok(value.map(|_| Json::Bool(desk.found.auto_remove)))
 }
 

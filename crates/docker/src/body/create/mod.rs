@@ -5,6 +5,7 @@
 
 mod answers;
 mod config;
+mod confined;
 mod devcontainer;
 mod devices;
 mod host;
@@ -43,7 +44,7 @@ pub(crate) use tmpfs::tmpfs_options;
 use super::desk::{Desk, Found, Stage};
 use super::fields::text_bytes;
 use super::refusal::Refusal;
-use super::rules::{Restart, Rules};
+use super::rules::{Profile, Restart, Rules};
 use super::table::{check_keys, judge_object, same_field};
 use crate::gpu::GpuAsk;
 use crate::json::{Json, Object, parse};
@@ -160,6 +161,7 @@ pub struct JudgedCreate {
     found: Found,
     answers: answers::Answers,
     given: Original,
+    confined: bool,
 }
 
 /// Judges the body of `POST /containers/create`.
@@ -201,7 +203,11 @@ pub fn judge_create(body: &[u8], rules: &Rules) -> Result<JudgedCreate, Refusal>
         found: desk.found,
         answers,
         given,
+        confined: false,
     };
+    if rules.profile == Profile::Strict {
+        judged.confine();
+    }
     judged.own_group_on_binds();
     Ok(judged)
 }

@@ -108,6 +108,7 @@ pub(crate) fn network_mode(desk: &mut Desk<'_>, path: &str, value: Option<&Json>
     }
     match given.as_str() {
         "" | "none" => {}
+        "host" if desk.rules.host_network => {}
         "host" => host(desk, path)?,
         name if DEFAULT_NETWORKS.contains(&name) => {}
         name => super::networks::refer(desk, name),

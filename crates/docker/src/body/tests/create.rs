@@ -53,6 +53,17 @@ fn keys_are_written_as_the_engine_spells_them() {
 }
 
 #[test]
+fn what_goes_when_it_ends_is_not_started_again() {
+    let both = |policy: &str| json!({"Image": "base", "HostConfig": {"AutoRemove": true, "RestartPolicy": {"Name": policy}}});
+    for policy in ["always", "unless-stopped", "on-failure"] {
+        assert_eq!(refusal(&both(policy)), "can't create 'AutoRemove' container with restart policy");
+    }
+    for policy in ["", "no"] {
+        create_with(&unlimited(), &both(policy)).expect("judged");
+    }
+}
+
+#[test]
 fn a_body_that_can_be_read_in_two_ways_is_refused() {
     let story = [
         (

@@ -2,6 +2,7 @@
 
 mod clients;
 mod complete;
+mod confined;
 mod corpus;
 mod create;
 mod limits;
