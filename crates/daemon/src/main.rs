@@ -31,6 +31,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Print what becomes of every route and every field of a request.
+    Policy,
     /// Tell whether directories can be mounted into containers; mounts nothing.
     #[command(hide = true)]
     Probe {
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
             let (report, sound) = config::check_report(run::configuration_file(file.as_deref()), json);
             return print(&report, sound, json);
         }
+        Command::Policy => return print(&ds01_docker::policy::page(), true, false),
         Command::Probe { directories } => {
             let answer = serde_json::to_string(&staging::probe(&directories));
             return print(&answer.expect("paths and sentences are JSON"), true, true);

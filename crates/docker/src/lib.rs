@@ -3,7 +3,7 @@
 //! Answers for: what a request line means ([`route`]), what its query asks ([`query`]), what its JSON body asks
 //! ([`json`], [`body`]), how every form of asking for a GPU reads as one ask ([`gpu`]), and how the Engine's replies
 //! are shown to the person who asked ([`present`]). The words it uses: names and ids ([`object`]), image references
-//! ([`reference`](mod@reference)), versions of the API ([`version`]).
+//! ([`reference`](mod@reference)), versions of the API ([`version`]). [`policy`] tells all of it on one page.
 //! Must never: do I/O, read a clock, know who the caller is, or let through what it does not know.
 
 pub mod body;
@@ -11,6 +11,7 @@ pub mod dockerfile;
 pub mod gpu;
 pub mod json;
 pub mod object;
+pub mod policy;
 pub mod present;
 pub mod query;
 pub mod reference;

@@ -139,7 +139,7 @@ fn idle_deadline(container: &Container, watched: &Watched) -> Option<Deadline> {
 }
 
 /// What the containers' use of their units asks for now. To be carried out in order; asked again, it gives nothing new but
-/// the stops that are not over.
+/// the warnings that were not told yet and the stops that are not over.
 #[must_use]
 pub fn course(state: &State, mode: Mode, watched: &BTreeMap<ContainerId, Watched>, now: Time) -> Vec<Action> {
     let running = state.holdings().filter(|holding| holding.phase == Phase::Running);
@@ -228,8 +228,7 @@ fn go_on(
     // Told late, because nobody was there to tell it, it is still told so long before.
     let stop_at =
         if stage == Stage::Last { deadline.at.max(now.after(stage.lead(deadline.of))) } else { deadline.at };
-    let warned = Event::Warned { container: container.clone(), epoch, cause, stage, stop_at, at: now };
-    vec![Action::Record(warned), Action::Warn { container, epoch, cause, stage, stop_at }]
+    vec![Action::Warn { container, epoch, cause, stage, stop_at }]
 }
 
 /// Whether what was begun is off: it works again, or it was given more time. What nobody can see spares nobody.

@@ -36,6 +36,8 @@ struct Page {
 pub struct Board {
     page: RwLock<Option<Page>>,
     entered: Mutex<BTreeSet<ContainerId>>,
+    /// Containers whose stop is being carried out.
+    stopping: Mutex<BTreeSet<ContainerId>>,
     /// When this lab was first watched: wall time, in milliseconds.
     begun: AtomicU64,
 }
@@ -63,6 +65,22 @@ impl Board {
         self.entered().insert(id.clone());
     }
 
+    /// The rules' stop of a container begins, unless it has begun.
+    pub fn stop_begins(&self, id: &ContainerId) -> bool {
+        self.stopping().insert(id.clone())
+    }
+
+    /// The stop is over, or did not work.
+    pub fn stop_ends(&self, id: &ContainerId) {
+        self.stopping().remove(id);
+    }
+
+    /// Whether its stop is being carried out: what it does now (it may save a checkpoint on its unit) is no reason to
+    /// take that back.
+    pub(super) fn is_being_stopped(&self, id: &ContainerId) -> bool {
+        self.stopping().contains(id)
+    }
+
     pub(super) fn has_entered(&self, id: &ContainerId) -> bool {
         self.entered().remove(id)
     }
@@ -77,6 +95,11 @@ impl Board {
     fn page(&self) -> Option<Page> {
         let page = self.page.read().unwrap_or_else(PoisonError::into_inner).clone();
         page.filter(|page| page.at.elapsed() < FRESH)
+    }
+
+    fn stopping(&self) -> std::sync::MutexGuard<'_, BTreeSet<ContainerId>> {
+        // As below.
+        self.stopping.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn entered(&self) -> std::sync::MutexGuard<'_, BTreeSet<ContainerId>> {

@@ -15,6 +15,8 @@ use crate::clock;
 
 /// Where it lies, seen from inside.
 const FILE: &str = "workspace/.keep-alive";
+/// How long a pass waits for a look. One that takes longer is read when it is over.
+const LOOK_MAX: Duration = Duration::from_millis(100);
 /// How long a touch holds.
 const HOLDS: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -27,15 +29,18 @@ pub(super) struct KeepFile {
 }
 
 impl KeepFile {
-    /// How long the file still holds, by the last look that is over; begins the next one.
+    /// How long the file still holds, by a look made now; where it takes too long, by the last one that is over.
     pub(super) async fn holds_for(&mut self, witness: Option<i32>) -> Option<Duration> {
-        if self.look.as_ref().is_some_and(JoinHandle::is_finished)
-            && let Some(look) = self.look.take()
-        {
-            self.changed = look.await.ok().flatten();
-        }
+        // One that has been waited for once is not waited for again.
+        let patience = if self.look.is_some() { Duration::ZERO } else { LOOK_MAX };
         if let (None, Some(pid)) = (&self.look, witness) {
             self.look = Some(tokio::task::spawn_blocking(move || changed(pid)));
+        }
+        if let Some(look) = &mut self.look
+            && let Ok(seen) = tokio::time::timeout(patience, look).await
+        {
+            self.look = None;
+            self.changed = seen.ok().flatten();
         }
         let age = Duration::from_millis(clock::wall_ms().saturating_sub(self.changed?));
         HOLDS.checked_sub(age)

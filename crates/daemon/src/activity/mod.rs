@@ -117,7 +117,9 @@ impl Watch {
         }
         let mode = self.door.board.mode(&self.door.config().policy.rules);
         let holds = if mode == Mode::Enforce { self.holds_of(stopped).await } else { BTreeMap::new() };
-        self.door.coordinator.course(mode, watched.clone(), holds).await;
+        let mut judged = watched.clone();
+        judged.retain(|id, _| !self.door.board.is_being_stopped(id));
+        self.door.coordinator.course(mode, judged, holds).await;
         let minutes =
             |id: &ContainerId| self.runs.get(id).map(|run| run.activity.minutes().copied().collect());
         let seen = watched.into_iter().map(|(id, watched)| {

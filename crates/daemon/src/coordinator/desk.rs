@@ -262,8 +262,7 @@ impl Desk {
                         refused.insert(container.clone());
                     }
                 }
-                Action::Warn { ref container, .. } | Action::Stop { ref container, .. }
-                    if refused.contains(container) => {}
+                Action::Stop { ref container, .. } if refused.contains(container) => {}
                 other => self.outbox.acts.push(other),
             }
         }

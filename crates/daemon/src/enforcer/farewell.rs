@@ -1,15 +1,18 @@
 //! Warning the owner of a container, and stopping it in good order.
 //!
 //! A stop is: the user's own program in the workspace, then the stop signal, then, after the grace period, SIGKILL.
-//! What cannot be told is not waited for; what cannot be stopped is tried again with the next pass of the watch.
+//! What cannot be told is not waited for; what cannot be stopped is tried again with the next pass of the watch. A
+//! warning is written down once it was told: no stop rests on one that nobody heard.
 
+use std::collections::btree_map::Entry;
 use std::time::Duration;
 
-use ds01_domain::{Cause, Container, ContainerId, Epoch, Stage, Time};
+use ds01_domain::{Cause, Container, ContainerId, Epoch, Event, Stage, Time};
 use tokio::time::Instant;
 
 use super::Enforcer;
 use super::notify;
+use crate::coordinator::Fault;
 use crate::words;
 
 /// A user's program that is run in his container before it is stopped: to save a checkpoint.
@@ -19,10 +22,72 @@ const ON_STOP_MAX: Duration = Duration::from_secs(120);
 /// How often it is asked whether it has ended.
 const ON_STOP_ASKED_EVERY: Duration = Duration::from_millis(500);
 
+/// A warning of a stop.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Warning {
+    pub(super) epoch: Epoch,
+    pub(super) cause: Cause,
+    pub(super) stage: Stage,
+    pub(super) stop_at: Time,
+}
+
+impl Warning {
+    /// Whether it says the same, but for the time: that is told later and later for as long as it is not written.
+    fn is_of(&self, other: &Self) -> bool {
+        (self.epoch, self.cause, self.stage) == (other.epoch, other.cause, other.stage)
+    }
+}
+
+/// How far a warning has come.
+#[derive(Debug)]
+pub(super) enum Telling {
+    UnderWay,
+    /// Told, and not written.
+    Told(Warning),
+}
+
 impl Enforcer {
-    /// Tells the owner of a container that it will be stopped.
-    pub(super) async fn warn(&self, id: &ContainerId, cause: Cause, stage: Stage, stop_at: Time) {
+    /// Warns the owner of a container of its stop, and writes down that he was: once, however often it is asked for
+    /// meanwhile. What was told and could not be written is not told again.
+    pub(super) async fn warn(&self, id: ContainerId, warning: Warning) {
+        let told = match self.warnings().entry(id.clone()) {
+            Entry::Occupied(mut entry) => match entry.get() {
+                Telling::UnderWay => return,
+                Telling::Told(told) if told.is_of(&warning) => Some(*told),
+                Telling::Told(_) => {
+                    entry.insert(Telling::UnderWay);
+                    None
+                }
+            },
+            Entry::Vacant(entry) => {
+                entry.insert(Telling::UnderWay);
+                None
+            }
+        };
+        let said = told.unwrap_or(warning);
+        if told.is_none() {
+            self.tell(&id, said).await;
+        }
+        match self.write_down(&id, said).await {
+            Ok(()) => drop(self.warnings().remove(&id)),
+            Err(fault) => {
+                tracing::error!(error = %crate::Chain(&fault), container = id.short(), "a warning could not be written: nobody is stopped on it");
+                self.warnings().insert(id, Telling::Told(said));
+            }
+        }
+    }
+
+    async fn write_down(&self, id: &ContainerId, warning: Warning) -> Result<(), Fault> {
+        let Warning { epoch, cause, stage, stop_at } = warning;
+        let at = self.door.coordinator.now().await?;
+        let container = id.clone();
+        let warned = Event::Warned { container, epoch, cause, stage, stop_at, at };
+        self.door.coordinator.record(vec![warned]).await
+    }
+
+    async fn tell(&self, id: &ContainerId, warning: Warning) {
         let Some((container, now)) = self.known(id).await else { return };
+        let Warning { cause, stage, stop_at, .. } = warning;
         let since = match self.door.board.seen(id) {
             Some(seen) if cause == Cause::Idle => Some(now.since(seen.watched.verdict.quiet_since)),
             _ => None,
@@ -36,13 +101,13 @@ impl Enforcer {
 
     /// Stops a container for this reason, unless that is being done, or is no longer so.
     pub(super) async fn stop(&self, id: &ContainerId, epoch: Epoch, cause: Cause) {
-        if !self.stopping().insert(id.clone()) {
+        if !self.door.board.stop_begins(id) {
             return;
         }
         if self.is_decided(id, epoch, cause).await {
             self.stop_now(id, cause).await;
         }
-        self.stopping().remove(id);
+        self.door.board.stop_ends(id);
     }
 
     async fn stop_now(&self, id: &ContainerId, cause: Cause) {

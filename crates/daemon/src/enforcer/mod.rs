@@ -11,7 +11,7 @@ mod recover;
 mod seen;
 mod tidy;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -22,6 +22,7 @@ use tokio::sync::watch;
 use crate::coordinator::Errand;
 use crate::gateway::{Cause, Door, StartRefusal, start_container};
 use crate::inventory::Inventory;
+use farewell::{Telling, Warning};
 use looking::Looking;
 
 pub use crate::coordinator::Errands as Looks;
@@ -37,7 +38,8 @@ pub struct Enforcer {
     receipts: PathBuf,
     looking: Looking,
     restarting: Arc<Mutex<BTreeSet<ContainerId>>>,
-    stopping: Arc<Mutex<BTreeSet<ContainerId>>>,
+    /// Warnings that are being told, or that could not be written down since.
+    warnings: Arc<Mutex<BTreeMap<ContainerId, Telling>>>,
 }
 
 impl Enforcer {
@@ -51,7 +53,7 @@ impl Enforcer {
             receipts,
             looking: Looking::default(),
             restarting: Arc::default(),
-            stopping: Arc::default(),
+            warnings: Arc::default(),
         }
     }
 
@@ -89,8 +91,8 @@ impl Enforcer {
     async fn act(&self, action: Action) {
         match action {
             Action::Restart { container } => self.restart(&container).await,
-            Action::Warn { container, cause, stage, stop_at, .. } => {
-                self.warn(&container, cause, stage, stop_at).await;
+            Action::Warn { container, epoch, cause, stage, stop_at } => {
+                self.warn(container, Warning { epoch, cause, stage, stop_at }).await;
             }
             Action::Stop { container, epoch, cause } => self.stop(&container, epoch, cause).await,
             Action::RemoveContainer { container } => {
@@ -112,9 +114,9 @@ impl Enforcer {
         self.restarting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn stopping(&self) -> std::sync::MutexGuard<'_, BTreeSet<ContainerId>> {
+    fn warnings(&self) -> std::sync::MutexGuard<'_, BTreeMap<ContainerId, Telling>> {
         // As above.
-        self.stopping.lock().unwrap_or_else(PoisonError::into_inner)
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Restarts a container, unless that is being done.

@@ -12,6 +12,7 @@ mod env;
 mod exec;
 mod fields;
 mod limits;
+mod login;
 mod network;
 mod paths;
 mod refusal;
@@ -19,6 +20,7 @@ mod rules;
 mod shape;
 mod size;
 mod table;
+pub(crate) mod tables;
 mod update;
 mod volume;
 
@@ -31,6 +33,7 @@ pub use create::{
     VolumeAsk, VolumeForm, judge_create,
 };
 pub use exec::{ExecStart, JudgedExec, judge_exec, judge_exec_start};
+pub use login::{JudgedLogin, judge_login};
 pub use network::{
     JudgedConnect, JudgedDisconnect, JudgedNetwork, judge_connect, judge_disconnect, judge_network,
 };

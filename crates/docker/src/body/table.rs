@@ -32,16 +32,30 @@ pub(crate) enum Rule {
     Drop,
 }
 
+impl Rule {
+    /// The word for what becomes of the field, and what is said to whom it is refused.
+    pub(crate) fn told(&self) -> (&'static str, Option<&'static str>) {
+        match self {
+            Rule::Pass(_) => ("passed", None),
+            Rule::Set(_) => ("set by DS01", None),
+            Rule::Clamp(_) => ("lowered", None),
+            Rule::Allow(_) => ("listed values", None),
+            Rule::Check(_) => ("judged", None),
+            Rule::Refuse(_, sentence) => ("refused", Some(sentence)),
+            Rule::Never(sentence) => ("refused to all", Some(sentence)),
+            Rule::Drop => ("left out", None),
+        }
+    }
+}
+
 /// One row: a field of the Engine API and what becomes of it.
 pub(crate) struct Field {
     /// Spelling of the Engine.
     pub(crate) name: &'static str,
     /// First minor API version that has it; 40 stands for 1.40 and before.
-    #[cfg_attr(not(test), expect(dead_code, reason = "checked against the API's field list"))]
     pub(crate) since: u8,
     pub(crate) rule: Rule,
     /// Why the row says what it says.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the table is its own documentation"))]
     pub(crate) why: &'static str,
 }
 

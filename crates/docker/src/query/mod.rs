@@ -22,6 +22,11 @@ use crate::object::{ChosenName, ObjectRef};
 use crate::route::Op;
 use keys::Kind;
 
+/// The keys that are passed on of an operation's query.
+pub(crate) fn key_names(op: Op) -> impl Iterator<Item = &'static str> {
+    keys::of(op).iter().filter(|key| key.kind != Kind::Ignored).map(|key| key.name)
+}
+
 /// The most values of one repeatable key (`names`, `t`, `changes`, …).
 pub const VALUES_MAX: usize = 128;
 

@@ -48,7 +48,8 @@ pub enum Action {
         /// The container.
         container: ContainerId,
     },
-    /// The owner of a container to be warned of its stop.
+    /// The owner of a container to be warned of its stop. To be recorded as `Event::Warned` when he was told, not
+    /// before: a daemon that dies in between warns him again instead of stopping him unwarned.
     Warn {
         /// The container.
         container: ContainerId,

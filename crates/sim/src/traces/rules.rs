@@ -47,6 +47,9 @@ pub(super) fn ours(units: Vec<UnitId>, readings: &[Reading], limits: &Thresholds
         for action in course(&state, Mode::Enforce, &BTreeMap::from([(container.clone(), watched)]), now) {
             match action {
                 Action::Record(event) => state.apply(&event),
+                Action::Warn { container, epoch, cause, stage, stop_at } => {
+                    state.apply(&Event::Warned { container, epoch, cause, stage, stop_at, at: now });
+                }
                 Action::Stop { .. } => return Some(now),
                 _ => {}
             }

@@ -20,17 +20,20 @@ mod tmpfs;
 
 use std::collections::BTreeMap;
 
-/// The tables, to be held against the API.
-#[cfg(test)]
+/// The tables, to be told and to be held against the API.
 pub(crate) mod table {
     pub(crate) use super::config::CREATE;
+    #[cfg(test)]
     pub(crate) use super::devices::{DEVICE, DEVICE_REQUEST};
-    pub(crate) use super::host::{HOST, RESTART, THROTTLE, WEIGHT};
+    pub(crate) use super::host::{HOST, RESTART};
+    #[cfg(test)]
+    pub(crate) use super::host::{THROTTLE, WEIGHT};
     pub(crate) use super::log::LOG;
     pub(crate) use super::mounts::{
         BIND_OPTIONS, DRIVER_CONFIG, IMAGE_OPTIONS, MOUNT, TMPFS_OPTIONS, VOLUME_OPTIONS,
     };
     pub(crate) use super::networks::NETWORKING;
+    #[cfg(test)]
     pub(crate) use super::original::remembered_shape;
 }
 

@@ -15,7 +15,7 @@ fn api() -> Value {
 
 /// Bodies that users may send, with what judges them.
 const JUDGED: [(&str, &str); 10] = [
-    ("POST /auth", "the daemon's Login, closed by deny_unknown_fields"),
+    ("POST /auth", "LOGIN"),
     ("POST /commit", "COMMIT"),
     ("POST /containers/create", "CREATE"),
     ("POST /containers/{}/exec", "EXEC"),
@@ -28,7 +28,7 @@ const JUDGED: [(&str, &str); 10] = [
 ];
 
 /// Structures that these bodies hold, each of which `rows.rs` holds against a table; `Topology` and what lies in a
-/// cluster volume are refused whole, `AuthConfig` is the login.
+/// cluster volume are refused whole,
 const STRUCTURES: [&str; 23] = [
     "AuthConfig",
     "ClusterVolumeSpec",

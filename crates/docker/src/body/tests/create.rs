@@ -195,6 +195,7 @@ fn what_is_root_on_the_host_is_refused_by_name() {
         ("LogConfig", json!({"Type": "", "Config": {"syslog-address": "unix:///run/x"}})),
         ("PortBindings", json!({"80/tcp": [{"HostPort": "80"}]})),
         ("PortBindings", json!({"80/tcp": [{"HostPort": "1000-2000"}]})),
+        ("PortBindings", json!({"80/tcp": [{"HostPort": "0-2000"}]})),
     ];
     for (field, value) in story {
         let message = host(field, value.clone()).expect_err(&format!("{field} {value}"));

@@ -10,6 +10,7 @@ use super::super::endpoint::{ENDPOINT, ENDPOINT_IPAM};
 use super::super::exec::{EXEC, EXEC_START};
 use super::super::fields::HEALTH;
 use super::super::limits::ULIMIT;
+use super::super::login::LOGIN;
 use super::super::network::{CONFIG_FROM, CONNECT, DISCONNECT, IPAM, IPAM_CONFIG, NETWORK};
 use super::super::shape::Part;
 use super::super::table::{Rule, Table};
@@ -92,6 +93,7 @@ fn objects() -> Vec<(Fields, Cover)> {
         (body("POST /containers/{id}/exec"), Cover::Rows("exec", EXEC)),
         (body("POST /exec/{id}/start"), Cover::Rows("exec start", EXEC_START)),
         (update, Cover::Rows("update", UPDATE)),
+        (definition("AuthConfig"), Cover::Rows("login", LOGIN)),
         (definition("ContainerConfig"), Cover::Rows("commit", COMMIT)),
         (definition("VolumeCreateRequest"), Cover::Rows("volume", VOLUME)),
         (body("POST /networks/create"), Cover::Rows("network", NETWORK)),
@@ -105,12 +107,15 @@ fn objects() -> Vec<(Fields, Cover)> {
 }
 
 /// What clients send beyond the API's description.
-const BEYOND: [(&str, &str); 5] = [
+const BEYOND: [(&str, &str); 8] = [
     ("exec", "Container"),
     ("exec", "Detach"),
     ("exec", "Id"),
     ("exec start", "hijack"),
     ("exec start", "stdin"),
+    ("login", "auth"),
+    ("login", "identitytoken"),
+    ("login", "registrytoken"),
 ];
 
 #[test]

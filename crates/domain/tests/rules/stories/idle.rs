@@ -3,7 +3,8 @@
 //!
 //! A day is a list of phases: `train 40m`, `load 2h` (the CPU works, the units are quiet), `hold 1h` (a parked notebook),
 //! `none 1h` (no program on the unit), `blind 5m` (the driver does not answer), `away 5m` (nobody measures), `shell 1m`
-//! (somebody comes in), `keep 2h` (asked for at once), `crash` (the daemon loses what is in its memory).
+//! (somebody comes in), `keep 2h` (asked for at once), `crash` (the daemon loses what is in its memory), `unheard` (that the
+//! next warning was told is not written any more).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -27,6 +28,8 @@ struct Day {
     told: String,
     /// The first reading of a daemon's life: it has nothing to compare with.
     first: bool,
+    /// The next warning is told, and that it was is not written any more.
+    unheard: bool,
 }
 
 impl Day {
@@ -51,6 +54,7 @@ impl Day {
             file: None,
             told: String::new(),
             first: true,
+            unheard: false,
         }
     }
 
@@ -78,6 +82,10 @@ impl Day {
                 self.first = true;
                 self.world.crash();
                 self.world.news.clear();
+                return true;
+            }
+            "unheard" => {
+                self.unheard = true;
                 return true;
             }
             "away" => {
@@ -132,9 +140,13 @@ impl Day {
                     self.world.record(event);
                     self.world.check();
                 }
-                Action::Warn { cause, stage, stop_at, .. } => {
+                Action::Warn { container, epoch, cause, stage, stop_at } => {
                     let left = stop_at.since(self.world.now).as_secs();
                     self.tell(&format!("{stage:?}: {cause}, {} min {} s left", left / 60, left % 60));
+                    if !std::mem::take(&mut self.unheard) {
+                        let at = self.world.now;
+                        self.world.record(Event::Warned { container, epoch, cause, stage, stop_at, at });
+                    }
                 }
                 Action::Stop { cause, .. } => {
                     self.tell(&format!("stopped: {cause}"));
@@ -314,6 +326,19 @@ fn a_daemon_that_comes_back_goes_on_where_it_was() {
         00:40:00  stopped: idle
     "#]]
     .assert_eq(&day.told);
+}
+
+#[test]
+fn a_warning_that_is_not_known_to_be_told_is_told_again_and_leaves_as_much_time() {
+    day(
+        "train 10m, hold 20m, unheard, hold 5m, crash, away 40s, hold 6m",
+        &expect![[r#"
+            00:25:00  Soon: idle, 15 min 0 s left
+            00:35:00  Last: idle, 5 min 0 s left
+            00:35:50  Last: idle, 5 min 0 s left
+            00:40:50  stopped: idle
+        "#]],
+    );
 }
 
 #[test]
