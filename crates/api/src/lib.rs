@@ -14,6 +14,7 @@ mod containers;
 mod deploy;
 mod doctor;
 mod error;
+mod journal;
 mod limits;
 mod machine;
 pub mod names;
@@ -30,6 +31,7 @@ pub use containers::{
 pub use deploy::{DataMount, DeployRequest, Deployed, Framework, FrameworkList};
 pub use doctor::{Configuration, GpuSource, Probed};
 pub use error::{ApiError, Exit};
+pub use journal::{Ending, EventLine, History, Stint, Total};
 pub use limits::{Limit, LimitUnit, Limits, Source};
 pub use machine::{Card, Figures, GpuRelease, Health, Holder, Machine, Unit, UnitRef};
 pub use person::{Via, WhoAmI};

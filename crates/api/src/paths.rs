@@ -19,6 +19,10 @@ pub const CONTAINER: &str = "/ds01/v1/containers/{name}";
 pub const START: &str = "/ds01/v1/containers/{name}/start";
 /// `POST` [`crate::Keep`] → [`crate::Kept`]: idleness is passed over for a while.
 pub const KEEP: &str = "/ds01/v1/containers/{name}/keep";
+/// `GET ?since=SECONDS&until=SECONDS&follow=1` → [`crate::EventLine`]s, one JSON value a line ([`NDJSON`]); Unix times.
+pub const EVENTS: &str = "/ds01/v1/events";
+/// `GET ?since=SECONDS&user=NAME&container=NAME&all=1` → [`crate::History`].
+pub const HISTORY: &str = "/ds01/v1/history";
 /// `GET` → [`crate::Limits`].
 pub const LIMITS: &str = "/ds01/v1/limits";
 /// `GET` → [`crate::Queue`].
@@ -73,6 +77,9 @@ mod tests {
             CONTAINERS,
             CONTAINER,
             START,
+            KEEP,
+            EVENTS,
+            HISTORY,
             LIMITS,
             QUEUE,
             WHY,

@@ -28,6 +28,12 @@ impl Ui {
         let _ = anstream::stdout().write_all(text.as_bytes());
     }
 
+    /// Writes a piece of something longer to standard output; whether anybody still reads it.
+    pub(crate) fn tell(self, text: &str) -> bool {
+        let mut out = anstream::stdout();
+        out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_ok()
+    }
+
     /// Writes `value` as JSON, or `text` of it, to standard output.
     pub(crate) fn answer<T: Serialize>(self, value: &T, text: impl FnOnce(&T) -> String) {
         if !self.json {

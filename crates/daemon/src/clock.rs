@@ -145,6 +145,20 @@ pub fn wall_ms() -> u64 {
     u64::try_from(Timestamp::now().as_millisecond()).unwrap_or(0)
 }
 
+/// What the wall clock said, or will say, at a ledger time, in Unix seconds; by what both clocks say now.
+#[must_use]
+pub fn wall_at(time: Time, now: Time) -> i64 {
+    let millis = i128::from(wall_ms()) + i128::from(time.0) - i128::from(now.0);
+    i64::try_from(millis.div_euclid(1000)).unwrap_or(i64::MAX)
+}
+
+/// The ledger time at which the wall clock said, or will say, these Unix seconds; by what both clocks say now.
+#[must_use]
+pub fn at_wall(seconds: i64, now: Time) -> Time {
+    let millis = i128::from(seconds) * 1000 - i128::from(wall_ms()) + i128::from(now.0);
+    Time(u64::try_from(millis.max(0)).unwrap_or(u64::MAX))
+}
+
 /// A span for people, in its two largest units: `2 h 5 min`, `45 s`, `3 d`.
 #[must_use]
 pub fn for_people(span: Duration) -> String {
@@ -236,6 +250,17 @@ mod tests {
         let ahead = in_an_hour.as_millisecond() - Timestamp::now().as_millisecond();
         assert!((3_590_000..3_610_000).contains(&ahead), "{ahead}");
         assert_eq!(clock.wall_of(Time(u64::MAX)), Timestamp::MAX);
+    }
+
+    #[test]
+    fn moments_are_the_same_there_and_back() {
+        // Ledger time that is an hour ahead.
+        let now = Time(wall_ms() + 3_600_000);
+        let soon = wall_at(now.after(Duration::from_secs(600)), now);
+        assert!((595..=605).contains(&(soon - Timestamp::now().as_second())), "{soon}");
+        let back = at_wall(soon, now);
+        assert!(back.0.abs_diff(now.0 + 600_000) < 5_000, "{back:?}");
+        assert_eq!(at_wall(i64::MIN, now), Time(0));
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod event;
 mod grant;
 mod idle;
 mod ids;
+mod journal;
 mod line;
 mod observed;
 #[cfg(test)]
@@ -45,6 +46,7 @@ pub use idle::{
     Activity, Evidence, MINUTES_KEPT, Minute, Reading, Thresholds, UnitReading, Use, Verdict, VerdictState,
 };
 pub use ids::{CardId, ContainerId, Epoch, Ticket, Time, Token, Uid, UnitId, Weight};
+pub use journal::{About, Ending, Entry, Note, Stint, What, notes, stints};
 pub use line::Waiter;
 pub use observed::{Identity, Observed, Occupancy, Processes, Run, Seen, UnitSeen};
 pub use plan::{Action, plan};

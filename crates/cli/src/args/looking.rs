@@ -1,4 +1,4 @@
-//! The flags of commands that look at what a container does: `container logs`. It must never read the world or act.
+//! The flags of commands that look at what containers do, or have done. It must never read the world or act.
 
 use clap::Args;
 
@@ -75,6 +75,40 @@ pub(crate) struct StatsArgs {
 pub(crate) struct GpuStatusArgs {
     #[command(flatten)]
     pub(crate) watching: Watching,
+    /// Print JSON, for scripts
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EventsArgs {
+    /// Stay, and show what happens from now on
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+    /// From then on: 10m (ago), 2026-01-31T14:00:00 [default: a day ago; with --follow from now on]
+    #[arg(long, value_name = "TIME", value_parser = moment::parse)]
+    pub(crate) since: Option<Moment>,
+    /// Up to then
+    #[arg(long, value_name = "TIME", value_parser = moment::parse)]
+    pub(crate) until: Option<Moment>,
+    /// Print JSON, for scripts: one value a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HistoryArgs {
+    /// Only of this container: the project, or its name or id
+    pub(crate) name: Option<String>,
+    /// Only of this person
+    #[arg(long, value_name = "USER")]
+    pub(crate) user: Option<String>,
+    /// Of everybody
+    #[arg(long, conflicts_with_all = ["user", "name"])]
+    pub(crate) all: bool,
+    /// From then on: 12h (ago), 2026-01-31
+    #[arg(long, value_name = "TIME", default_value = "7d", value_parser = moment::parse)]
+    pub(crate) since: Moment,
     /// Print JSON, for scripts
     #[arg(long)]
     pub(crate) json: bool,

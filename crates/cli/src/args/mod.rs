@@ -20,7 +20,7 @@ pub(crate) use container::{
     Targets,
 };
 pub(crate) use listing::ListArgs;
-pub(crate) use looking::{GpuStatusArgs, LogsArgs, StatsArgs};
+pub(crate) use looking::{EventsArgs, GpuStatusArgs, HistoryArgs, LogsArgs, StatsArgs};
 pub(crate) use making::{CreateArgs, DeployArgs, MakingArgs, Patience};
 
 const EXAMPLES: &str = "\
@@ -71,6 +71,24 @@ Examples:
   ds01 keep my-project --for 2h
   ds01 keep my-project --for 0s     take it back")]
     Keep(KeepArgs),
+    /// Show what happened to your containers and their GPUs: granted, warned, stopped, released
+    #[command(after_help = "\
+Administrators see what happened to everybody's, and to the GPUs themselves. Lines are kept for 30 days.
+
+Examples:
+  ds01 events                 the last day
+  ds01 events -f              from now on, until Ctrl-C
+  ds01 events --since 2h --json")]
+    Events(EventsArgs),
+    /// Show who held which GPU from when to when, and how that ended
+    #[command(after_help = "\
+Yours; of others you see who held which GPU and when. Administrators see all. It is kept for 90 days.
+
+Examples:
+  ds01 history
+  ds01 history my-project --since 30d
+  ds01 history --all")]
+    History(HistoryArgs),
     /// Look whether this machine is set up as DS01 needs it
     #[command(after_help = "\
 Changes nothing. Root sees everything, others what they may. Exit code 1 if there is a problem; warnings are none.
@@ -257,6 +275,8 @@ impl Cli {
             Command::Gpu(GpuCommand::Release(args)) => args.json,
             Command::Whoami(plain) | Command::Queue(plain) => plain.json,
             Command::Why(args) => args.json,
+            Command::Events(args) => args.json,
+            Command::History(args) => args.json,
             Command::Keep(args) => args.json,
             Command::Doctor(args) => args.json,
             Command::InstallLinks(_) | Command::Completion(_) | Command::Man(_) => false,

@@ -19,6 +19,11 @@ pub(crate) enum Moment {
     Here(DateTime),
 }
 
+/// This moment.
+pub(crate) const NOW: Moment = Moment::Ago(Duration::ZERO);
+/// Yesterday at this time.
+pub(crate) const A_DAY_AGO: Moment = Moment::Ago(Duration::from_secs(24 * 60 * 60));
+
 /// Reads a moment. A bare number is a Unix time, as Docker has it.
 pub(crate) fn parse(text: &str) -> Result<Moment, String> {
     if let Some(at) = unix(text) {

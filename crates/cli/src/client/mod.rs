@@ -4,6 +4,7 @@
 //! print, and never let a control character from an answer through: what it returns can be shown on a terminal.
 
 mod error;
+mod events;
 mod exec;
 mod images;
 mod lines;

@@ -2,10 +2,6 @@
 
 use std::io::{self, IsTerminal as _, stderr};
 
-use ds01_api::{Container, Exit};
-use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
-
 use crate::args::LogsArgs;
 use crate::args::moment::Moment;
 use crate::client::{ClientError, Door, LogsWanted};
@@ -13,6 +9,7 @@ use crate::failure::Failure;
 use crate::frames::Outputs;
 use crate::signals::Signals;
 use crate::ui::Ui;
+use ds01_api::{Container, Exit};
 
 pub(super) async fn perform(door: &Door, args: &LogsArgs, ui: Ui) -> Result<u8, Failure> {
     let wanted = LogsWanted {
@@ -65,14 +62,6 @@ fn broken_off(error: &ClientError, container: &Container) -> Failure {
 
 /// A moment as Docker's query has it.
 fn unix(moment: Moment) -> Result<String, Failure> {
-    let never = |error: jiff::Error| Failure::usage(format!("there is no such time: {error}"));
-    let at = match moment {
-        Moment::At(at) => at,
-        Moment::Ago(span) => {
-            let span = SignedDuration::try_from(span).map_err(never)?;
-            Timestamp::now().checked_sub(span).map_err(never)?
-        }
-        Moment::Here(civil) => civil.to_zoned(TimeZone::system()).map_err(never)?.timestamp(),
-    };
+    let at = super::at(moment)?;
     Ok(format!("{}.{:09}", at.as_second(), at.subsec_nanosecond()))
 }

@@ -7,6 +7,7 @@ mod doctor;
 mod exit;
 mod image;
 mod install_links;
+mod journal;
 mod list;
 mod logs;
 mod man;
@@ -21,6 +22,10 @@ mod stats;
 mod stop;
 mod targets;
 
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::args::moment::Moment;
 use crate::args::{CheckCommand, Cli, Command, ContainerCommand, GpuCommand};
 use crate::client::{ClientError, Door};
 use crate::completion;
@@ -50,6 +55,8 @@ pub(crate) async fn perform(cli: Cli, ui: Ui) -> Result<u8, Failure> {
         Command::Whoami(_) => show::whoami(&door, ui).await,
         Command::Queue(_) => show::queue(&door, ui).await,
         Command::Why(args) => show::why(&door, &args.name, ui).await,
+        Command::Events(args) => journal::events(&door, args, ui).await,
+        Command::History(args) => journal::history(&door, args, ui).await,
         Command::Keep(args) => show::keep(&door, &args.name, args.time, ui).await,
         Command::Doctor(_) | Command::InstallLinks(_) | Command::Completion(_) | Command::Man(_) => {
             unreachable!("needs no door and was done above")
@@ -74,6 +81,19 @@ async fn container(door: &Door, command: &ContainerCommand, ui: Ui) -> Result<u8
         ContainerCommand::Logs(args) => logs::perform(door, args, ui).await,
         ContainerCommand::Stats(args) => stats::perform(door, args, ui).await,
     }
+}
+
+/// When a moment is, or was.
+fn at(moment: Moment) -> Result<Timestamp, Failure> {
+    let never = |error: jiff::Error| Failure::usage(format!("there is no such time: {error}"));
+    Ok(match moment {
+        Moment::At(at) => at,
+        Moment::Ago(span) => {
+            let span = SignedDuration::try_from(span).map_err(never)?;
+            Timestamp::now().checked_sub(span).map_err(never)?
+        }
+        Moment::Here(civil) => civil.to_zoned(TimeZone::system()).map_err(never)?.timestamp(),
+    })
 }
 
 /// The door that this environment means.

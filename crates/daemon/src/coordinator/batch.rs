@@ -9,7 +9,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use ds01_domain::{Action, ContainerId, Denial, Epoch, Event, Policy, State, Ticket, Time, Token, UnitId};
+use ds01_domain::{
+    Action, ContainerId, Denial, Epoch, Event, Note, Policy, State, Ticket, Time, Token, UnitId,
+};
 use ds01_runtime::protocol;
 use imbl::{OrdMap, OrdSet};
 use tokio::sync::mpsc;
@@ -41,6 +43,8 @@ pub(super) struct Known {
 pub(super) struct Outbox {
     /// The facts, applied already.
     pub(super) page: Vec<Event>,
+    /// What the journal is to say of them.
+    pub(super) notes: Vec<Note>,
     /// Receipts of runs that are over, with their epochs.
     pub(super) receipts: Vec<(ContainerId, u64)>,
     /// News for those who wait.
@@ -120,7 +124,7 @@ impl Desk {
     pub(super) fn take(&mut self, messages: Vec<Message>) {
         let before = self.known();
         let answers: Vec<Answer> = messages.iter().map(|message| self.decide(message)).collect();
-        if self.books.write(&self.outbox.page).is_ok() {
+        if self.books.write(&self.outbox.page, &self.outbox.notes).is_ok() {
             self.hand_out(messages.into_iter().zip(answers));
             return;
         }
@@ -182,6 +186,10 @@ impl Desk {
         }
         if outbox.moved {
             self.tell_places();
+        }
+        self.books.note_down();
+        if !outbox.notes.is_empty() {
+            self.noted.send_modify(|times| *times += 1);
         }
         self.books.shorten_if_due(&self.state);
     }

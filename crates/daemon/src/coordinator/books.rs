@@ -4,7 +4,7 @@
 //! not it is written: it is applied, kept, and written before the next grant, so that a ledger never has a later fact
 //! without an earlier one.
 
-use ds01_domain::{Event, State};
+use ds01_domain::{Event, Note, State};
 
 use crate::ledger::{Ledger, LedgerError};
 
@@ -16,6 +16,8 @@ const UNWRITTEN_MAX: usize = 10_000;
 pub(super) struct Books {
     ledger: Ledger,
     unwritten: Vec<Event>,
+    /// What the journal is to say of them, and of what is not kept otherwise.
+    unnoted: Vec<Note>,
     /// Whether the last write failed: told once, not with each fact.
     refused: bool,
 }
@@ -28,7 +30,7 @@ fn may_wait(event: &Event) -> bool {
 
 impl Books {
     pub(super) fn new(ledger: Ledger) -> Self {
-        Self { ledger, unwritten: Vec::new(), refused: false }
+        Self { ledger, unwritten: Vec::new(), unnoted: Vec::new(), refused: false }
     }
 
     pub(super) fn ledger(&mut self) -> &mut Ledger {
@@ -36,18 +38,21 @@ impl Books {
     }
 
     /// Writes facts, those that had to wait first. When it returns without an error they may be applied.
-    pub(super) fn write(&mut self, events: &[Event]) -> Result<(), LedgerError> {
+    pub(super) fn write(&mut self, events: &[Event], notes: &[Note]) -> Result<(), LedgerError> {
         if !events.iter().any(Event::is_durable) {
+            self.keep_in_mind(notes);
             return Ok(());
         }
-        let written = if self.unwritten.is_empty() {
-            self.ledger.append(events)
+        let written = if self.unwritten.is_empty() && self.unnoted.is_empty() {
+            self.ledger.append_with(events, notes)
         } else {
-            self.ledger.append(&[self.unwritten.as_slice(), events].concat())
+            let notes = [self.unnoted.as_slice(), notes].concat();
+            self.ledger.append_with(&[self.unwritten.as_slice(), events].concat(), &notes)
         };
         match written {
             Ok(()) => {
                 self.unwritten.clear();
+                self.unnoted.clear();
                 self.accepted();
                 Ok(())
             }
@@ -58,8 +63,26 @@ impl Books {
                     return Err(error);
                 }
                 self.unwritten.extend(events.iter().filter(|event| event.is_durable()).cloned());
+                self.keep_in_mind(notes);
                 Ok(())
             }
+        }
+    }
+
+    fn keep_in_mind(&mut self, notes: &[Note]) {
+        let room = UNWRITTEN_MAX.saturating_sub(self.unnoted.len());
+        self.unnoted.extend(notes.iter().take(room).cloned());
+    }
+
+    /// Writes what the journal is to say of things that are not kept otherwise. Nobody waits for it.
+    pub(super) fn note_down(&mut self) {
+        // What waits for the disk comes first.
+        if self.unnoted.is_empty() || !self.unwritten.is_empty() {
+            return;
+        }
+        match self.ledger.note_down(&self.unnoted) {
+            Ok(()) => self.unnoted.clear(),
+            Err(error) => self.failed(&error),
         }
     }
 
@@ -68,9 +91,10 @@ impl Books {
         if self.unwritten.is_empty() {
             return;
         }
-        match self.ledger.append(&self.unwritten) {
+        match self.ledger.append_with(&self.unwritten, &self.unnoted) {
             Ok(()) => {
                 self.unwritten.clear();
+                self.unnoted.clear();
                 self.accepted();
             }
             Err(error) => self.failed(&error),
@@ -90,6 +114,7 @@ impl Books {
     /// Closes the ledger over a state; what waited is in it.
     pub(super) fn close(&mut self, state: &State) {
         self.catch_up();
+        self.note_down();
         if let Err(error) = self.ledger.close(state) {
             tracing::error!(error = %crate::Chain(&error), "the ledger did not close cleanly; it is replayed");
         }
@@ -152,21 +177,21 @@ mod tests {
         let (ledger, _) = Ledger::open(&path).unwrap();
         let mut books = Books::new(ledger);
         let mut told = vec![grant(1)];
-        books.write(&told).unwrap();
+        books.write(&told, &[]).unwrap();
 
         books.ledger().fill_disk(true);
-        assert!(books.write(&[grant(2)]).is_err(), "a grant is written or it is not made");
+        assert!(books.write(&[grant(2)], &[]).is_err(), "a grant is written or it is not made");
         for at in [5, 6] {
-            books.write(&ends(at)).unwrap();
+            books.write(&ends(at), &[]).unwrap();
             told.extend(ends(at));
         }
-        assert!(books.write(&[grant(3)]).is_err());
+        assert!(books.write(&[grant(3)], &[]).is_err());
         books.catch_up();
         assert_eq!(books.unwritten.len(), 400);
 
         books.ledger().fill_disk(false);
         told.push(grant(4));
-        books.write(&[grant(4)]).unwrap();
+        books.write(&[grant(4)], &[]).unwrap();
         assert!(books.unwritten.is_empty());
         drop(books);
         let (_, replayed) = Ledger::open(&path).unwrap();

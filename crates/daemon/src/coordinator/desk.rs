@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ds01_domain::{
     Action, ContainerId, Decision, Event, LeftWhy, Mode, Observed, Policy, Request, State, Ticket, Time,
-    Token, Watched, course, decide, expired, plan,
+    Token, Watched, course, decide, expired, notes, plan,
 };
 use imbl::{OrdMap, OrdSet};
 use tokio::sync::{mpsc, watch};
@@ -33,6 +33,7 @@ pub(super) struct Parts {
     pub(super) handle: WeakCoordinator,
     pub(super) errands: Errands,
     pub(super) looked: watch::Sender<bool>,
+    pub(super) noted: watch::Sender<u64>,
 }
 
 pub(super) struct Desk {
@@ -58,6 +59,8 @@ pub(super) struct Desk {
     pub(super) errands: Errands,
     /// Whether somebody has looked at everything since the start.
     pub(super) looked: watch::Sender<bool>,
+    /// How often something was noted in the journal.
+    pub(super) noted: watch::Sender<u64>,
     /// For what time it was planned last: nothing that was due by then is open.
     pub(super) planned: Time,
     /// What waits for the commit of the batch.
@@ -85,6 +88,7 @@ impl Desk {
             inherited,
             errands: parts.errands,
             looked: parts.looked,
+            noted: parts.noted,
             planned: Time::default(),
             outbox: Outbox::default(),
             alone: false,
@@ -197,11 +201,26 @@ impl Desk {
     /// Makes facts part of the state; they are written with the batch, before anybody hears of them. Where each is
     /// written alone, a grant that is not written did not happen.
     pub(super) fn record(&mut self, events: &[Event]) -> Result<(), Fault> {
-        if self.alone {
-            self.books.write(events)?;
-        }
-        events.iter().for_each(|event| self.state.apply(event));
+        let now = self.now();
+        let applied = |state: &mut State| {
+            let mut said = Vec::new();
+            for event in events {
+                said.extend(notes(state, event, now));
+                state.apply(event);
+            }
+            said
+        };
+        let said = if self.alone {
+            let mut state = self.state.clone();
+            let said = applied(&mut state);
+            self.books.write(events, &said)?;
+            self.state = state;
+            said
+        } else {
+            applied(&mut self.state)
+        };
         self.outbox.page.extend_from_slice(events);
+        self.outbox.notes.extend(said);
         Ok(())
     }
 

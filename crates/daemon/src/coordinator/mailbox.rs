@@ -143,6 +143,7 @@ pub(super) enum Message {
 pub struct Coordinator {
     mailbox: mpsc::Sender<Message>,
     looked: watch::Receiver<bool>,
+    noted: watch::Receiver<u64>,
 }
 
 /// A handle that does not keep the coordinator alive: its own.
@@ -150,11 +151,13 @@ pub struct Coordinator {
 pub(super) struct WeakCoordinator {
     mailbox: mpsc::WeakSender<Message>,
     looked: watch::Receiver<bool>,
+    noted: watch::Receiver<u64>,
 }
 
 impl WeakCoordinator {
     pub(super) fn upgrade(&self) -> Option<Coordinator> {
-        self.mailbox.upgrade().map(|mailbox| Coordinator::new(mailbox, self.looked.clone()))
+        let mailbox = self.mailbox.upgrade()?;
+        Some(Coordinator::new(mailbox, self.looked.clone(), self.noted.clone()))
     }
 }
 
@@ -165,12 +168,26 @@ impl std::fmt::Debug for Message {
 }
 
 impl Coordinator {
-    pub(super) fn new(mailbox: mpsc::Sender<Message>, looked: watch::Receiver<bool>) -> Self {
-        Self { mailbox, looked }
+    pub(super) fn new(
+        mailbox: mpsc::Sender<Message>,
+        looked: watch::Receiver<bool>,
+        noted: watch::Receiver<u64>,
+    ) -> Self {
+        Self { mailbox, looked, noted }
+    }
+
+    /// Changes whenever something was noted in the journal.
+    #[must_use]
+    pub fn journal(&self) -> watch::Receiver<u64> {
+        self.noted.clone()
     }
 
     pub(super) fn downgrade(&self) -> WeakCoordinator {
-        WeakCoordinator { mailbox: self.mailbox.downgrade(), looked: self.looked.clone() }
+        WeakCoordinator {
+            mailbox: self.mailbox.downgrade(),
+            looked: self.looked.clone(),
+            noted: self.noted.clone(),
+        }
     }
 
     async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Message) -> Result<T, Fault> {

@@ -50,8 +50,9 @@ pub fn open(
 ) -> std::io::Result<(Coordinator, Errands, std::thread::JoinHandle<()>)> {
     let (sender, mailbox) = mpsc::channel(MAILBOX_MAX);
     let (looked, has_looked) = watch::channel(false);
+    let (noted, journal) = watch::channel(0);
     let errands = Errands::default();
-    let coordinator = Coordinator::new(sender, has_looked);
+    let coordinator = Coordinator::new(sender, has_looked, journal);
     let parts = desk::Parts {
         state,
         policy,
@@ -62,6 +63,7 @@ pub fn open(
         handle: coordinator.downgrade(),
         errands: errands.clone(),
         looked,
+        noted,
     };
     let desk = desk::Desk::new(parts);
     // A thread of its own: a commit waits for the disk, and nothing else may wait with it.

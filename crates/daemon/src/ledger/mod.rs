@@ -1,9 +1,10 @@
 //! The ledger: what was decided, on disk, before anybody acts on it. The only place that speaks SQL.
 //!
 //! Append-only events that replay to the state, shortened by rewriting them as the fewest events that give the same
-//! state; beside them the door's records of containers and the owners of objects. It must never decide anything, and
+//! state; beside them the door's records of containers, the owners of objects, and the journal. It must never decide anything, and
 //! never begin anew over a file that it cannot read.
 
+mod journal;
 mod owners;
 mod rows;
 mod schema;
@@ -13,10 +14,11 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ds01_domain::{Event, State, Token};
+use ds01_domain::{Event, Note, State, Token};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
 
+pub use journal::{LINES_KEPT, Line, Reader, STINTS_KEPT, Wanted};
 pub use owners::{ObjectKind, Owned};
 
 /// Durable events between two shortenings; replaying this many takes some milliseconds.
@@ -243,6 +245,14 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Sql`]; then none of them was written.
     pub fn append(&mut self, events: &[Event]) -> Result<(), LedgerError> {
+        self.append_with(events, &[])
+    }
+
+    /// As [`Ledger::append`], with what the journal keeps of these events.
+    ///
+    /// # Errors
+    /// [`LedgerError::Sql`]; then none of them was written.
+    pub fn append_with(&mut self, events: &[Event], notes: &[Note]) -> Result<(), LedgerError> {
         if !events.iter().any(Event::is_durable) {
             return Ok(());
         }
@@ -257,6 +267,7 @@ impl Ledger {
                 written += 1;
             }
         }
+        journal::write(&transaction, notes).map_err(&fail)?;
         transaction.commit().map_err(&fail)?;
         self.since_snapshot += written;
         self.commits += 1;
@@ -296,6 +307,7 @@ impl Ledger {
                 insert.execute([row]).map_err(&fail)?;
             }
         }
+        journal::forget(&transaction, state.latest()).map_err(&fail)?;
         transaction.commit().map_err(&fail)?;
         self.since_snapshot = 0;
         Ok(())

@@ -7,7 +7,8 @@ use rusqlite::{Connection, ErrorCode};
 use super::{LedgerError, sql};
 
 /// The steps from an empty file to today's schema; step n leads to schema n + 1. Steps are never edited, only added.
-pub(super) const STEPS: &[&str] = &["
+pub(super) const STEPS: &[&str] = &[
+    "
     CREATE TABLE events (seq INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT NOT NULL) STRICT;
     CREATE TABLE records (token TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE owners (
@@ -15,7 +16,20 @@ pub(super) const STEPS: &[&str] = &["
         PRIMARY KEY (kind, name)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX owners_by_uid ON owners (uid, kind);
-"];
+",
+    "
+    CREATE TABLE journal (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, owner INTEGER, body TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX journal_by_time ON journal (at);
+    CREATE TABLE stints (
+        epoch INTEGER PRIMARY KEY, began INTEGER NOT NULL, until INTEGER NOT NULL, owner INTEGER NOT NULL,
+        container TEXT NOT NULL, ending TEXT, exit INTEGER, body TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX stints_by_time ON stints (until);
+    CREATE INDEX stints_by_container ON stints (container);
+",
+];
 
 /// Tables without which a file is no ledger of any schema.
 const TABLES: [&str; 3] = ["events", "owners", "records"];

@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use super::schema::{self, STEPS};
 use super::{Ledger, LedgerError, ObjectKind, Record, RecordedBind, rows};
 
+mod journal;
 mod properties;
 
 /// A directory of its own for each test, removed at the end.
@@ -486,10 +487,10 @@ fn a_newer_ledger_is_refused_with_a_way_out() {
     let newer = [STEPS, &["CREATE TABLE wishes (text TEXT)"]].concat();
     drop(Ledger::open_with(&scratch.file(), &newer).unwrap());
     let error = refused(&scratch);
-    assert!(matches!(error, LedgerError::Newer { found: 2, known: 1, .. }), "{error}");
-    assert!(error.to_string().contains("ledger.db.before-2"), "{error}");
+    assert!(matches!(error, LedgerError::Newer { found: 3, known: 2, .. }), "{error}");
+    assert!(error.to_string().contains("ledger.db.before-3"), "{error}");
     // The way out: the copy from before the step.
-    std::fs::rename(schema::beside(&scratch.file(), "before-2"), scratch.file()).unwrap();
+    std::fs::rename(schema::beside(&scratch.file(), "before-3"), scratch.file()).unwrap();
     let (_, state) = Ledger::open(&scratch.file()).unwrap();
     assert_eq!(state.units().count(), 4);
 }
@@ -503,14 +504,14 @@ fn a_step_is_taken_once_whole_and_over_a_copy() {
     let (_, state) = Ledger::open(&scratch.file()).unwrap();
     assert_eq!(state.units().count(), 4, "a step that fails leaves what was");
     // What an earlier try left behind is in nobody's way.
-    std::fs::write(schema::beside(&scratch.file(), "before-2.new"), "half of it").unwrap();
-    let two = [STEPS, &["CREATE TABLE wishes (text TEXT)"]].concat();
+    std::fs::write(schema::beside(&scratch.file(), "before-3.new"), "half of it").unwrap();
+    let more = [STEPS, &["CREATE TABLE wishes (text TEXT)"]].concat();
     for _ in 0..2 {
-        let (ledger, state) = Ledger::open_with(&scratch.file(), &two).unwrap();
+        let (ledger, state) = Ledger::open_with(&scratch.file(), &more).unwrap();
         assert_eq!(state.units().count(), 4);
         assert!(ledger.db.execute("INSERT INTO wishes VALUES ('peace')", []).is_ok());
     }
-    assert_eq!(scratch.names(), ["ledger.db", "ledger.db.before-2", "ledger.lock"]);
+    assert_eq!(scratch.names(), ["ledger.db", "ledger.db.before-3", "ledger.lock"]);
 }
 
 #[test]

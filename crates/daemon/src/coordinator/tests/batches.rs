@@ -47,7 +47,8 @@ impl Bench {
         let (ledger, state) = Ledger::open(&scratch.0.join("ledger.db")).unwrap();
         let (sender, mailbox) = mpsc::channel(1024);
         let (looked, has_looked) = watch::channel(true);
-        let coordinator = Coordinator::new(sender, has_looked);
+        let (noted, journal) = watch::channel(0);
+        let coordinator = Coordinator::new(sender, has_looked, journal);
         let desk = Desk::new(Parts {
             state,
             policy: Arc::new(Policy::default()),
@@ -58,6 +59,7 @@ impl Bench {
             handle: coordinator.downgrade(),
             errands: Errands::default(),
             looked,
+            noted,
         });
         let mut bench = Self { scratch, desk, coordinator, mailbox };
         let mut events = vec![Event::UnitSeen(unit())];

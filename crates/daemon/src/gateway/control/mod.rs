@@ -2,6 +2,7 @@
 
 mod deploy;
 mod frameworks;
+mod journal;
 mod limits;
 mod list;
 mod machine;
@@ -158,6 +159,8 @@ async fn route(method: &Method, path: &str, ask: Ask) -> Result<Response<Body>, 
         paths::CONTAINERS if get => return list::containers(ask).await,
         paths::LIMITS if get => return limits::limits(ask).await,
         paths::QUEUE if get => return queue::queue(ask).await,
+        paths::EVENTS if get => return journal::events(ask).await,
+        paths::HISTORY if get => return journal::history(ask).await,
         paths::STATS if get => return stats::stats(ask).await,
         paths::DEPLOY if post => return deploy::deploy(ask).await,
         paths::FRAMEWORKS if get => return Ok(frameworks::frameworks(&ask)),

@@ -132,10 +132,10 @@ proptest! {
     #[test]
     fn the_copy_from_before_a_step_is_the_ledger_as_it_was(events in prop::collection::vec(happenings(), 0..40)) {
         let scratch = closed_ledger(&events);
-        let two = [STEPS, &["CREATE TABLE wishes (text TEXT)"]].concat();
-        let (_, stepped) = Ledger::open_with(&scratch.file(), &two).unwrap();
+        let more = [STEPS, &["CREATE TABLE wishes (text TEXT)"]].concat();
+        let (_, stepped) = Ledger::open_with(&scratch.file(), &more).unwrap();
         prop_assert_eq!(&stepped.durable(), &applied(&events).durable());
-        std::fs::rename(schema::beside(&scratch.file(), "before-2"), scratch.file()).unwrap();
+        std::fs::rename(schema::beside(&scratch.file(), "before-3"), scratch.file()).unwrap();
         let (_, before) = Ledger::open(&scratch.file()).unwrap();
         prop_assert_eq!(&before.durable(), &stepped.durable());
     }
