@@ -17,6 +17,13 @@ pub const GPU_CANCELLED: &str = "gpu.cancelled";
 /// The caller has as many containers as he may.
 pub const CONTAINERS_QUOTA: &str = "containers.quota";
 
+/// The caller has asked for as much time for idle containers as he may.
+pub const KEEP_BUDGET: &str = "keep.budget";
+/// Nothing of this name is exempt.
+pub const EXEMPTION_NOT_FOUND: &str = "exemption.not-found";
+/// The machine knows no such user.
+pub const USER_NOT_FOUND: &str = "user.not-found";
+
 /// No such container, or not the caller's (which looks the same).
 pub const CONTAINER_NOT_FOUND: &str = "container.not-found";
 /// The container exists and was made with other settings.

@@ -88,10 +88,13 @@ impl Exit {
             | codes::GPU_NEVER
             | codes::GPU_TIMEOUT
             | codes::GPU_CANCELLED
+            | codes::KEEP_BUDGET
             | codes::CONTAINERS_QUOTA => Self::NoResources,
             codes::GPU_FULL | codes::NOT_PERMITTED | codes::WORKSPACE_DENIED => Self::NotPermitted,
             codes::GPU_UNKNOWN_UNIT
             | codes::CONTAINER_NOT_FOUND
+            | codes::EXEMPTION_NOT_FOUND
+            | codes::USER_NOT_FOUND
             | codes::IMAGE_NOT_FOUND
             | codes::FRAMEWORK_UNKNOWN => Self::NotFound,
             codes::NAME_INVALID | codes::REQUEST_INVALID => Self::Usage,

@@ -38,4 +38,4 @@ pub use person::{Via, WhoAmI};
 pub use queue::{Fact, Queue, Waiter, Why};
 pub use start::{Refusal, StartEvent, Waiting};
 pub use stats::{ContainerGpus, GpuStats, UnitStats};
-pub use using::{Keep, Kept, Stop, StopCause};
+pub use using::{Exempt, Exemption, ExemptionList, Keep, Kept, Stop, StopCause};

@@ -23,6 +23,8 @@ pub const KEEP: &str = "/ds01/v1/containers/{name}/keep";
 pub const EVENTS: &str = "/ds01/v1/events";
 /// `GET ?since=SECONDS&user=NAME&container=NAME&all=1` → [`crate::History`].
 pub const HISTORY: &str = "/ds01/v1/history";
+/// `GET` → [`crate::ExemptionList`]; `POST` [`crate::Exempt`] → the one that holds now, or held. For administrators.
+pub const EXEMPTIONS: &str = "/ds01/v1/exemptions";
 /// `GET` → [`crate::Limits`].
 pub const LIMITS: &str = "/ds01/v1/limits";
 /// `GET` → [`crate::Queue`].
@@ -80,6 +82,7 @@ mod tests {
             KEEP,
             EVENTS,
             HISTORY,
+            EXEMPTIONS,
             LIMITS,
             QUEUE,
             WHY,

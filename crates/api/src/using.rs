@@ -39,3 +39,46 @@ pub struct Kept {
     /// Until when, in Unix seconds.
     pub until: i64,
 }
+
+/// The body of `POST exemptions`: a container or all of a person's run on until a day, or no longer do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Exempt {
+    /// The container; or `user`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
+    /// The person's login name; or `container`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Until when, in Unix seconds; absent to take it back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<i64>,
+    /// Why; absent only to take it back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// The answer to `GET exemptions` and `POST exemptions`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExemptionList {
+    /// Those that hold.
+    pub exemptions: Vec<Exemption>,
+}
+
+/// An exemption from being stopped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exemption {
+    /// Whose containers.
+    pub user: String,
+    /// The container (project name where there is one); absent for all of the person's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
+    /// Until when, in Unix seconds.
+    pub until: i64,
+    /// The same in seconds from now.
+    pub left_seconds: u64,
+    /// Why.
+    pub reason: String,
+    /// The administrator who said so.
+    pub by: String,
+}

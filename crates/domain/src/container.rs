@@ -119,6 +119,8 @@ pub struct Container {
     pub would_stop: Option<(Cause, Time)>,
     /// Idleness is passed over until then.
     pub kept_until: Option<Time>,
+    /// The rules stop it no earlier than then. Follows from the exemptions: [`State`](crate::State) writes it.
+    pub exempt_until: Option<Time>,
 }
 
 /// Where a GPU container stands.

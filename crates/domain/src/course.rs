@@ -122,8 +122,13 @@ pub fn deadline(container: &Container, watched: &Watched, now: Time) -> Option<D
         Deadline { cause: Cause::Runtime, at: now.after(left), of: most }
     });
     let idle = idle_deadline(container, watched);
+    let exempt = container.exempt_until.unwrap_or_default();
     // Of two at the same time idleness is told: it is the one that somebody can do something about.
-    [idle, runtime].into_iter().flatten().min_by_key(|deadline| deadline.at)
+    [idle, runtime]
+        .into_iter()
+        .flatten()
+        .map(|deadline| Deadline { at: deadline.at.max(exempt), ..deadline })
+        .min_by_key(|deadline| deadline.at)
 }
 
 fn idle_deadline(container: &Container, watched: &Watched) -> Option<Deadline> {

@@ -73,6 +73,8 @@ pub enum Denial {
         /// The container, as its owner calls it.
         name: String,
     },
+    /// More time than the user may ask for.
+    KeepBudget(Box<KeepBudget>),
     /// Nobody knows this container.
     UnknownContainer {
         /// The container.
@@ -95,6 +97,19 @@ pub struct Quota {
     pub max: Weight,
     /// His containers that hold it.
     pub containers: Vec<String>,
+}
+
+/// The numbers of a budget of time that does not suffice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeepBudget {
+    /// What was asked for.
+    pub asked: Duration,
+    /// What he has asked for of late.
+    pub used: Duration,
+    /// What he may ask for.
+    pub budget: Duration,
+    /// When so much will have come back; `None` for what is more than all of it.
+    pub again_in: Option<Duration>,
 }
 
 /// How a wait ended that led to nothing.
@@ -152,6 +167,7 @@ impl Denial {
             Self::Cancelled { .. } => "gpu.cancelled",
             Self::Waiting { .. } => "gpu.waiting",
             Self::Running { .. } => "gpu.running",
+            Self::KeepBudget(_) => "keep.budget",
             Self::UnknownContainer { .. } => "containers.unknown",
         }
     }
@@ -169,6 +185,7 @@ impl Denial {
             Self::Quota(_) => "stop one, or ask an admin for more",
             Self::Containers { .. } => "stop one; container list shows them",
             Self::Waiting { .. } => "ds01 queue shows its place in the line",
+            Self::KeepBudget(_) => "ask for less, use the GPU, or ask an admin for an exemption",
             Self::UnknownContainer { .. } => "container list --all shows what there is",
             Self::Timeout(_) | Self::Cancelled { .. } | Self::Running { .. } => return None,
         };
@@ -222,6 +239,7 @@ impl fmt::Display for Denial {
             Self::Cancelled { name } => write!(f, "the wait of {name} for a gpu was cancelled"),
             Self::Waiting { name } => write!(f, "{name} waits for a gpu already"),
             Self::Running { name } => write!(f, "{name} runs already"),
+            Self::KeepBudget(budget) => budget.fmt(f),
             Self::UnknownContainer { container } => write!(f, "there is no container {}", container.short()),
         }
     }
@@ -241,6 +259,19 @@ impl fmt::Display for Quota {
             write!(f, ", and {want} needs {asked} more")?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for KeepBudget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (used, budget) = (text::long(self.used), text::long(self.budget));
+        write!(f, "you may keep idle containers for {budget} in seven days, and have asked for {used}")?;
+        match self.again_in {
+            Some(again) => {
+                write!(f, "; {} can be had again in {}", text::long(self.asked), text::long(again))
+            }
+            None => write!(f, "; {} is more than all of it", text::long(self.asked)),
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 
 use crate::container::{Container, Kind, RestartPolicy};
 use crate::course::{Cause, Stage};
+use crate::exempt::{Exempt, Exemption};
 use crate::grant::{Grant, Holding};
 use crate::ids::{ContainerId, Epoch, Ticket, Time, Token, Uid, UnitId};
 use crate::line::Waiter;
@@ -222,6 +223,18 @@ pub enum Event {
         at: Time,
     },
 
+    /// An administrator let somebody's containers run on.
+    Exempted(Exemption),
+    /// He took it back.
+    ExemptionOver {
+        /// What is exempt no longer.
+        of: Exempt,
+        /// The administrator.
+        by: String,
+        /// When.
+        at: Time,
+    },
+
     /// Part of a shortened history: what events that are no longer kept led to. See `State::to_events`.
     Carried(Carried),
 
@@ -256,6 +269,17 @@ pub enum Carried {
         unit: UnitId,
         /// For whom.
         preference: Preference,
+    },
+    /// Time that one container of a user was given.
+    Keep {
+        /// The user.
+        owner: Uid,
+        /// The container, which may be gone.
+        container: ContainerId,
+        /// From then.
+        from: Time,
+        /// Until then.
+        until: Time,
     },
     /// Use of one user in one hour.
     Usage {

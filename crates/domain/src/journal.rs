@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::container::Container;
 use crate::course::{Cause, Stage};
 use crate::event::{Event, LeftWhy};
+use crate::exempt::{Exempt, Exemption};
 use crate::grant::{Holding, Phase};
 use crate::ids::{ContainerId, Epoch, Time, Uid, UnitId, Weight};
 use crate::state::State;
@@ -19,8 +20,8 @@ use crate::unit::Health;
 /// Whom an entry is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct About {
-    /// The container.
-    pub container: ContainerId,
+    /// The container; `None` where all of a person's are meant.
+    pub container: Option<ContainerId>,
     /// Its name, without Docker's slash.
     pub name: String,
     /// Its owner.
@@ -32,7 +33,7 @@ pub struct About {
 impl About {
     fn of(container: &Container) -> Self {
         Self {
-            container: container.id.clone(),
+            container: Some(container.id.clone()),
             name: container.name.clone(),
             owner: container.owner,
             owner_name: container.owner_name.clone(),
@@ -65,13 +66,17 @@ pub enum What {
     Stopped,
     /// Its owner asked for time.
     Kept,
+    /// An administrator let it run on.
+    Exempted,
+    /// He took that back.
+    NotExempted,
     /// A unit became fit or unfit for granting.
     Unit,
 }
 
 impl What {
     /// Every one.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Queued,
         Self::Left,
         Self::Granted,
@@ -83,6 +88,8 @@ impl What {
         Self::WouldStop,
         Self::Stopped,
         Self::Kept,
+        Self::Exempted,
+        Self::NotExempted,
         Self::Unit,
     ];
 
@@ -101,6 +108,8 @@ impl What {
             Self::WouldStop => "would-stop",
             Self::Stopped => "stopped",
             Self::Kept => "kept",
+            Self::Exempted => "exempted",
+            Self::NotExempted => "not-exempted",
             Self::Unit => "unit",
         }
     }
@@ -283,7 +292,7 @@ fn entry(before: &State, event: &Event, now: Time) -> Option<Entry> {
         }
         Event::Adopted { container, owner, owner_name, name, units, at, .. } => {
             let about = known(container).map(About::of).unwrap_or_else(|| About {
-                container: container.clone(),
+                container: Some(container.clone()),
                 name: name.clone(),
                 owner: *owner,
                 owner_name: owner_name.clone(),
@@ -329,6 +338,18 @@ fn entry(before: &State, event: &Event, now: Time) -> Option<Entry> {
             };
             of(container, *at, What::Kept, text)
         }
+        Event::Exempted(exemption) => {
+            let until = text::short(exemption.until.since(exemption.at));
+            let text = format!("for {until}, by {}: {}", exemption.by, exemption.reason);
+            of_exemption(before, exemption, exemption.at, What::Exempted, text)
+        }
+        Event::ExemptionOver { of, by, at } => of_exemption(
+            before,
+            before.exemption(of)?,
+            *at,
+            What::NotExempted,
+            format!("any longer, by {by}"),
+        ),
         Event::Health { unit, health, at } => {
             let text = match health {
                 Health::Available => "is in order again",
@@ -341,6 +362,19 @@ fn entry(before: &State, event: &Event, now: Time) -> Option<Entry> {
         Event::UnitGone { unit, at } => Some(of_unit(before, unit, *at, "is gone from the machine")),
         _ => None,
     }
+}
+
+fn of_exemption(before: &State, exemption: &Exemption, at: Time, what: What, text: String) -> Option<Entry> {
+    let about = match &exemption.of {
+        Exempt::Container(id) => About::of(before.container(id)?),
+        Exempt::Person(owner) => About {
+            container: None,
+            name: String::new(),
+            owner: *owner,
+            owner_name: exemption.owner_name.clone(),
+        },
+    };
+    Some(Entry { at, what, about: Some(about), units: Vec::new(), text })
 }
 
 fn of_unit(before: &State, unit: &UnitId, at: Time, text: &str) -> Entry {

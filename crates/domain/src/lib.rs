@@ -16,10 +16,12 @@ mod course;
 mod decide;
 mod denial;
 mod event;
+mod exempt;
 mod grant;
 mod idle;
 mod ids;
 mod journal;
+mod keep;
 mod line;
 mod observed;
 #[cfg(test)]
@@ -39,14 +41,16 @@ pub use choose::fitting;
 pub use container::{Container, Kind, PendingCreate, RestartPolicy, Restarts, Standing};
 pub use course::{Cause, Course, Deadline, Mode, Stage, Watched, course, deadline, expired};
 pub use decide::{Admission, Decision, Request, Wait, WaitReason, decide};
-pub use denial::{Denial, Holder, Quota, Timeout};
+pub use denial::{Denial, Holder, KeepBudget, Quota, Timeout};
 pub use event::{Carried, Event, LeftWhy};
+pub use exempt::{Exempt, Exemption};
 pub use grant::{Grant, Holding, Issuer, Phase};
 pub use idle::{
     Activity, Evidence, MINUTES_KEPT, Minute, Reading, Thresholds, UnitReading, Use, Verdict, VerdictState,
 };
 pub use ids::{CardId, ContainerId, Epoch, Ticket, Time, Token, Uid, UnitId, Weight};
 pub use journal::{About, Ending, Entry, Note, Stint, What, notes, stints};
+pub use keep::{KEEP_WINDOW, keep};
 pub use line::Waiter;
 pub use observed::{Identity, Observed, Occupancy, Processes, Run, Seen, UnitSeen};
 pub use plan::{Action, plan};

@@ -109,6 +109,8 @@ pub struct Settings {
     pub gpu_hold_after_stop: Option<Duration>,
     /// How long a stopped GPU container is kept.
     pub container_hold_after_stop: Option<Cap<Duration>>,
+    /// How long idleness may be passed over for one user's containers, in seven days.
+    pub keep_budget: Option<Cap<Duration>>,
     /// How long a start waits in line.
     pub start_wait: Option<Duration>,
     /// CPUs of all containers of one user, in thousandths.
@@ -227,6 +229,8 @@ pub struct Limits {
     pub gpu_hold_after_stop: Duration,
     /// How long a stopped GPU container is kept.
     pub container_hold_after_stop: Option<Duration>,
+    /// How long idleness may be passed over for his containers, in seven days.
+    pub keep_budget: Option<Duration>,
     /// How long a start waits in line.
     pub start_wait: Duration,
     /// Ceilings for all his containers together.
@@ -263,6 +267,8 @@ const RUNTIME_COMPOSE: Duration = Duration::from_secs(3 * 24 * HOUR);
 const RUNTIME_DOCKER: Duration = Duration::from_secs(2 * 24 * HOUR);
 /// Time for a last checkpoint.
 const STOP_GRACE: Duration = Duration::from_secs(60);
+/// A day in a week: a weekend's notebook, and no way round the clock.
+const BUILT_IN_KEEP: Duration = Duration::from_secs(24 * HOUR);
 const BUILT_IN_CONTAINER_HOLD: Duration = Duration::from_secs(24 * HOUR);
 /// How long a start waits in line, unless the lab says otherwise: the documented three minutes.
 pub const START_WAIT: Duration = Duration::from_secs(180);
@@ -313,6 +319,7 @@ impl Policy {
             container_hold_after_stop: layers
                 .take("container_hold_after_stop_h", hold, |s| s.container_hold_after_stop)
                 .into_option(),
+            keep_budget: layers.quota("keep_budget_h", Cap::At(BUILT_IN_KEEP), |s| s.keep_budget),
             start_wait: layers.take("start_wait", START_WAIT, |s| s.start_wait),
             aggregate: Aggregate {
                 cpus_milli: layers.quota("aggregate.max_cpus", Cap::Unlimited, |s| s.aggregate_cpus_milli),

@@ -71,6 +71,17 @@ Examples:
   ds01 keep my-project --for 2h
   ds01 keep my-project --for 0s     take it back")]
     Keep(KeepArgs),
+    /// Let a container, or all of a person's, run on until a day, for a reason (administrators)
+    #[command(after_help = "\
+Until then DS01 stops it neither for an idle GPU nor at the end of its run time; its owner is warned before that day. It is
+shown by `ds01 why`, and kept in `ds01 events`.
+
+Examples:
+  ds01 exempt thesis._.alice --until 2026-12-01 --reason 'deadline on Friday'
+  ds01 exempt --user alice --until 2026-12-01 --reason 'measures for the paper'
+  ds01 exempt --list
+  ds01 exempt --remove --user alice")]
+    Exempt(ExemptArgs),
     /// Show what happened to your containers and their GPUs: granted, warned, stopped, released
     #[command(after_help = "\
 Administrators see what happened to everybody's, and to the GPUs themselves. Lines are kept for 30 days.
@@ -173,9 +184,34 @@ pub(crate) struct Plain {
 pub(crate) struct KeepArgs {
     /// The project, or a container's name or id
     pub(crate) name: String,
-    /// For how long, at most a day: 30m, 2h
+    /// For how long, at most a day and within your budget (check-limits): 30m, 2h
     #[arg(long = "for", value_name = "TIME", default_value = "2h", value_parser = duration::parse)]
     pub(crate) time: std::time::Duration,
+    /// Print JSON, for scripts
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExemptArgs {
+    /// The container's name or id
+    #[arg(required_unless_present_any = ["user", "list"], conflicts_with = "user")]
+    pub(crate) name: Option<String>,
+    /// All containers of this person, those to come included
+    #[arg(long, value_name = "USER")]
+    pub(crate) user: Option<String>,
+    /// Until then: 2026-12-01, 2026-12-01T18:00:00
+    #[arg(long, value_name = "TIME", value_parser = moment::parse_to_come, required_unless_present_any = ["list", "remove"])]
+    pub(crate) until: Option<moment::Moment>,
+    /// Why, in a few words
+    #[arg(long, value_name = "TEXT", required_unless_present_any = ["list", "remove"])]
+    pub(crate) reason: Option<String>,
+    /// Show the exemptions that hold
+    #[arg(long, conflicts_with_all = ["name", "user", "until", "reason", "remove"])]
+    pub(crate) list: bool,
+    /// Take an exemption back
+    #[arg(long, conflicts_with_all = ["until", "reason"])]
+    pub(crate) remove: bool,
     /// Print JSON, for scripts
     #[arg(long)]
     pub(crate) json: bool,
@@ -275,6 +311,7 @@ impl Cli {
             Command::Gpu(GpuCommand::Release(args)) => args.json,
             Command::Whoami(plain) | Command::Queue(plain) => plain.json,
             Command::Why(args) => args.json,
+            Command::Exempt(args) => args.json,
             Command::Events(args) => args.json,
             Command::History(args) => args.json,
             Command::Keep(args) => args.json,

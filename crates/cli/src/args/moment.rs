@@ -42,6 +42,16 @@ pub(crate) fn parse(text: &str) -> Result<Moment, String> {
         .map_err(|_| "write how long ago (10m, 2h30m), or a date such as 2026-01-31T14:00:00".to_owned())
 }
 
+/// Reads a moment that is to come: a date, or a Unix time.
+pub(crate) fn parse_to_come(text: &str) -> Result<Moment, String> {
+    match parse(text) {
+        Ok(Moment::Ago(_)) | Err(_) => {
+            Err("write a date such as 2026-12-01 or 2026-12-01T18:00:00".to_owned())
+        }
+        Ok(moment) => Ok(moment),
+    }
+}
+
 /// Seconds since 1970, with or without a fraction.
 fn unix(text: &str) -> Option<Timestamp> {
     let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
@@ -73,6 +83,10 @@ mod tests {
             ("2026-01-31", here("2026-01-31T00:00:00")),
         ] {
             assert_eq!(parse(text), moment, "{text}");
+        }
+        assert_eq!(parse_to_come("2026-01-31"), here("2026-01-31T00:00:00"));
+        for text in ["10m", "", "soon"] {
+            assert!(parse_to_come(text).is_err(), "{text}");
         }
         for text in ["", "yesterday", "-10m", "10x", "1.", ".5", "2026-13-01", "99999999999999999"] {
             assert!(parse(text).is_err(), "{text}");

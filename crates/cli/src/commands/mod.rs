@@ -4,6 +4,7 @@ mod attach;
 mod create;
 mod deploy;
 mod doctor;
+mod exempt;
 mod exit;
 mod image;
 mod install_links;
@@ -55,6 +56,7 @@ pub(crate) async fn perform(cli: Cli, ui: Ui) -> Result<u8, Failure> {
         Command::Whoami(_) => show::whoami(&door, ui).await,
         Command::Queue(_) => show::queue(&door, ui).await,
         Command::Why(args) => show::why(&door, &args.name, ui).await,
+        Command::Exempt(args) => exempt::perform(&door, args, ui).await,
         Command::Events(args) => journal::events(&door, args, ui).await,
         Command::History(args) => journal::history(&door, args, ui).await,
         Command::Keep(args) => show::keep(&door, &args.name, args.time, ui).await,

@@ -36,6 +36,7 @@ pub(super) const KEYS: &[&str] = &[
     "max_runtime_h",
     "gpu_hold_after_stop_h",
     "container_hold_after_stop_h",
+    "keep_budget_h",
     "start_wait",
     "aggregate",
     "profile",
@@ -162,6 +163,10 @@ impl Layer {
             "container_hold_after_stop" => {
                 s.container_hold_after_stop = read::cap(entry, findings, any);
                 "container_hold_after_stop_h"
+            }
+            "keep_budget" => {
+                s.keep_budget = read::cap(entry, findings, any);
+                "keep_budget_h"
             }
             "start_wait" if bare == Bare::Refused => {
                 s.start_wait = start_wait(entry, findings);

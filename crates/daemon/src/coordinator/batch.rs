@@ -93,6 +93,8 @@ pub(super) enum Answer {
     Admitted(Result<Ruling, Fault>),
     Whether(bool),
     Kept(Option<Granted>),
+    /// Idleness is passed over, or not.
+    PassedOver(Result<Result<(), Box<Denial>>, Fault>),
     Lost(BTreeSet<Token>),
     Bound(protocol::Response),
     Began(Time),
@@ -235,6 +237,7 @@ impl Desk {
                 let kept = granted.zip(self.coordinator());
                 drop(reply.send(kept.map(|(granted, coordinator)| granted.into_reservation(coordinator))));
             }
+            (Message::Keep { reply, .. }, Answer::PassedOver(answer)) => drop(reply.send(answer)),
             (Message::LostCreates(reply), Answer::Lost(tokens)) => drop(reply.send(tokens)),
             (Message::Bind { reply, .. }, Answer::Bound(response)) => drop(reply.send(response)),
             (Message::BeginLook(reply), Answer::Began(began)) => drop(reply.send(began)),

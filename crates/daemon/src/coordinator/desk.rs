@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ds01_domain::{
     Action, ContainerId, Decision, Event, LeftWhy, Mode, Observed, Policy, Request, State, Ticket, Time,
-    Token, Watched, course, decide, expired, notes, plan,
+    Token, Watched, course, decide, expired, keep, notes, plan,
 };
 use imbl::{OrdMap, OrdSet};
 use tokio::sync::{mpsc, watch};
@@ -160,6 +160,13 @@ impl Desk {
             Message::CancelWait { container, .. } => Answer::Whether(self.cancel_wait(container)),
             Message::StopAsked { container, .. } => Answer::Whether(self.stop_asked(container)),
             Message::KeepForRestart { container, .. } => Answer::Kept(self.keep_for_restart(container)),
+            Message::Keep { person, container, length, .. } => {
+                let kept = keep(&self.policy, &self.state, person, container, *length, self.now());
+                Answer::PassedOver(match kept {
+                    Ok(event) => self.record(&[event]).map(Ok),
+                    Err(denial) => Ok(Err(denial)),
+                })
+            }
             Message::LostCreates(_) => {
                 let pending = self.state.creates().map(|create| create.token.clone());
                 Answer::Lost(pending.filter(|token| !self.creating.contains(token)).collect())

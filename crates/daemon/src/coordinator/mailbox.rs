@@ -111,6 +111,12 @@ pub(super) enum Message {
         container: ContainerId,
         reply: oneshot::Sender<Option<Reservation>>,
     },
+    Keep {
+        person: Box<Person>,
+        container: ContainerId,
+        length: Duration,
+        reply: oneshot::Sender<Result<Result<(), Box<Denial>>, Fault>>,
+    },
     LostCreates(oneshot::Sender<BTreeSet<Token>>),
     IsStarting {
         container: ContainerId,
@@ -255,6 +261,20 @@ impl Coordinator {
     pub async fn keep_for_restart(&self, container: &ContainerId) -> Result<Option<Reservation>, Fault> {
         let container = container.clone();
         self.ask(|reply| Message::KeepForRestart { container, reply }).await
+    }
+
+    /// Passes idleness over for a container for a while, within the person's budget; writes that it is so.
+    ///
+    /// # Errors
+    /// [`Fault`]; a denial is an answer, not an error.
+    pub async fn keep(
+        &self,
+        person: Person,
+        container: &ContainerId,
+        length: Duration,
+    ) -> Result<Result<(), Box<Denial>>, Fault> {
+        let container = container.clone();
+        self.ask(|reply| Message::Keep { person: Box::new(person), container, length, reply }).await?
     }
 
     /// The creates that are written and that nobody waits for any more: their answers were lost.

@@ -44,7 +44,8 @@ struct LineRow {
 
 #[derive(Debug, Serialize, Deserialize)]
 struct AboutRow {
-    container: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    container: Option<String>,
     name: String,
     owner: u32,
     owner_name: String,
@@ -114,7 +115,7 @@ fn write_stint(transaction: &Transaction<'_>, stint: &Stint) -> rusqlite::Result
             number(stint.from.0),
             number(stint.until.unwrap_or(stint.from).0),
             stint.about.owner.0,
-            stint.about.container.as_str(),
+            stint.about.container.as_ref().map(ContainerId::as_str).unwrap_or_default(),
             ending,
             exit,
             json(&row),
@@ -250,7 +251,7 @@ fn entry_of(row: LineRow, at: Time) -> Result<Entry, String> {
 
 fn about_row(about: &About) -> AboutRow {
     AboutRow {
-        container: about.container.to_string(),
+        container: about.container.as_ref().map(ToString::to_string),
         name: about.name.clone(),
         owner: about.owner.0,
         owner_name: about.owner_name.clone(),
@@ -258,8 +259,8 @@ fn about_row(about: &About) -> AboutRow {
 }
 
 fn about_of(row: AboutRow) -> Result<About, String> {
-    let container =
-        ContainerId::new(&row.container).ok_or_else(|| format!("{:?} is no container id", row.container))?;
+    let known = |text: &String| ContainerId::new(text).ok_or_else(|| format!("{text:?} is no container id"));
+    let container = row.container.as_ref().map(known).transpose()?;
     Ok(About { container, name: row.name, owner: Uid(row.owner), owner_name: row.owner_name })
 }
 

@@ -214,6 +214,7 @@ fn carried_containers() -> impl Strategy<Value = Carried> {
             stopped_for,
             would_stop,
             kept_until,
+            exempt_until: None,
         }))
     })
 }
@@ -241,11 +242,22 @@ fn carried() -> impl Strategy<Value = Carried> {
             unit: unit_id(unit),
             preference: Preference { owner: Uid(1), container, until },
         }),
+        (any::<u32>(), containers(), times(), times()).prop_map(|(owner, container, from, until)| {
+            Carried::Keep { owner: Uid(owner), container, from, until }
+        }),
         (any::<u32>(), 0..1000_u64, any::<u32>()).prop_map(|(owner, hour, amount)| Carried::Usage {
             owner: Uid(owner),
             hour,
             amount: u64::from(amount),
         }),
+    ]
+}
+
+/// The owner of carried containers is anybody: few of them are exempt.
+fn exempts() -> impl Strategy<Value = Exempt> {
+    prop_oneof![
+        containers().prop_map(Exempt::Container),
+        any::<u32>().prop_map(|owner| Exempt::Person(Uid(owner)))
     ]
 }
 
@@ -328,6 +340,11 @@ fn happenings() -> impl Strategy<Value = Event> {
                 at,
             }
         ),
+        (exempts(), times(), ".{0,8}", times()).prop_map(|(of, until, reason, at)| {
+            let (owner_name, name, by) = ("a".to_owned(), "b".to_owned(), "c".to_owned());
+            Event::Exempted(Exemption { of, owner_name, name, until, reason, by, at })
+        }),
+        (exempts(), times()).prop_map(|(of, at)| Event::ExemptionOver { of, by: "c".to_owned(), at }),
         (containers(), any::<u32>(), times()).prop_map(|(container, attempt, at)| Event::RestartTried {
             container,
             attempt,
@@ -338,7 +355,7 @@ fn happenings() -> impl Strategy<Value = Event> {
 
 /// Every durable event.
 fn events() -> impl Strategy<Value = Event> {
-    prop_oneof![22 => happenings(), 5 => carried().prop_map(Event::Carried)]
+    prop_oneof![24 => happenings(), 5 => carried().prop_map(Event::Carried)]
 }
 
 fn applied(events: &[Event]) -> State {

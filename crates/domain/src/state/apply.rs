@@ -10,8 +10,10 @@ use super::{GONE_REMEMBERED, State, UnitRecord};
 use crate::container::{Container, Kind, PendingCreate, RestartPolicy, Restarts, Standing};
 use crate::course::Course;
 use crate::event::{Carried, Event};
+use crate::exempt::{Exempt, Exemption};
 use crate::grant::{Grant, Holding, Issuer, Phase};
 use crate::ids::{ContainerId, Epoch, Ticket, Time, Token, Uid, UnitId};
+use crate::keep::Span;
 use crate::policy::GPU_HOLD_AFTER_STOP;
 use crate::unit::{Health, Preference, Unit};
 use crate::want::Want;
@@ -84,7 +86,15 @@ impl State {
             }
             Event::Kept { container, until, at } => {
                 self.passed(*at);
+                if let Some(owner) = self.container(container).map(|known| known.owner) {
+                    self.keeps.given(owner, container, *at, *until);
+                }
                 self.change_container(container, |known| known.kept_until = Some(*until));
+            }
+            Event::Exempted(exemption) => self.exempted(exemption),
+            Event::ExemptionOver { of, at, .. } => {
+                self.passed(*at);
+                self.write_exemption(of, None);
             }
             Event::Carried(part) => self.carried(part),
             Event::Queued(waiter) => {
@@ -94,6 +104,30 @@ impl State {
                 }
             }
             Event::Left { ticket, .. } => self.dequeue(*ticket),
+        }
+    }
+
+    fn exempted(&mut self, exemption: &Exemption) {
+        self.passed(exemption.at);
+        let is_over = |known: &&Exemption| known.until <= exemption.at;
+        let over: Vec<Exempt> = self.all_exemptions().filter(is_over).map(|known| known.of.clone()).collect();
+        over.iter().for_each(|of| self.write_exemption(of, None));
+        match &exemption.of {
+            Exempt::Container(id) if self.container(id).is_none() => {}
+            of => self.write_exemption(of, Some(exemption)),
+        }
+    }
+
+    fn write_exemption(&mut self, of: &Exempt, exemption: Option<&Exemption>) {
+        match exemption {
+            Some(exemption) => drop(self.exemptions.insert(of.clone(), Arc::new(exemption.clone()))),
+            None => drop(self.exemptions.remove(of)),
+        }
+        let concerned = self.containers().filter(|container| of.is_of(container));
+        let concerned: Vec<ContainerId> = concerned.map(|container| container.id.clone()).collect();
+        for id in concerned {
+            // Written anew, with what follows from the exemptions.
+            self.change_container(&id, |_| {});
         }
     }
 
@@ -158,6 +192,7 @@ impl State {
             stopped_for: None,
             would_stop: None,
             kept_until: None,
+            exempt_until: None,
         };
         self.write_container(id, Some(container));
     }
@@ -186,6 +221,7 @@ impl State {
 
     fn forget(&mut self, id: &ContainerId, at: Time) {
         self.write_container(id, None);
+        self.exemptions.remove(&Exempt::Container(id.clone()));
         while let Some((went, oldest)) = self.went.get_min().cloned()
             && at.since(went) >= GONE_REMEMBERED
         {
@@ -366,6 +402,7 @@ impl State {
             stopped_for: None,
             would_stop: None,
             kept_until: None,
+            exempt_until: None,
         };
         self.write_container(id, Some(container));
     }
@@ -423,6 +460,10 @@ impl State {
             }
             Carried::Preference { unit, preference } => {
                 self.change_unit(unit, |record| record.preferred = Some(preference.clone()));
+            }
+            Carried::Keep { owner, container, from, until } => {
+                let span = Span { container: container.clone(), from: *from, until: *until };
+                self.keeps.carry(*owner, span);
             }
             Carried::Usage { owner, hour, amount } => self.usage.carry(*owner, *hour, *amount),
         }

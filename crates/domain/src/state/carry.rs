@@ -35,6 +35,11 @@ impl State {
         let containers = self.containers().cloned();
         events.extend(containers.map(|container| Event::Carried(Carried::Container(Box::new(container)))));
         events.extend(self.holdings().cloned().map(|holding| Event::Carried(Carried::Holding(holding))));
+        events.extend(self.all_exemptions().cloned().map(Event::Exempted));
+        events.extend(self.keeps.iter().map(|(owner, span)| {
+            let container = span.container.clone();
+            Event::Carried(Carried::Keep { owner, container, from: span.from, until: span.until })
+        }));
         events.extend(
             self.usage
                 .iter()

@@ -11,6 +11,7 @@ use super::{State, UnitRecord};
 use crate::account::{Account, Entry};
 use crate::container::Container;
 use crate::denial::Holder;
+use crate::exempt::Exempt;
 use crate::grant::Holding;
 use crate::ids::{ContainerId, Ticket, Time, Uid, UnitId};
 use crate::line::Waiter;
@@ -217,8 +218,12 @@ impl State {
     pub(super) fn write_container(
         &mut self,
         id: &ContainerId,
-        container: Option<Container>,
+        mut container: Option<Container>,
     ) -> Option<Arc<Container>> {
+        if let Some(container) = &mut container {
+            let of = [Exempt::Container(id.clone()), Exempt::Person(container.owner)];
+            container.exempt_until = of.iter().filter_map(|of| Some(self.exemption(of)?.until)).max();
+        }
         let due = container.as_ref().and_then(|container| container.restarts.due);
         let before = match container {
             Some(container) => self.containers.insert(id.clone(), Arc::new(container)),

@@ -15,8 +15,10 @@ use imbl::{OrdMap, OrdSet};
 
 use crate::account::Account;
 use crate::container::{Container, PendingCreate};
+use crate::exempt::{Exempt, Exemption};
 use crate::grant::{Holding, Phase};
 use crate::ids::{ContainerId, Epoch, Ticket, Time, Token, Uid, UnitId, Weight};
+use crate::keep::Keeps;
 use crate::line::Waiter;
 use crate::queues::Queues;
 use crate::restart;
@@ -48,6 +50,8 @@ pub struct State {
     /// Who has a unit. The holder's `Holding` names the unit, and nobody else's does.
     holders: OrdMap<UnitId, ContainerId>,
     usage: Usage,
+    keeps: Keeps,
+    exemptions: OrdMap<Exempt, Arc<Exemption>>,
     /// The latest epoch of any grant; none has the epoch zero.
     last_epoch: Epoch,
     latest: Time,
@@ -234,6 +238,21 @@ impl State {
     #[must_use]
     pub fn is_waiting(&self, ticket: Ticket) -> bool {
         self.line.contains_key(&ticket)
+    }
+
+    /// The time that people's containers were given.
+    pub(crate) const fn keeps(&self) -> &Keeps {
+        &self.keeps
+    }
+
+    /// All exemptions; some may be over.
+    pub(crate) fn all_exemptions(&self) -> impl Iterator<Item = &Exemption> {
+        self.exemptions.values().map(Arc::as_ref)
+    }
+
+    /// One exemption; it may be over.
+    pub(crate) fn exemption(&self, of: &Exempt) -> Option<&Exemption> {
+        self.exemptions.get(of).map(Arc::as_ref)
     }
 
     /// A container's place in the line.

@@ -154,7 +154,7 @@ fn written(lines: &[Line], now: Time) -> Bytes {
             at: clock::wall_at(entry.at, now),
             event: entry.what.word().to_owned(),
             owner: about.map(|about| about.owner_name.clone()),
-            container: about.map(short_name),
+            container: about.filter(|about| about.container.is_some()).map(short_name),
             units: entry.units.clone(),
             text: entry.text.clone(),
         };
@@ -216,7 +216,8 @@ pub(super) async fn history(ask: Ask) -> Result<Response<Body>, Fault> {
 /// Whether a container is meant: by project, name, or the beginning of its id.
 fn is_called(about: &domain::About, typed: &str) -> bool {
     let by_name = ds01_api::names::candidates(typed, &about.owner_name).contains(&about.name);
-    by_name || (typed.len() >= 4 && about.container.as_str().starts_with(typed))
+    let id = about.container.as_ref().map_or("", |id| id.as_str());
+    by_name || (typed.len() >= 4 && id.starts_with(typed))
 }
 
 fn shown(ask: &Ask, stint: &domain::Stint, since: Time, now: Time) -> Stint {

@@ -14,11 +14,13 @@ use crate::totals;
 pub(super) async fn limits(ask: Ask) -> Result<Response<Body>, Fault> {
     let person = person_of(&ask.caller);
     let uid = person.uid;
-    let gpus = ask.door.coordinator.read(move |state, _, _| state.used_by(uid)).await?;
+    let read = move |state: &domain::State, now| (state.used_by(uid), state.kept_by(uid, now));
+    let (gpus, kept) = ask.door.coordinator.read(move |state, _, now| read(state, now)).await?;
     let used = Used {
         gpu_milli: gpus.as_milli().into(),
         containers: crate::gateway::running_containers(&ask.door, ask.caller.uid).await?.into(),
         together: totals::used(&cgroup_parent(&ask.door.config(), ask.caller.uid)),
+        kept_seconds: kept.as_secs(),
         stops: ask.door.board.mode(&ask.door.config().policy.rules) == domain::Mode::Enforce,
     };
     let limits = ask.door.config().policy.resolve(&person);
@@ -38,6 +40,8 @@ struct Used {
     gpu_milli: u64,
     containers: u64,
     together: totals::Use,
+    /// Time for which he has kept idle containers of late.
+    kept_seconds: u64,
     /// Whether idle containers are stopped.
     stops: bool,
 }
@@ -99,6 +103,13 @@ fn rows(limits: &domain::Limits, used: &Used) -> Vec<Limit> {
             LimitUnit::Seconds,
             Some(limits.gpu_hold_after_stop.as_secs()),
             None,
+        ),
+        row(
+            "keep_budget_h",
+            "time to keep idle containers, in 7 days",
+            LimitUnit::Seconds,
+            seconds(limits.keep_budget),
+            Some(used.kept_seconds),
         ),
         row(
             "start_wait",

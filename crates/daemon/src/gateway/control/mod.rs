@@ -1,6 +1,7 @@
 //! DS01's own API under `/ds01/v1/`, on the same socket and for the same callers as Docker's.
 
 mod deploy;
+mod exempt;
 mod frameworks;
 mod journal;
 mod limits;
@@ -161,6 +162,8 @@ async fn route(method: &Method, path: &str, ask: Ask) -> Result<Response<Body>, 
         paths::QUEUE if get => return queue::queue(ask).await,
         paths::EVENTS if get => return journal::events(ask).await,
         paths::HISTORY if get => return journal::history(ask).await,
+        paths::EXEMPTIONS if get => return exempt::list(ask).await,
+        paths::EXEMPTIONS if post => return exempt::exempt(ask).await,
         paths::STATS if get => return stats::stats(ask).await,
         paths::DEPLOY if post => return deploy::deploy(ask).await,
         paths::FRAMEWORKS if get => return Ok(frameworks::frameworks(&ask)),

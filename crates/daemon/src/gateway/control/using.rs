@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use ds01_api::{Fact, Keep, Kept, Stop, StopCause};
 use ds01_domain::{
-    self as domain, Cause, Container, Deadline, Evidence, Kind, Mode, Time, Verdict, VerdictState, Watched,
-    deadline,
+    self as domain, Cause, Container, Deadline, Evidence, Exemption, Kind, Mode, Time, Verdict, VerdictState,
+    Watched, deadline,
 };
 use hyper::{Response, StatusCode};
 
-use super::{Ask, Fault};
+use super::{Ask, Fault, denied};
 use crate::clock::{self, for_people};
-use crate::gateway::Door;
 use crate::gateway::http::{self, Body};
+use crate::gateway::{Door, person_of};
 
 /// The longest time for which idleness is passed over at once.
 const KEEP_MAX: Duration = Duration::from_secs(24 * 60 * 60);
@@ -112,6 +112,12 @@ fn stops(container: &Container, watched: &Watched, mode: Mode, now: Time) -> Str
     }
 }
 
+/// Until when the rules stop it on no account, and who said so.
+pub(super) fn exempt(exemption: &Exemption, now: Time) -> Fact {
+    let left = for_people(exemption.until.since(now));
+    fact("exempt", format!("for {left} more, by {}: {}", exemption.by, exemption.reason))
+}
+
 /// Why the rules have stopped a container, in a sentence.
 pub(super) fn stopped_for(label: &str, cause: Cause) -> String {
     match cause {
@@ -136,10 +142,9 @@ pub(super) async fn keep(mut ask: Ask, name: &str) -> Result<Response<Body>, Fau
         let message = format!("{name} has no GPU, so nothing stops it");
         return Err(Fault::new(StatusCode::CONFLICT, ds01_api::codes::CONTAINER_CONFLICT, message));
     }
-    let now = ask.door.coordinator.now().await?;
-    let until = now.after(length);
-    let kept = domain::Event::Kept { container: own.id.clone(), until, at: now };
-    ask.door.coordinator.record(vec![kept]).await?;
+    if let Err(denial) = ask.door.coordinator.keep(person_of(&ask.caller), &own.id, length).await? {
+        return Err(Fault { status: StatusCode::CONFLICT, error: denied(&denial) });
+    }
     let until = i64::try_from(clock::wall_ms() / 1000 + seconds).unwrap_or(i64::MAX);
     Ok(http::json(StatusCode::OK, &Kept { seconds, until }))
 }

@@ -67,6 +67,12 @@ pub(super) async fn why(ask: Ask, name: &str) -> Result<Response<Body>, Fault> {
         let mode = ask.door.board.mode(&ask.door.config().policy.rules);
         let watched = using::seen(&ask.door, known, now);
         why.facts.extend(watched.iter().flat_map(|watched| using::facts(known, watched, mode, now)));
+        let key = known.id.clone();
+        let exempt = ask.door.coordinator.read(move |state, _, now| {
+            let container = state.container(&key)?;
+            state.exemption_of(container, now).map(|exemption| using::exempt(exemption, now))
+        });
+        why.facts.extend(exempt.await?);
     }
     Ok(http::json(StatusCode::OK, &why))
 }

@@ -76,6 +76,9 @@ pub(super) fn carried_row(carried: &Carried) -> Row {
             container: preference.container.to_string(),
             until: preference.until.0,
         },
+        Carried::Keep { owner, container, from, until } => {
+            Row::Keep { owner: owner.0, container: container.to_string(), from: from.0, until: until.0 }
+        }
         Carried::Usage { owner, hour, amount } => Row::Usage { owner: owner.0, hour: *hour, amount: *amount },
     }
 }
@@ -145,6 +148,7 @@ pub(super) fn container_of(row: ContainerRow) -> Result<Container, String> {
         stopped_for: None,
         would_stop: None,
         kept_until: None,
+        exempt_until: None,
     };
     row.course.put_into(&mut container);
     Ok(container)

@@ -3,18 +3,20 @@
 
 mod carried;
 mod course;
+mod exempt;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ds01_domain::{
-    Ask, CardId, Carried, ContainerId, Epoch, Event, Grant, Health, Issuer, Kind, Preference, RestartPolicy,
-    Selector, Slice, Time, Token, Uid, Unit, UnitId, Want, Weight,
+    Ask, CardId, Carried, ContainerId, Epoch, Event, Exemption, Grant, Health, Issuer, Kind, Preference,
+    RestartPolicy, Selector, Slice, Time, Token, Uid, Unit, UnitId, Want, Weight,
 };
 use serde::{Deserialize, Serialize};
 
 use carried::{ContainerRow, HoldingRow, carried_row, container_of, holding_of};
 use course::{StepRow, step_of, step_row};
+use exempt::{ExemptRow, exempt_of, exempt_row, exempted_row};
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
@@ -83,6 +85,28 @@ enum Row {
         container: String,
         until: u64,
         at: u64,
+    },
+    Exempted {
+        #[serde(flatten)]
+        of: ExemptRow,
+        owner_name: String,
+        name: String,
+        until: u64,
+        reason: String,
+        by: String,
+        at: u64,
+    },
+    ExemptionOver {
+        #[serde(flatten)]
+        of: ExemptRow,
+        by: String,
+        at: u64,
+    },
+    Keep {
+        owner: u32,
+        container: String,
+        from: u64,
+        until: u64,
     },
     Ended {
         container: String,
@@ -288,6 +312,10 @@ fn row_of(event: &Event) -> Option<Row> {
         Event::Kept { container, until, at } => {
             Row::Kept { container: container.to_string(), until: until.0, at: at.0 }
         }
+        Event::Exempted(exemption) => exempted_row(exemption),
+        Event::ExemptionOver { of, by, at } => {
+            Row::ExemptionOver { of: exempt_row(of), by: by.clone(), at: at.0 }
+        }
         Event::Ended { container, epoch, at, exit, by_user } => Row::Ended {
             container: container.to_string(),
             epoch: epoch.0,
@@ -354,6 +382,17 @@ fn event_of(row: Row) -> Result<Event, String> {
         Row::Kept { container, until, at } => {
             Event::Kept { container: id(&container)?, until: Time(until), at: Time(at) }
         }
+        Row::Exempted { of, owner_name, name, until, reason, by, at } => {
+            let (until, at) = (Time(until), Time(at));
+            Event::Exempted(Exemption { of: exempt_of(of)?, owner_name, name, until, reason, by, at })
+        }
+        Row::ExemptionOver { of, by, at } => Event::ExemptionOver { of: exempt_of(of)?, by, at: Time(at) },
+        Row::Keep { owner, container, from, until } => Event::Carried(Carried::Keep {
+            owner: Uid(owner),
+            container: id(&container)?,
+            from: Time(from),
+            until: Time(until),
+        }),
         Row::Ended { container, epoch, at, exit, by_user } => {
             Event::Ended { container: id(&container)?, epoch: Epoch(epoch), at: Time(at), exit, by_user }
         }

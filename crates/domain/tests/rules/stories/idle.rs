@@ -3,8 +3,8 @@
 //!
 //! A day is a list of phases: `train 40m`, `load 2h` (the CPU works, the units are quiet), `hold 1h` (a parked notebook),
 //! `none 1h` (no program on the unit), `blind 5m` (the driver does not answer), `away 5m` (nobody measures), `shell 1m`
-//! (somebody comes in), `keep 2h` (asked for at once), `crash` (the daemon loses what is in its memory), `unheard` (that the
-//! next warning was told is not written any more).
+//! (somebody comes in), `keep 2h` (asked for at once), `exempt 3h` and `taken` (by an administrator), `crash` (the daemon
+//! loses what is in its memory), `unheard` (that the next warning was told is not written any more).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -69,6 +69,19 @@ impl Day {
             "keep" => {
                 let (container, at) = (self.id.clone(), self.world.now);
                 self.world.record(Event::Kept { container, until: at.after(length), at });
+                return true;
+            }
+            "exempt" => {
+                let (of, at) = (Exempt::Person(Uid(1001)), self.world.now);
+                let (owner_name, name) = ("alice".to_owned(), String::new());
+                let (reason, by) = ("a deadline".to_owned(), "root".to_owned());
+                let until = at.after(length);
+                self.world.record(Event::Exempted(Exemption { of, owner_name, name, until, reason, by, at }));
+                return true;
+            }
+            "taken" => {
+                let (of, at) = (Exempt::Person(Uid(1001)), self.world.now);
+                self.world.record(Event::ExemptionOver { of, by: "root".to_owned(), at });
                 return true;
             }
             "file" => {
@@ -204,6 +217,28 @@ fn a_forgotten_notebook_goes_after_half_an_hour_with_warnings() {
             00:30:00  stopped: idle
         "#]],
     );
+}
+
+#[test]
+fn who_is_exempt_is_stopped_no_earlier_and_warned_before() {
+    day(
+        "exempt 3h, hold 4h",
+        &expect![[r#"
+        02:45:00  Soon: idle, 15 min 0 s left
+        02:55:00  Last: idle, 5 min 0 s left
+        03:00:00  stopped: idle
+    "#]],
+    );
+    // Neither idle nor at the end of its run time; in the midst of a course; taken back.
+    let mut day = Day::new(minutes("30m"), Some(minutes("1h")));
+    play(&mut day, "hold 16m, exempt 3h, train 1h, hold 1h, crash, taken, hold 4h");
+    expect![[r#"
+        00:15:00  Soon: idle, 15 min 0 s left
+        00:16:10  spared
+        02:16:10  Last: idle, 5 min 0 s left
+        02:21:10  stopped: idle
+    "#]]
+    .assert_eq(&day.told);
 }
 
 #[test]

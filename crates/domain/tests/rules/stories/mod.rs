@@ -2,6 +2,7 @@
 
 mod choosing;
 mod idle;
+mod keeping;
 mod line;
 mod looking;
 mod recovery;

@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# Who gets more time, and who is told: budgets of `ds01 keep`, exemptions by an administrator.
+source "$(dirname "$0")/lib.sh"
+cat >"$SCRATCH/machine.yaml" <<'TEXT'
+machine:
+  simulated:
+    cards:
+      - { model: NVIDIA A100-SXM4-80GB, memory: 80g, mig: [3g.40gb, 3g.40gb] }
+TEXT
+lab_start --machine "$SCRATCH/machine.yaml" --users alice:student,bob:student
+IDLE=24
+sed -i -e "s/^defaults:/policies: { sigterm_grace_seconds: 2 }\ndefaults:\n  keep_budget: 3h\n  idle_timeout: ${IDLE}s/" "$DS01_CONFIG"
+reload() {
+    local before
+    before=$(grep -c 'configuration was read again' "$DIR/log/ds01d.log" || true)
+    kill -HUP "$(cat "$DIR/run/ds01d.pid" 2>/dev/null || pgrep -f "$DIR/bin/ds01d" | head -n 1)"
+    read_again() { (($(grep -c 'configuration was read again' "$DIR/log/ds01d.log") > before)); }
+    wait_for read_again
+}
+reload
+is() { [[ $(as "$1" docker inspect -f '{{.State.Status}}' "$2") == "$3" ]]; }
+why() { as "$1" ds01 why "$2" --json | jq -r '[.verdict, (.facts[] | .label + ": " + .text)] | join("\n")'; }
+tells() { why "$1" "$2" | grep -q -- "$3"; }
+
+# A budget: what is asked for counts, what is taken back does not.
+as alice container deploy exempted --image busybox --background >/dev/null
+as bob container deploy parked --image busybox --background >/dev/null
+as bob ds01 keep parked --for 2h >/dev/null
+assert_fails "you may keep idle containers for 3 hours in seven days, and have asked for" as bob ds01 keep parked --for 4h
+rc=0; as bob ds01 keep parked --for 4h >/dev/null 2>&1 || rc=$?
+assert_eq "$rc" 3 "the exit code of a budget that does not suffice"
+used() { as bob check-limits --json | jq '.limits[] | select(.key == "keep_budget_h") | [.limit, .used] | join(" ")' -r; }
+assert_eq "$(used)" "10800 7200" "what check-limits tells of a budget"
+as bob ds01 keep parked --for 0s >/dev/null
+(($(used | cut -d " " -f 2) < 60)) || fail "what was taken back counts: $(used)"
+note "ds01 keep is within a budget, which says when it comes back"
+
+# An exemption: by administrators alone, with an end and a reason.
+rc=0; as alice ds01 exempt exempted --until 2099-01-01 --reason mine >/dev/null 2>&1 || rc=$?
+assert_eq "$rc" 5 "the exit code of who may not exempt"
+assert_fails "this machine knows no user" as root ds01 exempt --user nobody-of-this-name --until 2099-01-01 --reason x
+assert_fails "an end that is to come" as root ds01 exempt --user alice --until 2020-01-01 --reason x
+as root ds01 exempt exempted._.alice --until 2099-01-01 --reason 'a deadline' >/dev/null
+assert_contains "$(why alice exempted)" "by root: a deadline"
+assert_contains "$(as root ds01 exempt --list)" "a deadline"
+"$LAB" restart-door "$DIR" --kill >/dev/null
+assert_eq "$(as root ds01 exempt --list --json | jq -r '.exemptions[] | [.user, .container, .reason] | join(" ")')" "alice exempted a deadline" "after a kill"
+wait_for -t $((IDLE * 3)) is bob parked._.bob exited
+is alice exempted._.alice running || fail "an exempt container was stopped"
+assert_contains "$(as alice ds01 events --json | jq -r '.event + " " + .text' | grep '^exempted')" "by root: a deadline"
+as root ds01 exempt --remove exempted._.alice >/dev/null
+assert_fails "there is no such exemption" as root ds01 exempt --remove exempted._.alice
+wait_for -t $((IDLE * 3)) is alice exempted._.alice exited
+assert_contains "$(as alice ds01 history --json | jq -r '.stints[] | .container + " " + .ending.kind')" "exempted idle"
+note "who is exempt is not stopped, until that is taken back"
