@@ -22,6 +22,18 @@ is() { [[ $(as "$1" docker inspect -f '{{.State.Status}}' "$2") == "$3" ]]; }
 why() { as "$1" ds01 why "$2" --json | jq -r '[.verdict, (.facts[] | .label + ": " + .text)] | join("\n")'; }
 tells() { why "$1" "$2" | grep -q -- "$3"; }
 
+# The administrator's own program is told of warnings and stops, and holds up nobody.
+cat >"$SCRATCH/hook" <<TEXT
+#!/bin/sh
+echo "\$DS01_EVENT \$DS01_USER/\$DS01_CONTAINER \$DS01_GPUS: \$DS01_TEXT" >>"$SCRATCH/told"
+cat >>"$SCRATCH/told.json"
+TEXT
+chmod 777 "$SCRATCH/hook"
+sed -i "1i lifecycle_hook: $SCRATCH/hook" "$DS01_CONFIG"
+assert_fails "ds01.yaml:1:17: lifecycle_hook: $SCRATCH/hook would run as root, and others than root can change $SCRATCH/hook" "$DIR/bin/ds01d" check "$DS01_CONFIG"
+chmod 755 "$SCRATCH/hook"
+reload
+
 # A budget: what is asked for counts, what is taken back does not.
 as alice container deploy exempted --image busybox --background >/dev/null
 as bob container deploy parked --image busybox --background >/dev/null
@@ -46,6 +58,12 @@ assert_contains "$(as root ds01 exempt --list)" "a deadline"
 "$LAB" restart-door "$DIR" --kill >/dev/null
 assert_eq "$(as root ds01 exempt --list --json | jq -r '.exemptions[] | [.user, .container, .reason] | join(" ")')" "alice exempted a deadline" "after a kill"
 wait_for -t $((IDLE * 3)) is bob parked._.bob exited
+told() { grep -q -- "$1" "$SCRATCH/told"; }
+wait_for told 'warned bob/parked 0:.: is to be stopped in .* (idle), last warning'
+wait_for told 'stopped bob/parked 0:.: by DS01: idle'
+assert_eq "$(grep -c '^stopped bob/parked' "$SCRATCH/told")" 1 "how often the hook was told of a stop"
+jq -e 'select(.event == "stopped") | .owner == "bob"' "$SCRATCH/told.json" >/dev/null || fail "the hook's JSON"
+note "the administrator's hook is told of warnings and stops"
 is alice exempted._.alice running || fail "an exempt container was stopped"
 assert_contains "$(as alice ds01 events --json | jq -r '.event + " " + .text' | grep '^exempted')" "by root: a deadline"
 as root ds01 exempt --remove exempted._.alice >/dev/null

@@ -76,6 +76,11 @@ pub enum Source {
         /// His name.
         name: String,
     },
+    /// What the configuration says of a kind of containers.
+    ContainerType {
+        /// The kind, as the configuration calls it.
+        name: String,
+    },
     /// He is an admin.
     Admin,
 }

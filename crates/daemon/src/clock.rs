@@ -159,6 +159,12 @@ pub fn at_wall(seconds: i64, now: Time) -> Time {
     Time(u64::try_from(millis.max(0)).unwrap_or(u64::MAX))
 }
 
+/// Unix seconds as programs read them: `2026-11-21T14:05:00Z`.
+#[must_use]
+pub fn rfc3339(seconds: i64) -> String {
+    Timestamp::from_second(seconds).unwrap_or(Timestamp::UNIX_EPOCH).to_string()
+}
+
 /// A span for people, in its two largest units: `2 h 5 min`, `45 s`, `3 d`.
 #[must_use]
 pub fn for_people(span: Duration) -> String {

@@ -13,6 +13,7 @@ pub mod enforcer;
 pub mod engine;
 pub mod gateway;
 pub mod hinge;
+pub mod hook;
 pub mod identity;
 pub mod inventory;
 pub mod ledger;

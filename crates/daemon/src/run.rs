@@ -134,7 +134,8 @@ pub async fn run(path: Option<&Path>) -> anyhow::Result<()> {
     let mut watching = tokio::spawn(watch.run(stopping.clone()));
     let mut enforcing = tokio::spawn(enforcer.run(errands, stopping.clone()));
     tracing::info!(socket = %paths.socket.display(), engine = %paths.engine.display(), "the door is open");
-    let serving = tokio::spawn(serve::serve(door.clone(), listener, stopping));
+    let serving = tokio::spawn(serve::serve(door.clone(), listener, stopping.clone()));
+    let telling = tokio::spawn(crate::hook::follow(door.clone(), stopping.clone()));
     let mut coordinating = tokio::task::spawn_blocking(move || thread.join());
 
     tokio::select! {
@@ -149,6 +150,7 @@ pub async fn run(path: Option<&Path>) -> anyhow::Result<()> {
     let _ = serving.await;
     let _ = enforcing.await;
     let _ = watching.await;
+    telling.abort();
     coordinator.close().await;
     let _ = coordinating.await;
     tracing::info!("stopped; running containers go on");

@@ -192,6 +192,8 @@ pub enum Source {
     Group(String),
     /// The settings of this user.
     User(String),
+    /// What holds for containers of this kind.
+    Kind(Kind),
     /// He is an administrator.
     Admin,
 }
@@ -349,6 +351,24 @@ impl Policy {
             idle_timeout: own.idle_timeout.map_or(limits.idle_timeout, Cap::into_option),
             max_runtime: own.max_runtime.map_or(built_in, Cap::into_option),
         }
+    }
+
+    /// Where [`Policy::times`] has the times of a kind from: the idle timeout, and the longest run.
+    #[must_use]
+    pub fn sources_of_times(&self, limits: &Limits, kind: Kind) -> (Source, Source) {
+        let own = self.rules.kinds.get(&kind).copied().unwrap_or_default();
+        let idle = match own.idle_timeout {
+            Some(_) => Source::Kind(kind),
+            None => limits.source("idle_timeout_h").clone(),
+        };
+        let runtime = match own.max_runtime {
+            Some(_) => Source::Kind(kind),
+            None if kind == Kind::Ds01 || limits.max_runtime.is_none() => {
+                limits.source("max_runtime_h").clone()
+            }
+            None => Source::BuiltIn,
+        };
+        (idle, runtime)
     }
 
     /// The group that a person counts as: one that lists him by name, else one that claims a Unix group of his,

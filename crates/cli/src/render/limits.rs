@@ -49,6 +49,7 @@ fn source(source: &Source) -> String {
         Source::Defaults => "defaults".to_owned(),
         Source::Group { name } => format!("group {name}"),
         Source::User { name } => format!("user {name}"),
+        Source::ContainerType { name } => format!("container type {name}"),
         Source::Admin => "admin".to_owned(),
     }
 }

@@ -3,6 +3,7 @@
 //! Findings are gathered, never thrown: an administrator is told everything in one go.
 
 use std::fmt;
+use std::path::PathBuf;
 
 /// Mistakes that one file is told of; more than that and it is not the file that was meant.
 const MISTAKES_MAX: usize = 200;
@@ -85,9 +86,25 @@ impl fmt::Display for Note {
 pub(super) struct Findings {
     mistakes: Vec<(Place, String)>,
     notes: Vec<Note>,
+    /// Programs that the file names.
+    programs: Vec<(Place, PathBuf)>,
 }
 
 impl Findings {
+    /// The file names a program that is to run as root.
+    pub(super) fn program(&mut self, place: Place, program: PathBuf) {
+        self.programs.push((place, program));
+    }
+
+    /// Looks whether the programs are there, and nobody's but root's.
+    pub(super) fn look_at_programs(&mut self) {
+        for (place, program) in std::mem::take(&mut self.programs) {
+            if let Err(problem) = crate::hook::check(&program) {
+                self.mistake(place, format!("lifecycle_hook: {problem}"));
+            }
+        }
+    }
+
     pub(super) fn mistake(&mut self, place: Place, message: impl Into<String>) {
         let found = (place, message.into());
         // What an alias repeats is one mistake, at its definition.

@@ -1,7 +1,8 @@
 //! The configuration: one YAML file, checked whole, and what holds without one.
 //!
 //! A file is taken as a whole or not at all, and every mistake in it is told in one go, with its line and column.
-//! Nothing here touches what the file speaks of: whether a path exists or a user is known is somebody else's question.
+//! Nothing here touches what the file speaks of: whether a path exists or a user is known is somebody else's question;
+//! only a program that is to run as root is looked at.
 //! Key names are those of the `resource-limits.yaml` that such labs have, so that a lab carries its file over; what
 //! such a file says and DS01 does not carry out is noted, and what nobody knows is refused.
 
@@ -18,7 +19,7 @@ mod units;
 mod yaml;
 
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ds01_domain::Policy;
 
@@ -55,6 +56,8 @@ pub struct Config {
     pub frameworks: Frameworks,
     /// Groups and limits.
     pub policy: Policy,
+    /// A program that is told when containers are warned, spared or stopped.
+    pub lifecycle_hook: Option<PathBuf>,
     /// What the file says and DS01 does not carry out.
     pub notes: Vec<Note>,
 }
@@ -73,6 +76,7 @@ impl Default for Config {
             registries: Vec::new(),
             frameworks: frameworks::built_in(),
             policy,
+            lifecycle_hook: None,
             notes: Vec::new(),
         }
     }
@@ -93,7 +97,13 @@ pub fn load(path: &Path) -> Result<Config, Mistakes> {
 fn load_with_mistakes(path: &Path) -> (Config, Vec<Mistake>) {
     let name = path.display().to_string();
     match read_text(path) {
-        Ok(text) => check_whole(&text, &name),
+        Ok(text) => {
+            let mut findings = Findings::default();
+            let config = read_config(&text, &mut findings);
+            findings.look_at_programs();
+            let (mistakes, notes) = findings.finish(&name);
+            (Config { notes, ..config }, mistakes)
+        }
         Err(message) => (Config::default(), vec![Mistake { file: name, place: Place::FILE, message }]),
     }
 }
@@ -147,6 +157,7 @@ const SECTIONS: &[&str] = &[
     "user_overrides",
     "policies",
     "lifecycle",
+    "lifecycle_hook",
     "container_types",
 ];
 
@@ -170,6 +181,7 @@ fn read_config(text: &str, findings: &mut Findings) -> Config {
             "groups" => draft.groups(entry, findings),
             "users" | "user_overrides" => draft.users(entry, findings),
             "policies" => draft.policies(node, findings),
+            "lifecycle_hook" => config.lifecycle_hook = sections::program(entry, findings),
             "lifecycle" => draft.lifecycle(entry, findings),
             "container_types" => draft.kinds(node, findings),
             "admins" | "access_control" => {}

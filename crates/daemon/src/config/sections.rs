@@ -182,6 +182,16 @@ fn socket(text: &str) -> Result<PathBuf, String> {
     }
 }
 
+/// Reads `lifecycle_hook`: a program, or nothing.
+pub(super) fn program(entry: &Entry, findings: &mut Findings) -> Option<PathBuf> {
+    if entry.value.value == Value::Null {
+        return None;
+    }
+    let program = read::one(entry, findings, absolute)?;
+    findings.program(entry.value.place, program.clone());
+    Some(program)
+}
+
 /// Reads `engine`.
 pub(super) fn engine(node: &Node, findings: &mut Findings) -> Engine {
     let mut engine = Engine::default();

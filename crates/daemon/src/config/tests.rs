@@ -592,6 +592,25 @@ fn files_that_cannot_be_read() {
     .assert_eq(&said.join("--\n"));
 }
 
+#[test]
+fn a_program_that_is_to_run_as_root_must_be_roots_alone() {
+    let said = report("hook", b"lifecycle: enforce\nlifecycle_hook: /nonexistent/hook\n");
+    expect![[r#"
+        f:2:17: lifecycle_hook: /nonexistent/hook: No such file or directory (os error 2)
+
+        1 mistake; nothing of this file is used.
+    "#]]
+    .assert_eq(&said);
+    assert!(
+        report("hook-passwd", b"lifecycle_hook: /etc/passwd\n")
+            .contains("f:1:17: lifecycle_hook: /etc/passwd is not a program")
+    );
+    assert!(report("hook-relative", b"lifecycle_hook: mail.sh\n").contains("is not an absolute path"));
+    assert_eq!(good("lifecycle_hook: null\n").lifecycle_hook, None);
+    let file = Scratch::new("hook-good", b"lifecycle_hook: /bin/true\n");
+    assert_eq!(load(&file.0).unwrap().lifecycle_hook.as_deref(), Some(Path::new("/bin/true")));
+}
+
 proptest::proptest! {
     #[test]
     fn no_text_panics(text in "\\PC{0,200}") {

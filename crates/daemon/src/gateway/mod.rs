@@ -55,6 +55,7 @@ use crate::staging::Stage;
 
 pub use binds::Turns;
 pub(crate) use binds::ensure_staged;
+pub(crate) use control::event_line;
 pub use create::OWNER_LABEL;
 pub(crate) use made::found_again;
 pub use own::Records;

@@ -177,6 +177,16 @@ impl Reader {
         Ok(Self { db, path: path.to_path_buf() })
     }
 
+    /// The number of the newest line.
+    ///
+    /// # Errors
+    /// [`LedgerError::Sql`].
+    pub fn newest(&self) -> Result<u64, LedgerError> {
+        let newest = self.db.query_row("SELECT max(seq) FROM journal", [], |row| row.get(0));
+        let newest: Option<i64> = newest.map_err(sql("the journal cannot be read"))?;
+        Ok(newest.map_or(0, unsigned))
+    }
+
     /// Lines with a number higher than this, the oldest first, at most so many.
     ///
     /// # Errors

@@ -149,19 +149,23 @@ fn moment(ask: &Ask, key: &str, now: Time) -> Result<Option<Time>, Fault> {
 fn written(lines: &[Line], now: Time) -> Bytes {
     let mut text = Vec::new();
     for Line { entry, .. } in lines {
-        let about = entry.about.as_ref();
-        let line = EventLine {
-            at: clock::wall_at(entry.at, now),
-            event: entry.what.word().to_owned(),
-            owner: about.map(|about| about.owner_name.clone()),
-            container: about.filter(|about| about.container.is_some()).map(short_name),
-            units: entry.units.clone(),
-            text: entry.text.clone(),
-        };
-        text.extend(serde_json::to_vec(&line).unwrap_or_default());
+        text.extend(serde_json::to_vec(&event_line(entry, now)).unwrap_or_default());
         text.push(b'\n');
     }
     text.into()
+}
+
+/// A line of the journal, as others read it.
+pub(crate) fn event_line(entry: &domain::Entry, now: Time) -> EventLine {
+    let about = entry.about.as_ref();
+    EventLine {
+        at: clock::wall_at(entry.at, now),
+        event: entry.what.word().to_owned(),
+        owner: about.map(|about| about.owner_name.clone()),
+        container: about.filter(|about| about.container.is_some()).map(short_name),
+        units: entry.units.clone(),
+        text: entry.text.clone(),
+    }
 }
 
 /// The project, where the container is one's.

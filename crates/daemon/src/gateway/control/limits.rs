@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use ds01_api::{Limit, LimitUnit, Limits, Source};
 use ds01_domain as domain;
+use ds01_domain::Kind;
 use hyper::{Response, StatusCode};
 
 use super::{Ask, Fault};
@@ -30,7 +31,10 @@ pub(super) async fn limits(ask: Ask) -> Result<Response<Body>, Fault> {
             user: person.name.clone(),
             group: limits.group.clone(),
             admin: person.admin,
-            limits: rows(&limits, &used),
+            limits: rows(&limits, &used)
+                .into_iter()
+                .chain(times(&ask.door.config().policy, &limits, used.stops))
+                .collect(),
         },
     ))
 }
@@ -118,26 +122,6 @@ fn rows(limits: &domain::Limits, used: &Used) -> Vec<Limit> {
             seconds(Some(limits.start_wait)),
             None,
         ),
-        Limit {
-            enforced: used.stops,
-            ..row(
-                "idle_timeout_h",
-                "idle time of a GPU container",
-                LimitUnit::Seconds,
-                seconds(limits.idle_timeout),
-                None,
-            )
-        },
-        Limit {
-            enforced: used.stops,
-            ..row(
-                "max_runtime_h",
-                "run time of a GPU container",
-                LimitUnit::Seconds,
-                seconds(limits.max_runtime),
-                None,
-            )
-        },
     ];
     if limits.profile == domain::Profile::Strict {
         rows.push(row("profile", "root inside containers", LimitUnit::Flag, Some(0), None));
@@ -172,12 +156,59 @@ fn rows(limits: &domain::Limits, used: &Used) -> Vec<Limit> {
     rows
 }
 
+/// How long a GPU container of each kind may be idle, and run. Kinds that are as the first are not told of idle times:
+/// nobody has to read one number four times.
+fn times(policy: &domain::Policy, limits: &domain::Limits, stops: bool) -> Vec<Limit> {
+    let kinds = [
+        (Kind::Ds01, "GPU container"),
+        (Kind::DevContainer, "dev container"),
+        (Kind::Compose, "compose service"),
+        (Kind::Docker, "docker run"),
+    ];
+    let usual = policy.times(limits, Kind::Ds01).idle_timeout;
+    let of_kind = |(kind, name): (Kind, &str)| {
+        let times = policy.times(limits, kind);
+        let (idle, runtime) = policy.sources_of_times(limits, kind);
+        let key = |key: &str| match kind {
+            Kind::Ds01 => key.to_owned(),
+            _ => format!("container_types.{}.{}", word(kind), key.trim_end_matches("_h")),
+        };
+        let row = |key: String, label: String, limit: Option<Duration>, source: &domain::Source| Limit {
+            key,
+            label,
+            unit: LimitUnit::Seconds,
+            limit: limit.map(|limit| limit.as_secs()),
+            used: None,
+            source: source_of(source),
+            enforced: stops,
+        };
+        let idle_row =
+            || row(key("idle_timeout_h"), format!("idle time of a {name}"), times.idle_timeout, &idle);
+        let told = kind == Kind::Ds01 || times.idle_timeout != usual;
+        let runtime = row(key("max_runtime_h"), format!("run time of a {name}"), times.max_runtime, &runtime);
+        told.then(idle_row).into_iter().chain([runtime]).collect::<Vec<_>>()
+    };
+    kinds.into_iter().flat_map(of_kind).collect()
+}
+
+/// A kind, as the configuration calls it.
+const fn word(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Ds01 => "ds01",
+        Kind::DevContainer => "devcontainer",
+        Kind::Compose => "compose",
+        Kind::Docker => "docker",
+        Kind::Infrastructure => "infrastructure",
+    }
+}
+
 fn source_of(source: &domain::Source) -> Source {
     match source {
         domain::Source::BuiltIn => Source::BuiltIn,
         domain::Source::Defaults => Source::Defaults,
         domain::Source::Group(name) => Source::Group { name: name.clone() },
         domain::Source::User(name) => Source::User { name: name.clone() },
+        domain::Source::Kind(kind) => Source::ContainerType { name: word(*kind).to_owned() },
         domain::Source::Admin => Source::Admin,
     }
 }

@@ -14,6 +14,8 @@ mod stats;
 mod using;
 mod why;
 
+pub(crate) use journal::event_line;
+
 use std::sync::Arc;
 
 use ds01_api::{ApiError, codes, paths};
