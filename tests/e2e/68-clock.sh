@@ -57,7 +57,15 @@ assert_contains "$(why alice exempted)" "by root: a deadline"
 assert_contains "$(as root ds01 exempt --list)" "a deadline"
 "$LAB" restart-door "$DIR" --kill >/dev/null
 assert_eq "$(as root ds01 exempt --list --json | jq -r '.exemptions[] | [.user, .container, .reason] | join(" ")')" "alice exempted a deadline" "after a kill"
+# Whoever waits is told when he may expect a GPU, and why.
+in_background next as bob docker run --rm --gpus all busybox echo it is mine
+queue_tells() { as bob ds01 queue | grep -qE "$1"; }
+wait_for -t 20 queue_tells '^Place 1: expected [0-9:]+, if bob/parked stays idle; at the latest'
+as bob ds01 queue --json | jq -e '.waiting[0].outlook | .expected_seconds <= .latest_seconds' >/dev/null || fail "the outlook in JSON"
 wait_for -t $((IDLE * 3)) is bob parked._.bob exited
+wait_for said next 'ds01: (expected|no time known)'
+wait_for said next 'it is mine'
+note "who waits is told when he may expect a GPU, and gets it"
 told() { grep -q -- "$1" "$SCRATCH/told"; }
 wait_for told 'warned bob/parked 0:.: is to be stopped in .* (idle), last warning'
 wait_for told 'stopped bob/parked 0:.: by DS01: idle'

@@ -35,7 +35,7 @@ pub use journal::{Ending, EventLine, History, Stint, Total};
 pub use limits::{Limit, LimitUnit, Limits, Source};
 pub use machine::{Card, Figures, GpuRelease, Health, Holder, Machine, Unit, UnitRef};
 pub use person::{Via, WhoAmI};
-pub use queue::{Fact, Queue, Waiter, Why};
+pub use queue::{Fact, Outlook, Queue, Waiter, Why};
 pub use start::{Refusal, StartEvent, Waiting};
 pub use stats::{ContainerGpus, GpuStats, UnitStats};
 pub use using::{Exempt, Exemption, ExemptionList, Keep, Kept, Stop, StopCause};

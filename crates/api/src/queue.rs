@@ -31,6 +31,22 @@ pub struct Waiter {
     pub waited_seconds: u64,
     /// When the wait is given up.
     pub left_seconds: u64,
+    /// What it may expect; absent far back in the line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outlook: Option<Outlook>,
+}
+
+/// When somebody who waits may expect his units. It promises nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outlook {
+    /// In how many seconds, if nothing changes; absent where nobody can say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_seconds: Option<u64>,
+    /// In how many at the latest; absent where nobody can say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latest_seconds: Option<u64>,
+    /// The same in words, with the cause, in the time of the machine.
+    pub text: String,
 }
 
 /// The answer to `GET why/{name}`.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ApiError, Exit, Holder, UnitRef};
+use crate::{ApiError, Exit, Holder, Outlook, UnitRef};
 
 /// One line of the stream: any number of `waiting`, then one `started` or `refused`, then the end.
 ///
@@ -40,6 +40,9 @@ pub struct Waiting {
     pub waited_seconds: u64,
     /// When the wait is given up.
     pub left_seconds: u64,
+    /// What it may expect; absent far back in the line, and in lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outlook: Option<Outlook>,
 }
 
 /// The end of a start that was not to be.
@@ -83,6 +86,7 @@ mod tests {
             }],
             waited_seconds: 0,
             left_seconds: 180,
+            outlook: None,
         });
         let started = StartEvent::Started { units: vec![], already: false };
         let refused =

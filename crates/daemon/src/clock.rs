@@ -159,6 +159,15 @@ pub fn at_wall(seconds: i64, now: Time) -> Time {
     Time(u64::try_from(millis.max(0)).unwrap_or(u64::MAX))
 }
 
+/// A moment that is to come, for people: `14:05`, or with its date where it is not today.
+#[must_use]
+pub fn soon(ahead: Duration) -> String {
+    let now = Timestamp::now().to_zoned(TimeZone::system());
+    let Ok(then) = now.checked_add(ahead) else { return "in many years".to_owned() };
+    let format = if then.date() == now.date() { "%H:%M" } else { "%Y-%m-%d %H:%M" };
+    then.strftime(format).to_string()
+}
+
 /// Unix seconds as programs read them: `2026-11-21T14:05:00Z`.
 #[must_use]
 pub fn rfc3339(seconds: i64) -> String {

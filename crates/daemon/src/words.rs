@@ -44,6 +44,12 @@ pub fn waiting(place: &Place) -> String {
     text
 }
 
+/// What it reads of when the wait may be over.
+#[must_use]
+pub fn expected(outlook: &str) -> String {
+    format!("ds01: {outlook}\n")
+}
+
 /// What it reads when the wait is over.
 #[must_use]
 pub fn granted(units: &[UnitId]) -> String {

@@ -114,21 +114,24 @@ pub struct Deadline {
 /// When this container will be stopped if nothing changes; `None` where nothing leads there.
 #[must_use]
 pub fn deadline(container: &Container, watched: &Watched, now: Time) -> Option<Deadline> {
-    if container.kind == Kind::Infrastructure {
-        return None;
-    }
-    let runtime = watched.max_runtime.map(|most| {
-        let left = most.saturating_sub(container.running_total_at(now));
-        Deadline { cause: Cause::Runtime, at: now.after(left), of: most }
-    });
-    let idle = idle_deadline(container, watched);
+    let runtime = runtime_deadline(container, watched.max_runtime, now);
+    let idle = idle_deadline(container, watched).filter(|_| container.kind != Kind::Infrastructure);
     let exempt = container.exempt_until.unwrap_or_default();
+    let idle = idle.map(|deadline| Deadline { at: deadline.at.max(exempt), ..deadline });
     // Of two at the same time idleness is told: it is the one that somebody can do something about.
-    [idle, runtime]
-        .into_iter()
-        .flatten()
-        .map(|deadline| Deadline { at: deadline.at.max(exempt), ..deadline })
-        .min_by_key(|deadline| deadline.at)
+    [idle, runtime].into_iter().flatten().min_by_key(|deadline| deadline.at)
+}
+
+/// When a container will have run for as long as it may; `None` for ever.
+pub(crate) fn runtime_deadline(
+    container: &Container,
+    max_runtime: Option<Duration>,
+    now: Time,
+) -> Option<Deadline> {
+    let most = max_runtime.filter(|_| container.kind != Kind::Infrastructure)?;
+    let left = most.saturating_sub(container.running_total_at(now));
+    let exempt = container.exempt_until.unwrap_or_default();
+    Some(Deadline { cause: Cause::Runtime, at: now.after(left).max(exempt), of: most })
 }
 
 fn idle_deadline(container: &Container, watched: &Watched) -> Option<Deadline> {

@@ -24,6 +24,7 @@ mod journal;
 mod keep;
 mod line;
 mod observed;
+mod outlook;
 #[cfg(test)]
 mod plain;
 mod plan;
@@ -53,6 +54,7 @@ pub use journal::{About, Ending, Entry, Note, Stint, What, notes, stints};
 pub use keep::{KEEP_WINDOW, keep};
 pub use line::Waiter;
 pub use observed::{Identity, Observed, Occupancy, Processes, Run, Seen, UnitSeen};
+pub use outlook::{GoesBack, Named, OUTLOOKS_MAX, Outlook, outlooks};
 pub use plan::{Action, plan};
 pub use policy::{
     Aggregate, Cap, GPU_HOLD_AFTER_STOP, Group, KindTimes, Limits, Person, Policy, Profile, Rules,

@@ -47,6 +47,7 @@ pub(in crate::render) fn four() -> ContainerList {
         holders: vec![],
         waited_seconds: 5,
         left_seconds: 175,
+        outlook: None,
     };
     let running = Container { units: vec![slice()], ..container("my-project", ContainerState::Running) };
     let waiting = Container { waiting: Some(place), ..container("exp-a", ContainerState::Waiting) };

@@ -61,7 +61,13 @@ pub(crate) fn queue(queue: &Queue, columns: Option<u16>) -> String {
             ]
         })
         .collect();
-    table(&heads, &rows, columns) + &if queue.free_units > 0 { format!("{free}.\n") } else { String::new() }
+    // Of the next one and of one's own: the rest is in the JSON.
+    let told = queue.waiting.iter().filter(|waiter| waiter.position == 1 || waiter.mine);
+    let expected: String = told
+        .filter_map(|waiter| Some(format!("Place {}: {}.\n", waiter.position, waiter.outlook.as_ref()?.text)))
+        .collect();
+    let free = if queue.free_units > 0 { format!("{free}.\n") } else { String::new() };
+    table(&heads, &rows, columns) + &expected + &free
 }
 
 /// `ds01 keep NAME`.
@@ -125,6 +131,7 @@ mod tests {
             reason: "all 5 units are held".to_owned(),
             waited_seconds: 30,
             left_seconds: 150,
+            outlook: None,
         };
         let line = Queue { waiting: vec![waiter(1, "bob", false), waiter(2, "alice", true)], free_units: 0 };
         expect![[r#"
@@ -139,6 +146,21 @@ mod tests {
             2       alice   my-project   1 GPU   all 5 units are held
         "#]]
         .assert_eq(&plain(&queue(&line, Some(60))));
+        let outlook = ds01_api::Outlook {
+            expected_seconds: Some(600),
+            latest_seconds: Some(6000),
+            text: "expected 14:20, if carol/parked stays idle; at the latest 16:05".to_owned(),
+        };
+        let mut told = line;
+        told.waiting.iter_mut().for_each(|waiter| waiter.outlook = Some(outlook.clone()));
+        expect![[r#"
+            PLACE   USER    CONTAINER    WANTS   WAITED   LEFT         BECAUSE
+            1       bob     -            1 GPU   30 s     2 min 30 s   all 5 units are held
+            2       alice   my-project   1 GPU   30 s     2 min 30 s   all 5 units are held
+            Place 1: expected 14:20, if carol/parked stays idle; at the latest 16:05.
+            Place 2: expected 14:20, if carol/parked stays idle; at the latest 16:05.
+        "#]]
+        .assert_eq(&plain(&queue(&told, Some(100))));
         expect![[r#"
             Nobody waits; 3 GPU units are free.
         "#]]

@@ -16,6 +16,12 @@ pub(crate) fn waiting_line(place: &Waiting, passed_seconds: u64, columns: u16) -
     let mut line = format!("{} · {} left", headline(place), countdown(left));
     let reason = place.reason.clone();
     let holders = holders_by_length(place);
+    // When it may be over is what people want to know.
+    if let Some(outlook) = place.outlook.as_ref().filter(|told| line.width() + 3 + told.text.width() <= room)
+    {
+        line.push_str(" · ");
+        line.push_str(&outlook.text);
+    }
     let both = holders.iter().map(|holders| format!("{reason} · {holders}"));
     // Who holds the GPUs says more than the reason does; the reason says more than nothing.
     let middle = both.chain(holders.iter().cloned()).chain([reason.clone()]);
@@ -43,7 +49,8 @@ fn holders_by_length(place: &Waiting) -> Vec<String> {
 /// For a pipe or a log: everything, and nothing that changes by itself from one second to the next.
 pub(crate) fn waiting_report(place: &Waiting) -> String {
     let holders = holders(place).map(|holders| format!("; {holders}")).unwrap_or_default();
-    format!("{}: {}{holders}", headline(place), place.reason)
+    let outlook = place.outlook.as_ref().map(|outlook| format!("; {}", outlook.text)).unwrap_or_default();
+    format!("{}: {}{holders}{outlook}", headline(place), place.reason)
 }
 
 /// How far an image is that is being fetched, for a terminal of `columns`.
@@ -96,6 +103,7 @@ mod tests {
             holders: vec![holder("alice", Some("train"), "0"), holder("bob", None, "1:0")],
             waited_seconds: 10,
             left_seconds: 170,
+            outlook: None,
         };
         let lines: Vec<String> =
             [200, 100, 80, 50, 20].into_iter().map(|columns| waiting_line(&place, 9, columns)).collect();
@@ -109,6 +117,16 @@ mod tests {
             waiting for a GPU, 2 of 3 · 2 min 41 s left
             waiting for a GPU,…"#]].assert_eq(&lines.join("\n"));
         expect!["waiting for a GPU, 2 of 3: both units are held; held by alice/train 0 for 2 h 10 min, bob 1:0 for 2 h 10 min"].assert_eq(&waiting_report(&place));
+        let outlook = ds01_api::Outlook {
+            expected_seconds: Some(600),
+            latest_seconds: None,
+            text: "expected 14:20, if bob/parked stays idle".to_owned(),
+        };
+        let told = Waiting { outlook: Some(outlook), ..place.clone() };
+        expect!["waiting for a GPU, 2 of 3 · 2 min 41 s left · expected 14:20, if bob/parked stays idle · both units are held"]
+            .assert_eq(&waiting_line(&told, 9, 120));
+        expect!["waiting for a GPU, 2 of 3 · 2 min 41 s left · held by alice 0, bob 1:0"]
+            .assert_eq(&waiting_line(&told, 9, 80));
         expect!["waiting for a GPU, next in line · 0 s left · both units are held · Ctrl-C gives up"]
             .assert_eq(&waiting_line(&Waiting { position: 1, of: 1, holders: vec![], ..place }, 500, 120));
     }

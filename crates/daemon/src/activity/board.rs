@@ -49,6 +49,12 @@ impl Board {
         self.page().and_then(|page| page.seen.get(id).cloned())
     }
 
+    /// What was seen of everybody, if that was of late.
+    #[must_use]
+    pub fn all(&self) -> Arc<BTreeMap<ContainerId, Seen>> {
+        self.page().map(|page| page.seen).unwrap_or_default()
+    }
+
     /// Whether stops are carried out: as the lab says, else from its second week on.
     #[must_use]
     pub fn mode(&self, rules: &Rules) -> Mode {

@@ -24,6 +24,7 @@ mod forward;
 mod images;
 mod made;
 mod networks;
+mod outlook;
 mod own;
 mod prune;
 mod quota;

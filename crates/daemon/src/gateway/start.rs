@@ -152,6 +152,9 @@ async fn wait(
 ) -> Result<Reservation, StartRefusal> {
     let mut terminal = door.terminals.wait_begins(id);
     terminal.tell(&words::waiting(&line.place));
+    if let Some(outlook) = super::outlook::of(door, id).await {
+        terminal.tell(&words::expected(&outlook.text));
+    }
     told(&line.place);
     let mut shown = words::waiting(&line.place);
     loop {

@@ -91,6 +91,8 @@ fn known(
                 holders: place.holders.iter().map(|h| holder(h, caller, now)).collect(),
                 waited_seconds: place.waited.as_secs(),
                 left_seconds: place.left.as_secs(),
+                // A list is of many; ds01 queue tells it.
+                outlook: None,
             }
         });
     Known {

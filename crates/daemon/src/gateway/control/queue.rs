@@ -6,8 +6,10 @@ use hyper::{Response, StatusCode};
 
 use super::{Ask, Fault};
 use crate::gateway::http::{self, Body};
+use crate::gateway::outlook;
 
 pub(super) async fn queue(ask: Ask) -> Result<Response<Body>, Fault> {
+    let mut outlooks = outlook::of_the_line(&ask.door).await;
     let caller = ask.caller.name.clone();
     let queue = ask
         .door
@@ -29,6 +31,7 @@ pub(super) async fn queue(ask: Ask) -> Result<Response<Body>, Fault> {
                         reason: place.reason,
                         waited_seconds: place.waited.as_secs(),
                         left_seconds: place.left.as_secs(),
+                        outlook: outlooks.remove(&container),
                     }
                 })
                 .collect();

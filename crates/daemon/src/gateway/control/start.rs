@@ -18,7 +18,7 @@ use super::{Ask, Fault, refused_start};
 use crate::coordinator::Place;
 use crate::gateway::http::{self, Body, BoxError};
 use crate::gateway::start::{Cause, owner_person, start_container};
-use crate::gateway::{Door, person_of};
+use crate::gateway::{Door, outlook, person_of};
 
 /// How often a waiting line is repeated when nothing changes.
 const REPEAT_EVERY: Duration = Duration::from_secs(10);
@@ -43,7 +43,7 @@ pub(super) async fn start(ask: Ask, name: &str) -> Result<Response<Body>, Fault>
         }
     };
     let (lines, stream) = mpsc::channel::<Bytes>(LINES_MAX);
-    let (door, caller) = (ask.door.clone(), ask.caller.clone());
+    let (door, caller, id) = (ask.door.clone(), ask.caller.clone(), own.id.clone());
     tokio::spawn(async move {
         let places = tokio::sync::watch::Sender::new(None::<Place>);
         let mut changed = places.subscribe();
@@ -63,7 +63,10 @@ pub(super) async fn start(ask: Ask, name: &str) -> Result<Response<Body>, Fault>
                 _ = repeat.tick() => changed.borrow().clone(),
             };
             if let Some(place) = place {
-                let event = StartEvent::Waiting(waiting(&place, begun.elapsed(), &caller.name));
+                let told = waiting(&place, begun.elapsed(), &caller.name);
+                // Meanwhile it may have been settled: the select has the end before the next line.
+                let outlook = outlook::of(&door, &id).await;
+                let event = StartEvent::Waiting(Waiting { outlook, ..told });
                 let _ = lines.try_send(line(&event));
             }
         };
@@ -97,6 +100,7 @@ fn waiting(place: &Place, waited: Duration, caller: &str) -> Waiting {
         holders: place.holders.iter().map(|h| holder(h, caller, place.now)).collect(),
         waited_seconds: waited.as_secs(),
         left_seconds: place.left.as_secs(),
+        outlook: None,
     }
 }
 

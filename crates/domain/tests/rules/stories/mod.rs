@@ -5,5 +5,6 @@ mod idle;
 mod keeping;
 mod line;
 mod looking;
+mod outlook;
 mod recovery;
 mod restarts;
