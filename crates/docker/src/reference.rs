@@ -63,6 +63,10 @@ impl ImageRef {
         if !is_domain(domain) || !path.split('/').all(is_component) {
             return None;
         }
+        // The Engine would show `docker.io/ghcr.io/x` as `ghcr.io/x`, which is another image.
+        if domain == DEFAULT_DOMAIN && path.split_once('/').is_some_and(|(first, _)| is_domain_like(first)) {
+            return None;
+        }
         let path =
             if domain == DEFAULT_DOMAIN && !path.contains('/') { format!("{OFFICIAL}{path}") } else { path };
         Some(Self {
@@ -239,6 +243,8 @@ mod tests {
             "-a/b",
             "[::1]/x",
             "a?b",
+            "docker.io/ghcr.io/x",
+            "index.docker.io/localhost/x",
             "a#b",
         ] {
             assert!(ImageRef::parse(text).is_err(), "{text:?}");
