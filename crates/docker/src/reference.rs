@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-/// The longest repository name, as the Engine limits it.
+/// The longest repository name with its registry, as the Engine limits it.
 const REPOSITORY_BYTES_MAX: usize = 255;
 const TAG_BYTES_MAX: usize = 128;
 /// The shortest id prefix that the Engine resolves for images.
@@ -52,7 +52,7 @@ impl ImageRef {
             Some(colon) if !rest[colon..].contains('/') => (&rest[..colon], Some(&rest[colon + 1..])),
             _ => (rest, None),
         };
-        if tag.is_some_and(|tag| !is_tag(tag)) || repository.len() > REPOSITORY_BYTES_MAX {
+        if tag.is_some_and(|tag| !is_tag(tag)) {
             return None;
         }
         let (domain, path) = match repository.split_once('/') {
@@ -69,6 +69,9 @@ impl ImageRef {
         }
         let path =
             if domain == DEFAULT_DOMAIN && !path.contains('/') { format!("{OFFICIAL}{path}") } else { path };
+        if domain.len() + 1 + path.len() > REPOSITORY_BYTES_MAX {
+            return None;
+        }
         Some(Self {
             text: text.to_owned(),
             domain: domain.to_owned(),
@@ -249,6 +252,9 @@ mod tests {
         ] {
             assert!(ImageRef::parse(text).is_err(), "{text:?}");
         }
+        // With `docker.io/library/` in front.
+        assert!(ImageRef::parse(&"a".repeat(237)).is_ok());
+        assert!(ImageRef::parse(&"a".repeat(238)).is_err());
     }
 
     #[test]
