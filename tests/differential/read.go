@@ -18,12 +18,14 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sort"
 	"strconv"
 	"strings"
 
 	"github.com/docker/distribution/reference"
 	"github.com/docker/docker/api/types"
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/network"
 	volumetypes "github.com/docker/docker/api/types/volume"
 	"github.com/docker/docker/pkg/sysinfo"
@@ -108,6 +110,8 @@ func read(routes *mux.Router, kind string, body []byte) answer {
 		return decode(body, &types.AuthConfig{})
 	case "route":
 		return readRoute(routes, body)
+	case "filters":
+		return readFilters(string(body))
 	case "reference":
 		return readReference(string(body))
 	case "tar":
@@ -251,6 +255,20 @@ func readRoute(routes *mux.Router, line []byte) answer {
 	return answer{Read: map[string]interface{}{
 		"method": request.Method, "template": template, "vars": match.Vars, "form": request.Form,
 	}}
+}
+
+// readFilters is what every list, prune and stream of events does with its filters.
+func readFilters(text string) answer {
+	args, err := filters.FromJSON(text)
+	if err != nil {
+		return answer{Error: err.Error()}
+	}
+	read := map[string][]string{}
+	for _, name := range args.Keys() {
+		read[name] = args.Get(name)
+		sort.Strings(read[name])
+	}
+	return answer{Read: read}
 }
 
 // readReference takes the name of an image apart as the Engine does.

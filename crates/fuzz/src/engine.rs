@@ -11,6 +11,7 @@ use ds01_docker::body::Rules;
 use ds01_docker::json::{self, Json, folds_alike};
 use ds01_docker::object::ObjectRef;
 use ds01_docker::policy;
+use ds01_docker::query::Filters;
 use ds01_docker::reference::ImageRef;
 use ds01_docker::route::{self, BodyRule, Class};
 use ds01_docker::version::ApiVersion;
@@ -377,6 +378,35 @@ fn shape(pattern: &str) -> String {
         rest = after.split_once('}').map_or("", |(_, rest)| rest);
     }
     (shape + rest).trim_end_matches('/').to_owned()
+}
+
+/// Compares the Engine's reading of filters, as they came and as they are sent, with the door's.
+///
+/// # Errors
+/// When the reader is gone.
+pub fn compare_filters(reader: &mut Reader, bytes: &[u8]) -> io::Result<Compared> {
+    let Some(filters) = std::str::from_utf8(bytes).ok().and_then(|text| Filters::parse(text).ok()) else {
+        return Ok(Compared::Refused);
+    };
+    // A name without a value filters nothing, and the Engine's writer leaves it out as well.
+    let ours: Map<String, Value> = filters
+        .iter()
+        .filter(|(_, values)| !values.is_empty())
+        .map(|(name, values)| (name.to_owned(), values.iter().cloned().collect()))
+        .collect();
+    for (text, needed) in [(filters.to_string().as_bytes(), true), (bytes, false)] {
+        let mut theirs = match reader.read("filters", text)? {
+            Reading::Read(Value::Object(theirs), _) => theirs,
+            Reading::Refused(_) if !needed => continue,
+            other => return Ok(Compared::Differs(format!("{filters} is read as {other:?}"))),
+        };
+        theirs.retain(|_, values| values.as_array().is_some_and(|values| !values.is_empty()));
+        if theirs != ours {
+            let (ours, theirs) = (Value::Object(ours), Value::Object(theirs));
+            return Ok(Compared::Differs(format!("{ours} is {theirs}")));
+        }
+    }
+    Ok(Compared::Alike)
 }
 
 /// Compares how a reference of an image is taken apart.

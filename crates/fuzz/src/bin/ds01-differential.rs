@@ -73,7 +73,8 @@ fn main() -> ExitCode {
 }
 
 fn compared(name: &str) -> bool {
-    Kind::ALL.iter().any(|kind| kind.name() == name) || matches!(name, "route" | "reference" | "archive")
+    Kind::ALL.iter().any(|kind| kind.name() == name)
+        || matches!(name, "filters" | "route" | "reference" | "archive")
 }
 
 fn compare_all(options: &Options) -> io::Result<usize> {
@@ -137,6 +138,7 @@ fn compare_one(reader: &mut Reader, target: &Target, options: &Options, time: Du
 
 fn compare(reader: &mut Reader, target: &Target, input: &[u8]) -> io::Result<Compared> {
     match target.name {
+        "filters" => engine::compare_filters(reader, input),
         "route" => engine::compare_route(reader, input),
         "reference" => engine::compare_reference(reader, input),
         "archive" => engine::compare_archive(reader, input),

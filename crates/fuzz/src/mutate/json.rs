@@ -340,6 +340,17 @@ fn typed(rng: &mut Rng, of_type: &str) -> Node {
         "[string]" => Node::List((0..rng.usize(0..3)).map(|_| text(rng)).collect()),
         "{string}" => Node::Members(vec![("\"a\"".to_owned(), text(rng))]),
         "{object}" => Node::Members(vec![("\"/data\"".to_owned(), Node::Members(Vec::new()))]),
+        "PortMap" => {
+            let ends = ["", "0", "22", "80", "1023", "1024", "2000", "65535", "65536", "+22", "2000 ", "x"];
+            let (one, other) = (ends[rng.usize(..ends.len())], ends[rng.usize(..ends.len())]);
+            let port = if rng.bool() { one.to_owned() } else { format!("{one}-{other}") };
+            let binding = vec![
+                ("\"HostIp\"".to_owned(), text(rng)),
+                ("\"HostPort\"".to_owned(), Node::Raw(quoted(&port))),
+            ];
+            let binding = Node::Members(binding.into_iter().skip(usize::from(rng.bool())).collect());
+            Node::Members(vec![("\"80/tcp\"".to_owned(), Node::List(vec![binding]))])
+        }
         list if list.starts_with('[') => {
             let item = Node::Members(vec![new_member(rng, list.trim_matches(['[', ']']))]);
             Node::List(vec![item])
