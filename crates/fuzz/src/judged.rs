@@ -2,7 +2,7 @@
 //!
 //! It must never answer a question as no daemon would: a bind goes to a staged path, a container to a full id.
 
-use ds01_docker::body::{self, JudgedCreate, Refusal, Rules};
+use ds01_docker::body::{self, JudgedCreate, Profile, Refusal, Rules};
 
 /// A kind of JSON body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -105,6 +105,12 @@ pub fn student() -> Rules {
 #[must_use]
 pub fn unlimited() -> Rules {
     Rules::lab(20001, 20001, vec![20001, 20100])
+}
+
+/// A student in a group of the strict profile.
+#[must_use]
+pub fn strict() -> Rules {
+    Rules { profile: Profile::Strict, ..student() }
 }
 
 /// An administrator.

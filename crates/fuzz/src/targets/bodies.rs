@@ -5,7 +5,7 @@
 
 use std::sync::OnceLock;
 
-use ds01_docker::body::Rules;
+use ds01_docker::body::{Profile, Rules};
 use ds01_docker::json::{self, Json};
 use ds01_docker::policy::{self, ObjectPolicy};
 use serde_json::Value;
@@ -13,10 +13,11 @@ use serde_json::Value;
 use super::Outcome;
 use crate::judged::{self, CGROUP_PARENT, CONTAINER_ID, Judged, Kind, STAGES};
 
-/// The properties of one kind of body, for a student, for one without limits, and for an administrator.
+/// The properties of one kind of body, for a student, for one without limits, for one in the strict profile, and for an
+/// administrator.
 pub(super) fn holds(kind: Kind, bytes: &[u8]) -> Outcome {
     let mut outcome = Outcome::refused("");
-    for rules in [judged::admin(), judged::unlimited(), judged::student()] {
+    for rules in [judged::admin(), judged::unlimited(), judged::strict(), judged::student()] {
         outcome = match judged::judge(kind, bytes, &rules) {
             Ok(accepted) => sent(kind, &accepted, &rules),
             Err(refusal) => {
@@ -120,6 +121,9 @@ fn check_create(body: &Value, has_gpus: bool, rules: &Rules) {
     check_shared(body);
     check_amounts(host, rules, true);
     check_powers(host, rules);
+    if rules.profile == Profile::Strict {
+        check_confined(body, host, rules);
+    }
     check_mounts(host);
     check_ports(host, rules);
     for mode in ["NetworkMode", "PidMode", "IpcMode", "UTSMode", "UsernsMode", "CgroupnsMode"] {
@@ -292,6 +296,18 @@ fn check_powers(host: &Value, rules: &Rules) {
             assert!(name != "nofile" || (0..=1 << 20).contains(&amount), "{name} {amount}");
         }
     }
+}
+
+/// Nobody inside but the caller himself, without a way to more.
+fn check_confined(body: &Value, host: &Value, rules: &Rules) {
+    let user = body["User"].as_str().unwrap_or_default();
+    let (uid, gid) = user.split_once(':').unwrap_or((user, ""));
+    assert_eq!(uid.parse(), Ok(rules.uid), "runs as {user:?}");
+    let own = gid.parse().is_ok_and(|gid: u32| gid == rules.gid || rules.groups.contains(&gid));
+    assert!(own, "runs in the group {gid:?}");
+    assert_eq!(texts(&host["CapAdd"]).count(), 0);
+    assert!(texts(&host["CapDrop"]).any(|dropped| dropped.eq_ignore_ascii_case("ALL")));
+    assert!(texts(&host["SecurityOpt"]).any(|option| option == "no-new-privileges:true"));
 }
 
 fn check_mounts(host: &Value) {
