@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-/// The longest repository name, as the Engine limits it.
+/// The longest repository name with its registry, as the Engine limits it.
 const REPOSITORY_BYTES_MAX: usize = 255;
 const TAG_BYTES_MAX: usize = 128;
 /// The shortest id prefix that the Engine resolves for images.
@@ -52,7 +52,7 @@ impl ImageRef {
             Some(colon) if !rest[colon..].contains('/') => (&rest[..colon], Some(&rest[colon + 1..])),
             _ => (rest, None),
         };
-        if tag.is_some_and(|tag| !is_tag(tag)) || repository.len() > REPOSITORY_BYTES_MAX {
+        if tag.is_some_and(|tag| !is_tag(tag)) {
             return None;
         }
         let (domain, path) = match repository.split_once('/') {
@@ -63,8 +63,15 @@ impl ImageRef {
         if !is_domain(domain) || !path.split('/').all(is_component) {
             return None;
         }
+        // The Engine would show `docker.io/ghcr.io/x` as `ghcr.io/x`, which is another image.
+        if domain == DEFAULT_DOMAIN && path.split_once('/').is_some_and(|(first, _)| is_domain_like(first)) {
+            return None;
+        }
         let path =
             if domain == DEFAULT_DOMAIN && !path.contains('/') { format!("{OFFICIAL}{path}") } else { path };
+        if domain.len() + 1 + path.len() > REPOSITORY_BYTES_MAX {
+            return None;
+        }
         Some(Self {
             text: text.to_owned(),
             domain: domain.to_owned(),
@@ -239,10 +246,15 @@ mod tests {
             "-a/b",
             "[::1]/x",
             "a?b",
+            "docker.io/ghcr.io/x",
+            "index.docker.io/localhost/x",
             "a#b",
         ] {
             assert!(ImageRef::parse(text).is_err(), "{text:?}");
         }
+        // With `docker.io/library/` in front.
+        assert!(ImageRef::parse(&"a".repeat(237)).is_ok());
+        assert!(ImageRef::parse(&"a".repeat(238)).is_err());
     }
 
     #[test]

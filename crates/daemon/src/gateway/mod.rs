@@ -36,6 +36,9 @@ mod tarball;
 mod unread;
 mod volumes;
 
+#[doc(hidden)]
+pub use archive::copied;
+
 use std::sync::{Arc, RwLock};
 
 use bytes::Bytes;

@@ -40,8 +40,8 @@ pub(crate) fn port_bindings(desk: &mut Desk<'_>, path: &str, value: Option<&Json
 
 fn judge_binding(desk: &Desk<'_>, path: &str, binding: &mut Object) -> Result<(), Refusal> {
     let port = binding.get("HostPort").and_then(Json::as_str).unwrap_or_default();
-    // Nothing and 0 leave the choice to the Engine. As the end of a range 0 is a port like others: from 0 to 2000 the
-    // Engine would take the low ones as well.
+    // Nothing and 0 leave the choice to the Engine. As the end of a range 0 is a port like others: what an Engine makes of
+    // 0 to 2000 is its own business (20.10 refuses it, when the container starts).
     if !matches!(port, "" | "0") {
         let (first, last) = port.split_once('-').unwrap_or((port, port));
         for end in [first, last] {

@@ -1,0 +1,4 @@
+//! `cargo +nightly fuzz run exec-start`: the target of that name in `crates/fuzz`, and nothing of its own.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| ds01_fuzz::targets::libfuzzer("exec-start", bytes));
