@@ -1,14 +1,10 @@
-//! `docker load` of users: an archive of images, whose names are read before the Engine gives them.
+//! `docker load`: a user's archive of images gets the names that are his, and no others.
 //!
-//! The Engine finds names in one file, `manifest.json`; newer ones and containerd look into others as well. One is sent on,
-//! written anew, the others are left out. It must never let the Engine see the end of an archive that was not judged to
-//! its end: until then nothing is loaded.
+//! It must never let the Engine see the end of an archive while a name in it is not claimed: until then nothing is loaded.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use ds01_docker::body::{JudgedManifest, MANIFEST_BYTES_MAX, Rules, judge_manifest};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
@@ -19,21 +15,12 @@ use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::http::{Body, BoxError, Refusal, boxed};
-use super::tarball::{self, Content, Entry, Judge, Kind};
+use super::saved::Saved;
+use super::tarball::{self, Content, Entry, Judge};
 use super::{Call, Door, forward, images};
 use crate::identity::Caller;
 use crate::wire::{Line, Lines};
 
-/// The file that says which files are images, and what they are called.
-const MANIFEST: &[u8] = b"manifest.json";
-/// Other files in which readers of archives find names: of Docker before 1.10, and of OCI.
-const OTHER_INDEXES: [&[u8]; 3] = [b"repositories", b"index.json", b"oci-layout"];
-/// Files of one archive: a layer has three at most.
-const ENTRIES_MAX: usize = 16 * 1024;
-/// The paths of all of them together, in bytes.
-const PATHS_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// The configuration of an image, which the Engine reads into its memory. Large ones have a hundredth of it.
-const CONFIG_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// How the Engine tells of an image.
 const LOADED: &str = "Loaded image ID: ";
 /// Pieces of the Engine's reply that wait for a slow reader.
@@ -47,7 +34,13 @@ pub(super) async fn load(mut call: Call) -> Result<Response<Body>, Refusal> {
     }
     let body = call.body.take().ok_or_else(|| Refusal::bad("the archive is missing: docker load -i FILE"))?;
     let claimed = Claimed::default();
-    let judge = Archive::new(&call, claimed.clone());
+    let judge = Archive {
+        door: call.door.clone(),
+        caller: call.caller.clone(),
+        runtime: Handle::current(),
+        saved: Saved::new(call.rules()),
+        claimed: claimed.clone(),
+    };
     let filtered = tarball::filter(call.caller.uid, body, judge)?;
     let mut request = forward::upstream_request(&call, &target, boxed(filtered.body))?;
     request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-tar"));
@@ -83,7 +76,8 @@ fn told(call: Call, claimed: Claimed, answer: Response<Incoming>) -> Response<Bo
             lines.push(&piece);
             while let Some(line) = lines.next() {
                 for id in ids_in(&line) {
-                    if let Err(refusal) = images::own_built(call.door.clone(), call.caller.clone(), id).await {
+                    if let Err(refusal) = images::own_built(call.door.clone(), call.caller.clone(), id).await
+                    {
                         tracing::warn!(%refusal, "whose a loaded image without a name is could not be written");
                     }
                 }
@@ -137,151 +131,37 @@ impl Claimed {
 struct Archive {
     door: Arc<Door>,
     caller: Arc<Caller>,
-    rules: Rules,
     runtime: Handle,
+    saved: Saved,
     claimed: Claimed,
-    manifest: Option<JudgedManifest>,
-    /// Sizes of the files so far.
-    files: HashMap<Vec<u8>, u64>,
-    /// Symbolic links so far: what stands beneath one is elsewhere.
-    links: HashSet<Vec<u8>>,
-    entries: usize,
-    path_bytes: usize,
 }
 
-impl Archive {
-    fn new(call: &Call, claimed: Claimed) -> Self {
-        Self {
-            door: call.door.clone(),
-            caller: call.caller.clone(),
-            rules: call.rules(),
-            runtime: Handle::current(),
-            claimed,
-            manifest: None,
-            files: HashMap::new(),
-            links: HashSet::new(),
-            entries: 0,
-            path_bytes: 0,
-        }
+impl Judge for Archive {
+    fn entry(&mut self, entry: &mut Entry) -> Result<Content, Refusal> {
+        self.saved.entry(entry)
     }
 
-    fn count(&mut self, entry: &Entry) -> Result<(), Refusal> {
-        self.entries += 1;
-        self.path_bytes = self.path_bytes.saturating_add(entry.path.len());
-        if self.entries > ENTRIES_MAX || self.path_bytes > PATHS_BYTES_MAX {
-            return Err(Refusal::bad(format!(
-                "the archive holds more than {ENTRIES_MAX} files, or their paths are longer than {} MiB; an archive of \
-                 images has a few hundred: docker save makes one, docker import takes a file system",
-                PATHS_BYTES_MAX >> 20
-            )));
-        }
-        Ok(())
-    }
-
-    /// Every image that the manifest lists is made of files that came.
-    fn check_files(&self, manifest: &JudgedManifest) -> Result<(), Refusal> {
-        let missing = |name: &str| Refusal::bad(format!("{name}, which manifest.json names, is not in the archive"));
-        for image in manifest.images() {
-            let config = image.config.as_bytes();
-            let is_plain = !tarball::parents(config).any(|parent| self.links.contains(parent));
-            match self.files.get(config).filter(|_| is_plain) {
-                Some(size) if *size <= CONFIG_BYTES_MAX => {}
-                Some(_) => {
-                    return Err(Refusal::bad(format!(
-                        "{}, the configuration of an image, is larger than {} MiB",
-                        image.config,
-                        CONFIG_BYTES_MAX >> 20
-                    )));
-                }
-                None => return Err(missing(&image.config)),
-            }
-            for layer in &image.layers {
-                let layer_bytes = layer.as_bytes();
-                if !self.files.contains_key(layer_bytes) && !self.links.contains(layer_bytes) {
-                    return Err(missing(layer));
-                }
-            }
-        }
-        Ok(())
+    fn content(&mut self, entry: &Entry, content: Vec<u8>) -> Result<Vec<u8>, Refusal> {
+        self.saved.content(entry, content)
     }
 
     /// Takes every name for the caller, or says which one is not his.
-    fn claim(&self, manifest: &JudgedManifest) -> Result<(), Refusal> {
-        for tag in manifest.images().iter().flat_map(|image| &image.tags) {
-            let new = self.runtime.block_on(images::claim_for(&self.door, &self.caller, tag)).map_err(|wrong| {
-                if wrong.status != StatusCode::FORBIDDEN {
-                    return wrong;
+    fn end(&mut self) -> Result<(), Refusal> {
+        for tag in self.saved.complete()?.images().iter().flat_map(|image| &image.tags) {
+            let claim = images::claim_for(&self.door, &self.caller, tag);
+            let new = self.runtime.block_on(claim).map_err(|mut wrong| {
+                if wrong.status == StatusCode::FORBIDDEN {
+                    let out =
+                        format!(". Rename it before it is saved: docker tag {tag} NEW, then docker save NEW");
+                    wrong.message.push_str(&out);
                 }
-                Refusal::forbidden(format!(
-                    "the archive would give the name {tag}: {}. Name it before it is saved: docker tag OLD NEW; \
-                     docker save NEW",
-                    wrong.message
-                ))
+                wrong
             })?;
             if let Some(tag) = new {
                 self.claimed.add(tag);
             }
         }
         Ok(())
-    }
-}
-
-impl Judge for Archive {
-    fn entry(&mut self, entry: &mut Entry) -> Result<Content, Refusal> {
-        self.count(entry)?;
-        match entry.kind {
-            Kind::Special(_) => return Err(tarball::special(entry)),
-            Kind::HardLink => {
-                return Err(Refusal::bad(format!(
-                    "{} in the archive is a hard link, of which docker save makes none; leave it out",
-                    entry.shown()
-                )));
-            }
-            Kind::File | Kind::Directory | Kind::SymbolicLink => {}
-        }
-        if tarball::parents(&entry.path).any(|parent| self.links.contains(parent)) {
-            return Err(Refusal::bad(format!(
-                "{} in the archive lies behind a link; leave it out",
-                entry.shown()
-            )));
-        }
-        let is_manifest = entry.path == MANIFEST;
-        if is_manifest && (entry.kind != Kind::File || self.manifest.is_some()) {
-            return Err(Refusal::bad("the archive must hold one manifest.json, and it must be a file"));
-        }
-        if OTHER_INDEXES.contains(&entry.path.as_slice()) {
-            return Ok(Content::LeftOut);
-        }
-        // What the Engine unpacks is its own, and nobody's who is in the archive.
-        entry.attributes.clear();
-        (entry.uid, entry.gid) = (0, 0);
-        // A later entry takes the place of an earlier one.
-        self.files.remove(&entry.path);
-        self.links.remove(&entry.path);
-        match entry.kind {
-            Kind::File => drop(self.files.insert(entry.path.clone(), entry.size)),
-            Kind::SymbolicLink => drop(self.links.insert(entry.path.clone())),
-            _ => {}
-        }
-        Ok(if is_manifest { Content::Whole(MANIFEST_BYTES_MAX) } else { Content::Stream })
-    }
-
-    fn content(&mut self, _entry: &Entry, content: Vec<u8>) -> Result<Vec<u8>, Refusal> {
-        let manifest = judge_manifest(&content, &self.rules)?;
-        let written = manifest.to_bytes();
-        self.manifest = Some(manifest);
-        Ok(written)
-    }
-
-    fn end(&mut self) -> Result<(), Refusal> {
-        let Some(manifest) = self.manifest.take() else {
-            return Err(Refusal::bad(
-                "the archive holds no manifest.json, so docker save did not make it; docker import takes the archive of \
-                 a file system",
-            ));
-        };
-        self.check_files(&manifest)?;
-        self.claim(&manifest)
     }
 }
 
@@ -297,7 +177,9 @@ mod tests {
         assert_eq!(told(both), [id("a"), id("b")]);
         assert!(told(r#"{"stream":"Loaded image: a:1\n"}"#.to_owned()).is_empty());
         assert!(told(r#"{"stream":"Loaded image ID: sha256:abc\n"}"#.to_owned()).is_empty());
-        assert!(told(format!(r#"{{"errorDetail":{{"message":"Loaded image ID: {}"}}}}"#, id("a"))).is_empty());
+        assert!(
+            told(format!(r#"{{"errorDetail":{{"message":"Loaded image ID: {}"}}}}"#, id("a"))).is_empty()
+        );
         assert!(ids_in(&Line::TooLong).is_empty());
     }
 }

@@ -29,6 +29,7 @@ mod own;
 mod prune;
 mod quota;
 mod registries;
+mod saved;
 mod share;
 mod start;
 mod system;

@@ -28,7 +28,12 @@ pub(crate) const SAVED_IMAGE: Table = &[
     row("Config", 40, Check(config), "the file that becomes the image"),
     row("RepoTags", 40, Check(tags), "names that the image gets, whoever has them"),
     row("Layers", 40, Check(layers), "files of the archive"),
-    row("Parent", 40, Drop, "as the child of a shared image it would be taken for a step of everybody's builds"),
+    row(
+        "Parent",
+        40,
+        Drop,
+        "as the child of a shared image it would be taken for a step of everybody's builds",
+    ),
     row("LayerSources", 40, Drop, "layers come from the archive, not from where somebody says"),
 ];
 
@@ -89,7 +94,8 @@ fn tags(desk: &mut Desk<'_>, path: &str, value: Option<&Json>) -> Judged {
 /// # Errors
 /// A [`Refusal`] that says what the Engine could read otherwise, or what is not understood.
 pub fn judge_manifest(content: &[u8], rules: &Rules) -> Result<JudgedManifest, Refusal> {
-    let within = |wrong: String| Refusal::bad(format!("manifest.json in the archive cannot be read: {wrong}"));
+    let within =
+        |wrong: String| Refusal::bad(format!("manifest.json in the archive cannot be read: {wrong}"));
     let tree = parse(content).map_err(|error| within(error.to_string()))?;
     let items = tree.as_array().ok_or_else(|| within(format!("it is {}, not a list", tree.kind())))?;
     if items.is_empty() {

@@ -236,7 +236,8 @@ fn an_entry_can_be_left_out() {
 fn an_archive_that_is_refused_has_no_end() {
     // Whatever waits to be sent: the two empty blocks that end an archive must not come to it and go.
     for size in (60_000..66_000).step_by(100) {
-        let files: Vec<Vec<u8>> = (0..size / 2_000).map(|n| block(b'0', &n.to_string(), &[1; 1_400])).collect();
+        let files: Vec<Vec<u8>> =
+            (0..size / 2_000).map(|n| block(b'0', &n.to_string(), &[1; 1_400])).collect();
         let archive = [files.concat(), block(b'0', "last", &vec![1; size % 2_000])].concat();
         let whole = through(archive.clone(), &mut Watch::default()).unwrap();
         let mut watch = Watch { refuse_the_end: true, ..Watch::default() };

@@ -29,7 +29,10 @@ fn what_docker_saves_is_written_anew() {
         "Config": "blobs/sha256/ab", "RepoTags": null, "Layers": ["blobs/sha256/cd"],
         "LayerSources": {"sha256:cd": {"mediaType": "m", "size": 3, "digest": "sha256:cd", "urls": ["http://x"]}}
     }]);
-    assert_eq!(sent(&new), json!([{"Config": "blobs/sha256/ab", "RepoTags": [], "Layers": ["blobs/sha256/cd"]}]));
+    assert_eq!(
+        sent(&new),
+        json!([{"Config": "blobs/sha256/ab", "RepoTags": [], "Layers": ["blobs/sha256/cd"]}])
+    );
 }
 
 #[test]
