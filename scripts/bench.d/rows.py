@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """The rows of the benchmark: what is done through the door, and what the bare Engine does for comparison.
 
-Each row is a function that answers with a `Row`. Rows run in the order of `ROWS`; those that need a crowd of running
+Each row is a function that answers with a `Row`. Rows run in the order of `ROWS`; those that need a crowd of
 containers come last, so that it grows once. What a row leaves behind, the lab's end takes away.
 """
 
@@ -20,21 +20,24 @@ import sys
 import time
 
 from measure import Failed, Lab, Row, calm, pairs, report, series, wait_until
+from shared import Shared
 
 IMAGE = "busybox"
 PINGS_PER_BATCH = 500
 STREAM_BYTES = 1 << 30
 STREAM_PAIRS_MAX = 11
 CROWD_PER_USER_MAX = 20
+CROWD_USERS_MAX = 10
 CROWD_WITH_GPU_MAX = 48  # every second one, as long as one slice is left for those who measure
 WHOLE_CARD = "device=0"
 STARTERS = 4  # docker clients at a time while the crowd grows
 
 
-class Bench:
+class Bench(Shared):
     def __init__(self, lab, count):
         self.lab, self.count = lab, count
         self.crowd = 0
+        self.has_500 = False
         self.done = {}
 
     def row(self, name):
@@ -275,7 +278,7 @@ class Bench:
     def grow_crowd(self, size):
         """Starts `sleep` containers through the door until so many run, the same number for each user; the first ones
         by turns with and without a GPU."""
-        users = self.lab.users[1:]
+        users = self.lab.users[1:CROWD_USERS_MAX + 1]
         if size > CROWD_PER_USER_MAX * len(users):
             raise Failed(f"{len(users)} users may not have {size} containers")
         wanted = [(number, users[number % len(users)]) for number in range(self.crowd, size)]
@@ -406,8 +409,9 @@ ROWS = collections.OrderedDict(
     (row.__name__.replace("_", "-"), row)
     for row in (
         Bench.ping, Bench.run, Bench.run_gpu, Bench.stream_in, Bench.stream_out, Bench.cp_out, Bench.cp_in,
-        Bench.deploy, Bench.free_to_next, Bench.list, Bench.list_admin, Bench.check_limits, Bench.gpu_status,
-        Bench.run_gpu_100, Bench.run_gpu_growth, Bench.rss, Bench.decision, Bench.grants,
+        Bench.deploy, Bench.free_to_next, Bench.binds, Bench.events_50, Bench.list, Bench.list_admin, Bench.check_limits,
+        Bench.gpu_status, Bench.run_gpu_100, Bench.run_gpu_growth, Bench.rss, Bench.ps_500, Bench.clients_64,
+        Bench.decision, Bench.grants,
     )
 )
 

@@ -80,6 +80,36 @@ builds_see_only_what_their_owner_sees() {
     note "a build's FROM and COPY --from: own images only"
 }
 
+# bob_builds: what runs in an image that he builds with one step on a shared one.
+bob_builds() {
+    printf 'FROM busybox\nRUN echo built >/made\n' >"$BOBS/Dockerfile"
+    as bob env DOCKER_BUILDKIT=0 docker build -q -t bobs-own "$BOBS" &>/dev/null
+    as bob docker inspect -f '{{json .Config.Cmd}}' bobs-own
+    as bob docker rmi bobs-own >/dev/null
+}
+
+loads_name_and_feed_nobody() {
+    local honest
+    honest=$(bob_builds)
+    engine build -q -t honest - &>/dev/null <<<$'FROM busybox\nRUN echo built >/made'
+    engine save busybox honest | python3 "$SCRATCH/clients/poison.py" busybox:latest alice-own:1 >"$SCRATCH/poisoned.tar"
+    engine rmi honest >/dev/null
+    # That the archive does what it says.
+    engine load -q -i "$SCRATCH/poisoned.tar" >/dev/null
+    assert_contains "$(bob_builds)" poisoned "a build after the load on the bare Engine:"
+    engine rmi alice-own:1 >/dev/null
+    assert_contains "$(as alice docker load <"$SCRATCH/poisoned.tar")" "Loaded image: alice-own:1" "the load:"
+    assert_eq "$(bob_builds)" "$honest" "bob's build after alice's load"
+    assert_eq "$(as alice docker run --rm alice-own:1)" poisoned "her own image"
+    assert_fails "o such image" as bob docker run --rm --pull never alice-own:1
+    as alice docker save -o "$WORKSPACE/project.tar" ds01-alice/project
+    install -o bob -g bob "$WORKSPACE/project.tar" "$BOBS/project.tar"
+    assert_fails "not yours" as bob docker load -i "$BOBS/project.tar"
+    assert_fails "busybox:latest is not yours" as bob sh -c 'docker save busybox | docker load'
+    as alice docker rmi alice-own:1 >/dev/null
+    note "docker load: own names only, and nothing in other people's builds"
+}
+
 inside_is_the_owner() {
     local user
     as alice docker run -d --name alice-inside -v /var/run/docker.sock:/var/run/docker.sock -v "$WORKSPACE:/w" ds01-python sleep 1000 >/dev/null
@@ -169,4 +199,5 @@ root_inside_is_the_owner_outside
 binds_stay_inside
 swaps_win_nothing
 builds_see_only_what_their_owner_sees
+loads_name_and_feed_nobody
 rm -rf -- "$WORKSPACE" "$BOBS"

@@ -166,6 +166,8 @@ mod tests {
             .iter()
             .filter(|row| row.body == BodyRule::Json && !matches!(row.class, Class::Refused(_)))
             .map(|row| format!("{} {}", row.method.as_str(), row.pattern))
+            // A stream, of which one file is read.
+            .chain(["POST /images/load".to_owned()])
             .collect();
         assert_eq!(judged, told.iter().map(|name| (*name).to_owned()).collect());
     }

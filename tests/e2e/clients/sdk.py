@@ -229,6 +229,7 @@ def images():
     print(sorted(i for i in client.images.get("my/sdk").tags))
     print(len(b"".join(image.save())) > 100_000, client.images.get("my/sdk").history()[0]["CreatedBy"])
     made = client.containers.create("busybox", "true")
+    print(sorted(tag for loaded in client.images.load(b"".join(image.save(named="my/sdk:latest"))) for tag in loaded.tags))
     committed = made.commit("my/committed", "v1", message="said")
     print(committed.tags, committed.attrs["Comment"])
     made.remove()

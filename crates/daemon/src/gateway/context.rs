@@ -125,7 +125,7 @@ impl Judge for Context {
         if matches!(entry.kind, Kind::Special(_)) {
             return Err(tarball::special(entry));
         }
-        let through_link = parents(&entry.path).any(|parent| self.links.contains(parent));
+        let through_link = tarball::parents(&entry.path).any(|parent| self.links.contains(parent));
         if through_link {
             return Err(Refusal::bad(format!(
                 "{} in the archive lies behind a link; leave it out",
@@ -174,9 +174,4 @@ fn plain_path(path: &str) -> Result<Vec<u8>, Refusal> {
 
 fn is_beneath(path: &[u8], directory: &[u8]) -> bool {
     path.strip_prefix(directory).is_some_and(|rest| rest.first() == Some(&b'/'))
-}
-
-/// Every directory above a path.
-fn parents(path: &[u8]) -> impl Iterator<Item = &[u8]> {
-    path.iter().enumerate().filter(|(_, b)| **b == b'/').map(|(at, _)| &path[..at])
 }

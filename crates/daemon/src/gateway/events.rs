@@ -10,7 +10,7 @@ use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::http::{Body, BoxError, Refusal, boxed};
-use super::{Call, forward, images, own, volumes};
+use super::{Call, forward, images, volumes};
 use crate::wire::{Line, Lines};
 
 /// Lines that wait for a slow reader before the Engine waits with them.
@@ -59,7 +59,10 @@ pub(super) async fn events(call: Call) -> Result<Response<Body>, Refusal> {
 async fn judged(call: &Call, line: &[u8]) -> Option<Bytes> {
     let event = Event::parse(line)?;
     let may = match event.concern() {
-        Concern::Container(id) => owns(call, id).await || owned(call, &event),
+        Concern::Container(id) => match labelled(&event) {
+            Some(owner) => owner == call.caller.uid.to_string(),
+            None => owns(call, id).await,
+        },
         Concern::Network { id, container } => match container {
             Some(container) => owns(call, container).await,
             None => super::networks::sees(call, id).await,
@@ -79,20 +82,17 @@ async fn judged(call: &Call, line: &[u8]) -> Option<Bytes> {
     may.then(|| Bytes::from(event.shown()))
 }
 
-/// Whether a container that is in the books no more was the caller's: the labels that the door put on it say so, and
-/// a user cannot put them on one of his own making.
-fn owned(call: &Call, event: &Event) -> bool {
-    event.attribute(super::create::TOKEN_LABEL).is_some()
-        && event.attribute(super::create::OWNER_LABEL) == Some(call.caller.uid.to_string().as_str())
+/// Whose a container is by the labels that the door puts on each, which a user cannot put on one of his own making. The
+/// books would have to be asked for each event and each watcher, behind whatever is being written.
+fn labelled(event: &Event) -> Option<&str> {
+    event.attribute(super::create::TOKEN_LABEL)?;
+    event.attribute(super::create::OWNER_LABEL)
 }
 
 async fn owns(call: &Call, id: &str) -> bool {
-    // A container that was just removed is still its owner's: his `docker events` shows the end.
+    // One that was just removed is still its owner's: his `docker events` shows the end.
     let Some(id) = ds01_domain::ContainerId::new(id) else { return false };
     let uid = ds01_domain::Uid(call.caller.uid);
-    if own::find_own(&call.door, &call.caller, id.as_str()).await.is_ok() {
-        return true;
-    }
     call.door
         .coordinator
         .read(move |state, _, _| state.container(&id).is_some_and(|c| c.owner == uid))

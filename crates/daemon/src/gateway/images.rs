@@ -142,40 +142,49 @@ pub(crate) async fn visible(
 
 /// Claims a tag before the Engine makes or moves it.
 pub(super) async fn claim(call: &Call, image: &ImageRef) -> Result<(), Refusal> {
-    let Some(tag) = tagged(image) else { return Ok(()) };
-    let there = match call.door.engine.image(&tag).await {
+    claim_for(&call.door, &call.caller, image).await.map(drop)
+}
+
+/// As [`claim`]; answers with the tag where it was nobody's before.
+pub(super) async fn claim_for(
+    door: &Door,
+    caller: &Caller,
+    image: &ImageRef,
+) -> Result<Option<String>, Refusal> {
+    let Some(tag) = tagged(image) else { return Ok(None) };
+    let there = match door.engine.image(&tag).await {
         Ok(facts) => Some(facts),
         Err(error) if error.is_not_found() => None,
         Err(error) => return Err(error.into()),
     };
-    let sight = Sight::of(&call.door, &call.caller).await?;
+    let sight = Sight::of(door, caller).await?;
     if !sight.may_change(&tag, there.is_some()) {
         return Err(Refusal::forbidden(format!(
             "the image tag {tag} is not yours to change; use one of your own, such as {}/{}",
-            ds01_api::names::image_namespace(&call.caller.name),
+            ds01_api::names::image_namespace(&caller.name),
             image.path().rsplit('/').next().unwrap_or("image"),
         )));
     }
-    if call.caller.admin {
-        return Ok(());
+    if caller.admin {
+        return Ok(None);
     }
-    if !sight.owners.contains_key(&tag) && sight.owned() >= TAGS_MAX {
+    let is_new = !sight.owners.contains_key(&tag);
+    if is_new && sight.owned() >= TAGS_MAX {
         return Err(Refusal::conflict(format!(
             "you own {TAGS_MAX} image tags, the most that one user may; remove some with docker rmi"
         )));
     }
-    let (key, uid) = (tag.clone(), call.caller.uid);
-    let owner = call
-        .door
-        .coordinator
-        .ledger(move |l| l.own(ObjectKind::Tag, &key, uid))
-        .await?
-        .map_err(Fault::from)?;
+    let (key, uid) = (tag.clone(), caller.uid);
+    let owner =
+        door.coordinator.ledger(move |l| l.own(ObjectKind::Tag, &key, uid)).await?.map_err(Fault::from)?;
     // The tag may move away from an image that has no other name then.
     if let Some(facts) = there.filter(|facts| owner == uid && facts.tags == [tag.as_str()]) {
-        own_unnamed(&call.door, uid, facts.id, &sight).await?;
+        own_unnamed(door, uid, facts.id, &sight).await?;
     }
-    if owner == uid { Ok(()) } else { Err(Refusal::forbidden(format!("the image tag {tag} was just taken"))) }
+    if owner != uid {
+        return Err(Refusal::forbidden(format!("the image tag {tag} was just taken")));
+    }
+    Ok(is_new.then_some(tag))
 }
 
 /// Writes down whose an image is that loses its name, or never gets one.
@@ -383,18 +392,6 @@ pub(super) async fn push(call: Call) -> Result<Response<Body>, Refusal> {
     let target = call.route.upstream_target(call.upstream_version().await?, None);
     let request = forward::upstream_request(&call, &target, http::empty())?;
     Ok(forward::reply(call.door.engine.send(request).await?))
-}
-
-/// `POST /images/load`: an archive may carry any tag, so for now only admins load.
-pub(super) async fn load(call: Call) -> Result<Response<Body>, Refusal> {
-    if !call.caller.admin {
-        return Err(Refusal::forbidden(
-            "docker load is not open to users yet: an archive may carry anybody's tags. Use docker import or a \
-             Dockerfile, or ask an admin to load the archive",
-        ));
-    }
-    let target = call.route.upstream_target(call.upstream_version().await?, None);
-    forward::stream(call, &target).await
 }
 
 /// `POST /commit`: an own container to an own tag.

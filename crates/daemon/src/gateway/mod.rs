@@ -22,6 +22,7 @@ mod events;
 mod exec;
 mod forward;
 mod images;
+mod load;
 mod made;
 mod networks;
 mod outlook;
@@ -29,6 +30,7 @@ mod own;
 mod prune;
 mod quota;
 mod registries;
+mod saved;
 mod share;
 mod start;
 mod system;
@@ -393,7 +395,7 @@ async fn dispatch(call: Call) -> Result<Response<Body>, Refusal> {
         Op::ImageTag => images::tag(call).await,
         Op::ImageDelete => images::delete(call).await,
         Op::ImagePush => images::push(call).await,
-        Op::ImageLoad => images::load(call).await,
+        Op::ImageLoad => load::load(call).await,
         Op::Commit => images::commit(call).await,
         Op::Build => build::build(call).await,
         Op::BuildCancel => build::cancel(&call),

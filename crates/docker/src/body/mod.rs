@@ -12,6 +12,7 @@ mod env;
 mod exec;
 mod fields;
 mod limits;
+mod load;
 mod login;
 mod network;
 mod paths;
@@ -33,6 +34,7 @@ pub use create::{
     VolumeAsk, VolumeForm, judge_create,
 };
 pub use exec::{ExecStart, JudgedExec, judge_exec, judge_exec_start};
+pub use load::{JudgedManifest, LoadedImage, MANIFEST_BYTES_MAX, judge_manifest};
 pub use login::{JudgedLogin, judge_login};
 pub use network::{
     JudgedConnect, JudgedDisconnect, JudgedNetwork, judge_connect, judge_disconnect, judge_network,

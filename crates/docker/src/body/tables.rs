@@ -8,6 +8,7 @@ use super::create::table as create;
 use super::endpoint::{ENDPOINT, ENDPOINT_IPAM};
 use super::exec::{EXEC, EXEC_START};
 use super::fields::HEALTH;
+use super::load::SAVED_IMAGE;
 use super::login::LOGIN;
 use super::network::{CONNECT, DISCONNECT, IPAM, NETWORK};
 use super::table::Table;
@@ -57,4 +58,5 @@ pub(crate) const ALL: &[Named] = &[
     named("POST /networks/{network}/disconnect", "", DISCONNECT),
     named("POST /volumes/create", "", VOLUME),
     named("POST /auth", "", LOGIN),
+    named("POST /images/load", "manifest.json[]", SAVED_IMAGE),
 ];

@@ -28,35 +28,58 @@ const LINK_BYTES: usize = 100;
 pub(super) fn carry(source: Client, sink: Engine, judge: &mut impl Judge) -> io::Result<()> {
     let mut reader = Reader::new(read::unpacked(source)?);
     let mut builder = tar::Builder::new(sink);
+    if let Err(error) = carry_entries(&mut reader, &mut builder, judge) {
+        // The builder ends its archive whatever happens. The Engine must not take this one for whole.
+        builder.get_mut().break_off();
+        return Err(error);
+    }
+    builder.into_inner()?.flush()?;
+    // What stands behind the end of an archive is nobody's; it is read so that the client is not cut off.
+    io::copy(&mut reader.source, &mut io::sink()).map(drop)
+}
+
+/// Carries them up to, and not with, the end of the archive.
+fn carry_entries(
+    reader: &mut Reader<impl Source>,
+    builder: &mut tar::Builder<Engine>,
+    judge: &mut impl Judge,
+) -> io::Result<()> {
     while let Some(mut entry) = reader.entry()? {
         let size = entry.size;
-        let content = judge.entry(&mut entry).map_err(io::Error::other)?;
-        write_attributes(&mut builder, &entry)?;
-        match content {
+        match judge.entry(&mut entry).map_err(io::Error::other)? {
+            Content::LeftOut => pass_over(&mut reader.source, size)?,
             Content::Whole(bytes_max) if entry.kind == Kind::File => {
-                if size > bytes_max as u64 {
-                    return Err(io::Error::other(Refusal::bad(format!(
-                        "{} is larger than {} KiB",
-                        entry.shown(),
-                        bytes_max >> 10
-                    ))));
-                }
-                let mut whole = Vec::new();
-                Exactly { inner: (&mut reader.source).take(size), left: size }.read_to_end(&mut whole)?;
+                let whole = whole(&mut reader.source, &entry, bytes_max)?;
                 let whole = judge.content(&entry, whole).map_err(io::Error::other)?;
                 entry.size = whole.len() as u64;
-                write(&mut builder, &entry, &whole[..])?;
+                write_attributes(builder, &entry)?;
+                write(builder, &entry, &whole[..])?;
             }
-            _ => {
-                write(&mut builder, &entry, io::empty())?;
+            Content::Whole(_) | Content::Stream => {
+                write_attributes(builder, &entry)?;
+                write(builder, &entry, io::empty())?;
                 hand_on(&mut reader.source, builder.get_mut(), size)?;
             }
         }
         reader.padding(size)?;
     }
-    builder.into_inner()?.flush()?;
-    // What stands behind the end of an archive is nobody's; it is read so that the client is not cut off.
-    io::copy(&mut reader.source, &mut io::sink()).map(drop)
+    judge.end().map_err(io::Error::other)
+}
+
+/// Reads a content that a judge wants to see.
+fn whole(source: &mut impl Source, entry: &Entry, bytes_max: usize) -> io::Result<Vec<u8>> {
+    if entry.size > bytes_max as u64 {
+        let sentence = format!("{} is larger than {} KiB", entry.shown(), bytes_max >> 10);
+        return Err(io::Error::other(Refusal::bad(sentence)));
+    }
+    let mut whole = Vec::new();
+    Exactly { inner: source.take(entry.size), left: entry.size }.read_to_end(&mut whole)?;
+    Ok(whole)
+}
+
+/// Reads a content that nobody gets.
+fn pass_over(source: &mut impl Source, size: u64) -> io::Result<()> {
+    io::copy(&mut Exactly { inner: source.take(size), left: size }, &mut io::sink()).map(drop)
 }
 
 /// Hands a content on as it comes, and fills its last block.
@@ -212,11 +235,18 @@ impl Read for Client {
 pub(super) struct Engine {
     words: mpsc::Sender<Word>,
     written: BytesMut,
+    is_broken_off: bool,
 }
 
 impl Engine {
     pub(super) fn new(words: mpsc::Sender<Word>) -> Self {
-        Self { words, written: BytesMut::new() }
+        Self { words, written: BytesMut::new(), is_broken_off: false }
+    }
+
+    /// Nothing that is written from now on goes anywhere.
+    fn break_off(&mut self) {
+        self.is_broken_off = true;
+        self.written.clear();
     }
 
     /// Lets the next bytes of the client's go on as they come.
@@ -228,6 +258,9 @@ impl Engine {
 
 impl Write for Engine {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.is_broken_off {
+            return Ok(bytes.len());
+        }
         self.written.extend_from_slice(bytes);
         if self.written.len() >= PIECE_BYTES {
             self.flush()?;

@@ -52,6 +52,8 @@ pub(super) enum Content {
     Stream,
     /// It is read whole, up to so many bytes, and given to [`Judge::content`].
     Whole(usize),
+    /// Neither it nor the entry is sent on.
+    LeftOut,
 }
 
 /// Who decides about every entry. It runs on a thread where blocking is allowed.
@@ -63,6 +65,16 @@ pub(super) trait Judge: Send + 'static {
     fn content(&mut self, _entry: &Entry, content: Vec<u8>) -> Result<Vec<u8>, Refusal> {
         Ok(content)
     }
+
+    /// Says whether all is well, when every entry was looked at and before the Engine sees the archive's end.
+    fn end(&mut self) -> Result<(), Refusal> {
+        Ok(())
+    }
+}
+
+/// Every directory above a path.
+pub(super) fn parents(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    path.iter().enumerate().filter(|(_, b)| **b == b'/').map(|(at, _)| &path[..at])
 }
 
 impl Entry {

@@ -16,17 +16,26 @@ struct Watch {
     seen: Vec<Entry>,
     whole: Vec<Vec<u8>>,
     read_whole: bool,
+    leave_out: Option<&'static [u8]>,
+    refuse_the_end: bool,
 }
 
 impl Judge for Watch {
     fn entry(&mut self, entry: &mut Entry) -> Result<Content, Refusal> {
         self.seen.push(entry.clone());
+        if self.leave_out == Some(&entry.path[..]) {
+            return Ok(Content::LeftOut);
+        }
         Ok(if self.read_whole { Content::Whole(1 << 20) } else { Content::Stream })
     }
 
     fn content(&mut self, _entry: &Entry, content: Vec<u8>) -> Result<Vec<u8>, Refusal> {
         self.whole.push(content.clone());
         Ok(content.to_ascii_uppercase())
+    }
+
+    fn end(&mut self) -> Result<(), Refusal> {
+        if self.refuse_the_end { Err(Refusal::bad("no end")) } else { Ok(()) }
     }
 }
 
@@ -41,6 +50,10 @@ impl Judge for Shared {
 
     fn content(&mut self, entry: &Entry, content: Vec<u8>) -> Result<Vec<u8>, Refusal> {
         self.0.lock().unwrap().content(entry, content)
+    }
+
+    fn end(&mut self) -> Result<(), Refusal> {
+        self.0.lock().unwrap().end()
     }
 }
 
@@ -97,22 +110,33 @@ fn through(archive: Vec<u8>, judge: &mut Watch) -> Result<Vec<u8>, String> {
 
 /// As it goes between a client and the Engine: the client's pieces are of this size.
 fn in_pieces(archive: Vec<u8>, size: usize, judge: &mut Watch) -> Result<Vec<u8>, String> {
+    match arrived(archive, size, judge) {
+        (_, Some(refusal)) => Err(refusal),
+        (arrived, None) => Ok(arrived),
+    }
+}
+
+/// What the Engine has got when it ended, and why it ended if that was too early.
+fn arrived(archive: Vec<u8>, size: usize, judge: &mut Watch) -> (Vec<u8>, Option<String>) {
     static UID: AtomicU32 = AtomicU32::new(0);
     let archive = Bytes::from(archive);
     let count = archive.len().div_ceil(size);
     let pieces = (0..count).map(move |n| archive.slice(n * size..archive.len().min((n + 1) * size)));
     let shared = Shared(Arc::new(Mutex::new(std::mem::take(judge))));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    let carried = runtime.block_on(async {
+    let (arrived, refusal) = runtime.block_on(async {
         let body = StreamBody::new(tokio_stream::iter(
             pieces.map(|piece| Ok::<_, std::convert::Infallible>(Frame::data(piece))),
         ));
         let filtered = filter(UID.fetch_add(1, Ordering::Relaxed), body, shared.clone()).unwrap();
-        let refusal = filtered.refusal;
-        filtered.body.collect().await.map_err(|_| refusal.get().unwrap().to_string())
+        let (mut body, mut arrived) = (filtered.body, Vec::new());
+        while let Some(Ok(frame)) = body.frame().await {
+            arrived.extend_from_slice(frame.data_ref().unwrap());
+        }
+        (arrived, filtered.refusal.get().map(Refusal::to_string))
     });
     *judge = std::mem::take(&mut *shared.0.lock().unwrap());
-    carried.map(|all| all.to_bytes().to_vec())
+    (arrived, refusal)
 }
 
 fn names(archive: &[u8]) -> Vec<String> {
@@ -186,6 +210,41 @@ fn a_content_can_be_read_whole_and_changed() {
     assert_eq!(watch.whole, [b"abc".to_vec(), Vec::new()]);
     assert!(out.windows(3).any(|w| w == b"ABC"));
     assert_eq!(names(&out), ["a", "b"]);
+}
+
+#[test]
+fn an_entry_can_be_left_out() {
+    for size in [1, 5_000] {
+        let archive = ended(&[
+            block(b'0', "a", b"abc"),
+            pax(&[("path", b"names"), ("SCHILY.xattr.user.a", b"1")]),
+            block(b'0', "x", &vec![b'n'; size]),
+            block(b'0', "b", b"def"),
+        ]);
+        let mut watch = Watch { leave_out: Some(b"names"), ..Watch::default() };
+        let out = through(archive, &mut watch).unwrap();
+        assert_eq!(names(&out), ["a", "b"]);
+        assert!(!out.windows(3).any(|w| w == b"nnn" || w == b"xat"), "nothing of it is sent");
+        assert_eq!(watch.seen.len(), 3);
+    }
+    let cut = [block(b'0', "names", &[b'n'; 2_000])[..1_500].to_vec()].concat();
+    let mut watch = Watch { leave_out: Some(b"names"), ..Watch::default() };
+    assert!(through(cut, &mut watch).unwrap_err().contains("ends within a file"));
+}
+
+#[test]
+fn an_archive_that_is_refused_has_no_end() {
+    // Whatever waits to be sent: the two empty blocks that end an archive must not come to it and go.
+    for size in (60_000..66_000).step_by(100) {
+        let files: Vec<Vec<u8>> =
+            (0..size / 2_000).map(|n| block(b'0', &n.to_string(), &[1; 1_400])).collect();
+        let archive = [files.concat(), block(b'0', "last", &vec![1; size % 2_000])].concat();
+        let whole = through(archive.clone(), &mut Watch::default()).unwrap();
+        let mut watch = Watch { refuse_the_end: true, ..Watch::default() };
+        let (sent, refusal) = arrived(archive, 700, &mut watch);
+        assert_eq!(refusal.as_deref(), Some("no end"));
+        assert!(whole.starts_with(&sent) && sent.len() <= whole.len() - 1024, "{size}: {} bytes", sent.len());
+    }
 }
 
 #[test]

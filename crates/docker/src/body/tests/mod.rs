@@ -6,6 +6,7 @@ mod confined;
 mod corpus;
 mod create;
 mod limits;
+mod load;
 mod others;
 mod properties;
 mod rows;
