@@ -109,8 +109,10 @@ pub struct Container {
     pub stop_asked: bool,
     /// What the restart policy has still to do.
     pub restarts: Restarts,
-    /// What its owner was warned of, in the present run.
+    /// What its owner was told of idleness, in the present silence.
     pub course: Option<Course>,
+    /// What he was told of the end of its time, in the present run.
+    pub runtime_course: Option<Course>,
     /// It is being stopped by the rules, for this reason.
     pub stopping: Option<Cause>,
     /// The rules stopped its last run, for this reason.
@@ -151,7 +153,21 @@ pub enum Standing {
 impl Container {
     /// What was said and decided of a run is over with it.
     pub(crate) fn begin_anew(&mut self) {
-        (self.course, self.stopping, self.stopped_for, self.would_stop) = (None, None, None, None);
+        self.spared();
+        (self.runtime_course, self.stopped_for) = (None, None);
+    }
+
+    /// It uses its units again, or was given time.
+    pub(crate) fn spared(&mut self) {
+        (self.course, self.stopping, self.would_stop) = (None, None, None);
+    }
+
+    /// Its owner was told of its stop.
+    pub(crate) fn warned(&mut self, course: Course) {
+        match course.cause {
+            Cause::Idle => self.course = Some(course),
+            Cause::Runtime => self.runtime_course = Some(course),
+        }
     }
 
     /// Running time of all runs, the present one included.

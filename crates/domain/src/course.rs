@@ -13,7 +13,7 @@ use crate::container::{Container, Kind, Standing};
 use crate::event::Event;
 use crate::grant::{Holding, Phase};
 use crate::idle::{Verdict, VerdictState};
-use crate::ids::{ContainerId, Epoch, Time};
+use crate::ids::{ContainerId, Epoch, Time, millis};
 use crate::plan::Action;
 use crate::state::State;
 
@@ -114,12 +114,9 @@ pub struct Deadline {
 /// When this container will be stopped if nothing changes; `None` where nothing leads there.
 #[must_use]
 pub fn deadline(container: &Container, watched: &Watched, now: Time) -> Option<Deadline> {
-    let runtime = runtime_deadline(container, watched.max_runtime, now);
-    let idle = idle_deadline(container, watched).filter(|_| container.kind != Kind::Infrastructure);
-    let exempt = container.exempt_until.unwrap_or_default();
-    let idle = idle.map(|deadline| Deadline { at: deadline.at.max(exempt), ..deadline });
     // Of two at the same time idleness is told: it is the one that somebody can do something about.
-    [idle, runtime].into_iter().flatten().min_by_key(|deadline| deadline.at)
+    let both = [idle_deadline(container, watched), runtime_deadline(container, watched.max_runtime, now)];
+    both.into_iter().flatten().min_by_key(|deadline| deadline.at)
 }
 
 /// When a container will have run for as long as it may; `None` for ever.
@@ -129,19 +126,22 @@ pub(crate) fn runtime_deadline(
     now: Time,
 ) -> Option<Deadline> {
     let most = max_runtime.filter(|_| container.kind != Kind::Infrastructure)?;
-    let left = most.saturating_sub(container.running_total_at(now));
+    let ran = container.running_total_at(now);
+    // One that has passed stays where it was.
+    let over = Time(now.0.saturating_sub(millis(ran.saturating_sub(most))));
     let exempt = container.exempt_until.unwrap_or_default();
-    Some(Deadline { cause: Cause::Runtime, at: now.after(left).max(exempt), of: most })
+    Some(Deadline { cause: Cause::Runtime, at: over.after(most.saturating_sub(ran)).max(exempt), of: most })
 }
 
 fn idle_deadline(container: &Container, watched: &Watched) -> Option<Deadline> {
-    let timeout = watched.idle_timeout?;
+    let timeout = watched.idle_timeout.filter(|_| container.kind != Kind::Infrastructure)?;
     if !watched.verdict.counts() {
         return None;
     }
     let all_quiet = watched.verdict.quiet_since.after(timeout);
     let units_quiet = watched.verdict.units_quiet_since.after(timeout * BUSY_FACTOR);
-    let kept = [container.kept_until, watched.keep_file_until].into_iter().flatten().max();
+    let kept =
+        [container.kept_until, watched.keep_file_until, container.exempt_until].into_iter().flatten().max();
     let at = all_quiet.min(units_quiet).max(kept.unwrap_or_default());
     Some(Deadline { cause: Cause::Idle, at, of: timeout })
 }
@@ -181,17 +181,14 @@ pub fn expired(state: &State, holds: &BTreeMap<ContainerId, Duration>, now: Time
 fn step(mode: Mode, holding: &Holding, container: &Container, watched: &Watched, now: Time) -> Vec<Action> {
     let name = || (holding.container.clone(), holding.epoch);
     let mut actions = Vec::new();
-    let mut course = container.course;
-    let deadline = deadline(container, watched, now);
-    let begun = course.is_some() || container.stopping.is_some() || container.would_stop.is_some();
-    if begun && is_spared(container, watched, deadline) {
+    let spared = is_spared(container, watched, now);
+    if spared {
         let (container, epoch) = name();
         actions.push(Action::Record(Event::Spared { container, epoch, at: now }));
-        course = None;
     }
-    let Some(deadline) = deadline else { return actions };
+    let Some(deadline) = deadline(container, watched, now) else { return actions };
     if mode == Mode::Observe {
-        if deadline.at <= now && (container.would_stop.is_none() || !actions.is_empty()) {
+        if deadline.at <= now && (container.would_stop.is_none() || spared) {
             let (container, epoch) = name();
             actions.push(Action::Record(Event::WouldStop {
                 container,
@@ -202,7 +199,12 @@ fn step(mode: Mode, holding: &Holding, container: &Container, watched: &Watched,
         }
         return actions;
     }
-    actions.extend(go_on(name(), course, container.stopping, deadline, now));
+    let course = match deadline.cause {
+        Cause::Idle => container.course.filter(|_| !spared),
+        // A time that was lengthened is warned of anew.
+        Cause::Runtime => container.runtime_course.filter(|course| !is_later(deadline, course.stop_at)),
+    };
+    actions.extend(go_on(name(), course, container.stopping.filter(|_| !spared), deadline, now));
     actions
 }
 
@@ -215,7 +217,7 @@ fn go_on(
     now: Time,
 ) -> Vec<Action> {
     let cause = deadline.cause;
-    if let Some(course) = course.filter(|course| course.stage == Stage::Last && course.cause == cause)
+    if let Some(course) = course.filter(|course| course.stage == Stage::Last)
         && now >= course.stop_at.max(deadline.at)
     {
         let mut actions = Vec::new();
@@ -230,7 +232,7 @@ fn go_on(
     let Some(stage) = Stage::ALL.into_iter().find(|stage| left <= stage.lead(deadline.of)) else {
         return Vec::new();
     };
-    if course.is_some_and(|course| course.stage >= stage && course.cause == cause) {
+    if course.is_some_and(|course| course.stage >= stage) {
         return Vec::new();
     }
     // Told late, because nobody was there to tell it, it is still told so long before.
@@ -240,14 +242,23 @@ fn go_on(
 }
 
 /// Whether what was begun is off: it works again, or it was given more time. What nobody can see spares nobody.
-fn is_spared(container: &Container, watched: &Watched, deadline: Option<Deadline>) -> bool {
-    let begun = container.course.map(|course| (course.cause, course.stop_at)).or(container.would_stop);
+fn is_spared(container: &Container, watched: &Watched, now: Time) -> bool {
+    let begun = |cause, course: Option<Course>| {
+        let course = course.map(|course| course.stop_at);
+        course.or(container.would_stop.filter(|(would, _)| *would == cause).map(|(_, at)| at))
+    };
+    let is_off = |deadline: Option<Deadline>, stop_at: Time| deadline.is_none_or(|it| is_later(it, stop_at));
     let unseen = watched.verdict.state == VerdictState::Unknown && watched.idle_timeout.is_some();
-    if unseen && begun.is_none_or(|(cause, _)| cause == Cause::Idle) {
-        return false;
-    }
-    let Some(deadline) = deadline else { return true };
-    begun.is_some_and(|(cause, stop_at)| {
-        cause != deadline.cause || deadline.at > stop_at.after(SAME_SILENCE.min(deadline.of / 4))
-    })
+    let idle = begun(Cause::Idle, container.course)
+        .is_some_and(|stop_at| !unseen && is_off(idle_deadline(container, watched), stop_at));
+    // Its time goes on, whatever was told of it: only what was decided can be off.
+    let decided = container.runtime_course.filter(|_| container.stopping == Some(Cause::Runtime));
+    let runtime = begun(Cause::Runtime, decided)
+        .is_some_and(|stop_at| is_off(runtime_deadline(container, watched.max_runtime, now), stop_at));
+    idle || runtime
+}
+
+/// Whether a deadline lies further ahead than what was told: no silence is measured twice to the second.
+fn is_later(deadline: Deadline, told: Time) -> bool {
+    deadline.at > told.after(SAME_SILENCE.min(deadline.of / 4))
 }

@@ -1,18 +1,193 @@
-//! The daemon's acts: it asks the rules, writes their answers down, and passes them on. After each fact it may be dead.
+//! The coordinator's desk: it asks the rules, and writes their answers down a batch at a time. What came while a commit
+//! waited for the disk is the next batch. Nothing leaves before its facts are written, and before and after that the
+//! daemon may be dead.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ds01_domain::{
-    Action, Ask, ContainerId, Decision, Event, Grant, Identity, Kind, LeftWhy, Observed, Occupancy,
-    Processes, Request, RestartPolicy, Run, Seen, Selector, Token, UnitSeen, Want, decide, plan,
+    Action, Ask, ContainerId, Decision, Epoch, Event, Grant, Identity, Kind, LeftWhy, Observed, Phase,
+    Request, RestartPolicy, Run, Selector, Ticket, Token, Want, Watched, course, decide, expired, plan,
 };
 
+use crate::daemon::replay;
 use crate::world::{Answer, Call, Happening, Look, World};
 
+/// Something that the desk is told or asked.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// A user, by number, asks for a container.
+    Create(usize),
+    /// Somebody, or a restart policy, asks for a start.
+    Start { container: ContainerId, by_policy: bool },
+    /// A user restarts a container that runs.
+    Restart(ContainerId),
+    /// A user stops one, or breaks off its wait.
+    Stop(ContainerId),
+    /// A user removes one by force.
+    Remove(ContainerId),
+    /// A user hangs up.
+    HangUp(ContainerId),
+    /// A user asks for time.
+    Keep { container: ContainerId, length: Duration },
+    /// The Engine has made a container.
+    Created { token: Token, container: ContainerId },
+    /// What the Engine said of a start, or that it said nothing.
+    StartEnded { container: ContainerId, call: Call, answer: Answer },
+    /// The hinge asks what a container may have.
+    Bind { container: ContainerId, call: Call },
+    /// A look begins, at one container or at everything.
+    BeginLook(Option<ContainerId>),
+    /// What it saw.
+    Observed(Box<Look>),
+    /// Something is due in the state.
+    Due,
+    /// What containers do with their units, and how long stopped ones are kept.
+    Course { watched: BTreeMap<ContainerId, Watched>, holds: BTreeMap<ContainerId, Duration> },
+    /// A warning was told.
+    Warned { container: ContainerId, fact: Event },
+}
+
 impl World {
-    /// A user asks for a container.
-    pub(crate) fn create(&mut self, user: usize) {
+    /// Gives the desk a message; the dead hear nothing.
+    pub(crate) fn message(&mut self, message: Message) {
+        if !self.daemon.up {
+            return;
+        }
+        self.daemon.mailbox.push(message);
+        if !self.daemon.committing {
+            self.take();
+        }
+    }
+
+    /// Decides all that is there, and begins to write.
+    fn take(&mut self) {
+        let messages = std::mem::take(&mut self.daemon.mailbox);
+        if messages.len() > 1 {
+            self.summary.batches += 1;
+        }
+        for message in messages {
+            self.decide(message);
+        }
+        if self.daemon.page.is_empty() {
+            self.hand_out(usize::MAX);
+            return;
+        }
+        self.daemon.committing = true;
+        let (slow, life) = (self.rng.permille(self.faults.slow), self.daemon.life);
+        let wait = if slow { self.rng.between(20, 3000) } else { self.rng.between(1, 15) };
+        self.later(wait, Happening::Commits { life });
+    }
+
+    /// The disk has what was decided, unless the daemon dies before; or it dies after, with some of it handed out.
+    pub(crate) fn commits(&mut self) {
+        let dies = self.rng.permille(self.faults.crash).then(|| self.rng.below(3));
+        if dies == Some(0) {
+            self.die();
+            return;
+        }
+        for event in self.daemon.commit() {
+            self.is_on_disk(&event);
+        }
+        self.daemon.committing = false;
+        if dies.is_some() {
+            let some = usize::try_from(self.rng.below(self.daemon.outbox.len() as u64 + 1)).unwrap_or(0);
+            self.hand_out(if dies == Some(1) { 0 } else { some });
+            self.die();
+            return;
+        }
+        self.hand_out(usize::MAX);
+        if !self.daemon.mailbox.is_empty() {
+            self.take();
+        }
+    }
+
+    fn hand_out(&mut self, most: usize) {
+        for (wait, happening) in std::mem::take(&mut self.daemon.outbox).into_iter().take(most) {
+            self.later(wait, happening);
+        }
+    }
+
+    /// Has something happen once everything decided so far is written.
+    fn out(&mut self, wait: Duration, happening: Happening) {
+        self.daemon.outbox.push((wait, happening));
+    }
+
+    /// The daemon dies, and everybody who waits for an answer learns that the line is cut.
+    pub(crate) fn die(&mut self) {
+        self.summary.crashes += 1;
+        self.tell("ds01d dies");
+        if replay(&self.daemon.ledger).durable() != self.daemon.written.durable() {
+            self.fail("the ledger does not give the state again".to_owned());
+        }
+        self.daemon.die();
+        self.asked.clear();
+        self.due_at = None;
+        let pause = if self.rng.permille(850) {
+            self.rng.between(100, 20_000)
+        } else {
+            self.rng.between(20_000, 900_000)
+        };
+        self.is_away(pause);
+        self.later(pause, Happening::ComesBack);
+    }
+
+    fn decide(&mut self, message: Message) {
+        match message {
+            Message::Create(user) => self.create(user),
+            Message::Start { container, by_policy } => self.start(&container, by_policy),
+            Message::Restart(id) => self.restart(&id),
+            Message::Stop(id) => self.stop(&id),
+            Message::Remove(id) => self.user_removes(&id),
+            Message::HangUp(id) => self.hang_up(&id),
+            Message::Keep { container, length } => self.keep(container, length),
+            Message::Created { token, container } => {
+                self.daemon.creating.remove(&token);
+                let at = self.daemon.now(self.clock);
+                self.record(Event::Created { token, container, at });
+            }
+            Message::StartEnded { container, call, answer } => self.start_ended(&container, call, answer),
+            Message::Bind { container, call } => self.bind(&container, call),
+            Message::BeginLook(at) => {
+                let (number, began) = self.daemon.begin_look(self.clock);
+                let life = self.daemon.life;
+                let observed = Observed { began, complete: at.is_none(), ..Observed::default() };
+                self.out(Duration::ZERO, Happening::Looks { number, observed, at, life });
+            }
+            Message::Observed(look) => self.end_look(*look),
+            Message::Due => self.follow(&Observed::default()),
+            Message::Course { watched, holds } => self.follow_use(&watched, &holds),
+            Message::Warned { container, fact } => {
+                self.daemon.warning.remove(&container);
+                self.record(fact);
+            }
+        }
+    }
+
+    /// Records a fact; it is written with the batch.
+    fn record(&mut self, event: Event) {
+        if let Event::Reserved(grant) = &event {
+            self.summary.grants += 1;
+            let grant = grant.clone();
+            self.daemon.record(event);
+            self.check_grant(&grant);
+        } else {
+            self.daemon.record(event);
+        }
+    }
+
+    fn check_grant(&mut self, grant: &Grant) {
+        if self.daemon.state.holding(grant.container()).is_none_or(|held| held.epoch != grant.epoch()) {
+            self.fail(format!("a grant was not taken: {grant:?}"));
+        }
+        let person = self.people.iter().find(|person| person.uid == grant.owner());
+        let max = person.and_then(|person| self.policy.resolve(person).max_gpu_equivalents);
+        if max.is_some_and(|max| self.daemon.state.used_by(grant.owner()) > max) {
+            self.fail(format!("a grant exceeds the quota: {grant:?}"));
+        }
+    }
+
+    fn create(&mut self, user: usize) {
         let Some(person) = self.people.get(user).cloned() else { return };
         let want = self.some_want();
         let request = Request::Create { person: &person, want: Some(&want), running_containers: 0 };
@@ -28,26 +203,30 @@ impl World {
             1 => RestartPolicy::OnFailure { max: 3 },
             _ => RestartPolicy::No,
         };
+        let kind = match self.rng.below(12) {
+            0 => Kind::Infrastructure,
+            1..=3 => Kind::Docker,
+            4 => Kind::DevContainer,
+            _ => Kind::Ds01,
+        };
+        let auto_remove = self.rng.permille(200);
         let name = format!("{}-{}", person.name, self.numbers);
         let identity = Identity { owner: person.uid, owner_name: person.name.clone(), name: name.clone() };
-        let planned = Event::CreatePlanned {
+        self.record(Event::CreatePlanned {
             token: token.clone(),
             owner: person.uid,
             owner_name: person.name.clone(),
             name,
-            kind: Kind::Docker,
+            kind,
             want: admission.want().cloned(),
             restart,
-            auto_remove: self.rng.permille(200),
+            auto_remove,
             at: now,
-        };
-        if !self.record(&planned) {
-            return;
-        }
+        });
         self.daemon.create_sent(&token);
-        let life = self.daemon.life;
+        let (life, boot) = (self.daemon.life, self.engine.boot);
         let wait = self.engine_time();
-        self.later(wait, Happening::CreateArrives { token, identity, life });
+        self.out(wait, Happening::CreateArrives { token, identity, life, boot });
     }
 
     fn some_want(&mut self) -> Want {
@@ -60,40 +239,28 @@ impl World {
         }
     }
 
-    /// How long the Engine takes for something small.
-    pub(crate) fn engine_time(&mut self) -> Duration {
-        let slow = self.rng.permille(self.faults.slow);
-        if slow { self.rng.between(1000, 25_000) } else { self.rng.between(2, 80) }
-    }
-
-    /// Somebody, or a restart policy, asks for a start; `request` is whoever waits for the answer.
-    pub(crate) fn start(&mut self, id: &ContainerId, request: u64) {
-        let owner = self.daemon.state.container(id).map(|container| container.owner);
-        let Some(person) = self.people.iter().find(|person| Some(person.uid) == owner).cloned() else {
-            return;
-        };
+    fn start(&mut self, id: &ContainerId, by_policy: bool) {
+        let known =
+            self.daemon.state.container(id).map(|container| (container.owner, container.restarts.ours));
+        // Somebody stopped or started it since the restart was due.
+        let Some((owner, _)) = known.filter(|(_, ours)| *ours || !by_policy) else { return };
+        let Some(person) = self.people.iter().find(|person| person.uid == owner).cloned() else { return };
         let patience = if self.rng.permille(300) { self.rng.between(0, 60_000) } else { Duration::MAX };
         let asked = Request::Start { person: &person, container: id, patience };
         let now = self.daemon.now(self.clock);
-        self.asked.insert(request, id.clone());
         match decide(&self.policy, &self.daemon.state, &asked, now) {
-            Decision::Grant(grant) => {
-                self.asked.remove(&request);
-                self.granted(grant);
-            }
+            Decision::Grant(grant) => self.granted(grant),
             Decision::Wait(wait) => {
+                self.numbers += 1;
+                self.asked.insert(self.numbers, id.clone());
                 self.summary.waits += 1;
                 self.tell(format!("{} waits, {} of {}", self.name(id), wait.position, wait.of));
-                self.daemon.waiting.insert(wait.ticket, request);
-                self.record(&wait.into_event());
+                self.daemon.waiting.insert(wait.ticket, self.numbers);
+                self.record(wait.into_event());
             }
-            Decision::AlreadyHolding => {
-                self.asked.remove(&request);
-                self.send(id, None);
-            }
+            Decision::AlreadyHolding => self.send(id, None),
             Decision::Denial(denial) => {
                 self.summary.denials += 1;
-                self.asked.remove(&request);
                 self.tell(format!("{} is denied {}", self.name(id), denial.code()));
             }
             Decision::NoGpu | Decision::Admit(_) => {
@@ -103,19 +270,17 @@ impl World {
     }
 
     /// A user restarts a container that runs: through the Engine, with the units it has.
-    pub(crate) fn restart(&mut self, id: &ContainerId) {
+    fn restart(&mut self, id: &ContainerId) {
         let Some(holding) = self.daemon.state.holding(id).cloned() else { return };
-        let Some(round) = self.engine.get(id).filter(|real| real.run == Run::Running).map(|real| real.round)
-        else {
-            return;
-        };
-        if holding.phase == ds01_domain::Phase::Ending || self.daemon.in_flight.contains(id) {
+        let running = self.engine.get(id).filter(|real| real.run == Run::Running);
+        let Some(round) = running.map(|real| real.round) else { return };
+        if holding.phase == Phase::Ending || self.daemon.in_flight.contains(id) {
             return;
         }
         self.tell(format!("{} is restarted through the Engine", self.name(id)));
         self.daemon.start_sent(id);
         let wait = self.engine_time();
-        self.later(wait, Happening::Dies { container: id.clone(), round, exit: 143 });
+        self.out(wait, Happening::Dies { container: id.clone(), round, exit: 143 });
         self.send(id, Some(holding.epoch));
     }
 
@@ -124,29 +289,26 @@ impl World {
         self.tell(format!("{} gets {:?} ({epoch})", self.name(&id), grant.units()));
         // In flight from the grant on.
         self.daemon.start_sent(&id);
-        if self.record(&Event::Reserved(grant)) {
-            self.send(&id, Some(epoch));
-        }
+        self.record(Event::Reserved(grant));
+        self.send(&id, Some(epoch));
     }
 
     /// Forwards a start.
-    fn send(&mut self, id: &ContainerId, epoch: Option<ds01_domain::Epoch>) {
-        let call = Call { life: self.daemon.life, epoch };
+    fn send(&mut self, id: &ContainerId, epoch: Option<Epoch>) {
+        self.numbers += 1;
+        let call = Call { number: self.numbers, life: self.daemon.life, boot: self.engine.boot, epoch };
         let wait = self.engine_time();
-        self.later(wait, Happening::StartArrives { container: id.clone(), call });
+        self.out(wait, Happening::StartArrives { container: id.clone(), call });
         if epoch.is_some() && self.rng.permille(self.faults.lost) {
             self.summary.lost += 1;
             let wait = self.rng.between(10, 20_000);
             let answer = Answer::Unknown;
-            self.later(wait, Happening::StartAnswered { container: id.clone(), call, answer });
+            self.out(wait, Happening::StartAnswered { container: id.clone(), call, answer });
         }
     }
 
-    /// What the Engine said, or that it said nothing.
-    pub(crate) fn start_answered(&mut self, id: &ContainerId, call: Call, answer: Answer) {
-        let Some(epoch) = call.epoch.filter(|_| call.life == self.daemon.life && self.daemon.up) else {
-            return;
-        };
+    fn start_ended(&mut self, id: &ContainerId, call: Call, answer: Answer) {
+        let Some(epoch) = call.epoch.filter(|_| call.life == self.daemon.life) else { return };
         let current = self.daemon.state.holding(id).is_some_and(|holding| holding.epoch == epoch);
         if !current || !self.daemon.in_flight.remove(id) {
             return;
@@ -154,190 +316,141 @@ impl World {
         self.tell(format!("{} start answered: {answer:?}", self.name(id)));
         let at = self.daemon.now(self.clock);
         let container = id.clone();
-        let lives = match answer {
-            Answer::Running => self.record(&Event::Ran { container, epoch, at }),
-            Answer::Failed => self.record(&Event::Ended { container, epoch, at, exit: None, by_user: false }),
-            Answer::Unknown => true,
-        };
-        if lives {
-            self.look_soon(id, Duration::ZERO);
+        match answer {
+            Answer::Running => self.record(Event::Ran { container, epoch, at }),
+            Answer::Failed => self.record(Event::Ended { container, epoch, at, exit: None, by_user: false }),
+            Answer::Unknown => {}
         }
+        self.look_at(id, Duration::ZERO);
     }
 
-    /// The hinge asks what a container may have; `None` refuses the start.
-    pub(crate) fn bind(
-        &mut self,
-        id: &ContainerId,
-    ) -> Option<(ds01_domain::Epoch, Vec<ds01_domain::UnitId>)> {
-        if !self.daemon.up {
-            return None;
-        }
-        let holding = self.daemon.state.holding(id).cloned()?;
+    /// `None` refuses the start.
+    fn bind(&mut self, id: &ContainerId, call: Call) {
+        let holding = self.daemon.state.holding(id).filter(|holding| holding.phase != Phase::Ending).cloned();
         let at = self.daemon.now(self.clock);
-        let bound = Event::Bound { container: id.clone(), epoch: holding.epoch, at };
-        if holding.phase == ds01_domain::Phase::Ending || !self.record(&bound) {
-            return None;
-        }
-        Some((holding.epoch, holding.units))
+        let bound = holding.map(|holding| {
+            self.record(Event::Bound { container: id.clone(), epoch: holding.epoch, at });
+            (holding.epoch, holding.units)
+        });
+        let container = id.clone();
+        self.out(Duration::from_millis(1), Happening::BindAnswered { container, call, bound });
     }
 
-    /// A user stops a container, or breaks off its wait.
-    pub(crate) fn stop(&mut self, id: &ContainerId) {
+    fn stop(&mut self, id: &ContainerId) {
         let at = self.daemon.now(self.clock);
-        if !self.record(&Event::StopAsked { container: id.clone(), at }) {
-            return;
-        }
+        self.record(Event::StopAsked { container: id.clone(), at });
         self.tell(format!("{} is stopped", self.name(id)));
         let wait = self.engine_time();
         if let Some(round) = self.engine.get(id).map(|real| real.round) {
-            self.later(wait, Happening::Dies { container: id.clone(), round, exit: 143 });
+            self.out(wait, Happening::Dies { container: id.clone(), round, exit: 143 });
         }
-        if let Some(ticket) = self.daemon.state.waiter_of(id).map(|waiter| waiter.ticket) {
-            self.leave(ticket, LeftWhy::Cancelled);
-        }
+        self.hang_up(id);
     }
 
-    pub(crate) fn leave(&mut self, ticket: ds01_domain::Ticket, why: LeftWhy) {
-        if let Some(request) = self.daemon.waiting.remove(&ticket) {
-            self.asked.remove(&request);
+    fn user_removes(&mut self, id: &ContainerId) {
+        if self.engine.get(id).is_some_and(|real| real.run == Run::Running) {
+            let at = self.daemon.now(self.clock);
+            self.record(Event::StopAsked { container: id.clone(), at });
         }
-        if self.record(&Event::Left { ticket, why }) && why == LeftWhy::Cancelled {
+        self.out(Duration::from_millis(1), Happening::Removes { container: id.clone(), by_force: true });
+    }
+
+    fn hang_up(&mut self, id: &ContainerId) {
+        if let Some(ticket) = self.daemon.state.waiter_of(id).map(|waiter| waiter.ticket) {
+            self.tell(format!("{} waits no more", self.name(id)));
+            self.leave(ticket, LeftWhy::Cancelled);
             self.follow(&Observed::default());
         }
     }
 
-    pub(crate) fn look_soon(&mut self, id: &ContainerId, wait: Duration) {
-        let life = self.daemon.life;
-        self.later(wait, Happening::LookBegins { at: Some(id.clone()), life });
+    fn leave(&mut self, ticket: Ticket, why: LeftWhy) {
+        self.is_answered(ticket);
+        self.record(Event::Left { ticket, why });
     }
 
-    /// Begins a look. Half of it is seen now, half when it ends.
-    pub(crate) fn begin_look(&mut self, at: Option<ContainerId>) {
-        let (number, began) = self.daemon.begin_look(self.clock);
-        let mut observed = Observed { began, complete: at.is_none(), ..Observed::default() };
-        let mut ids: Vec<ContainerId> = match at {
-            Some(id) => vec![id],
-            None => {
-                let listed = self.engine.containers.iter().filter(|(_, real)| !real.gone);
-                observed.created = listed.map(|(id, real)| (real.token.clone(), id.clone())).collect();
-                let held = self.daemon.state.holdings().map(|holding| holding.container.clone());
-                observed.created.values().cloned().chain(held).collect()
-            }
-        };
-        ids.sort();
-        ids.dedup();
-        let mut later = Vec::new();
-        for id in ids {
-            if self.rng.permille(500) {
-                later.push(id);
-            } else {
-                let seen = self.seen(&id);
-                observed.containers.insert(id, seen);
-            }
+    fn is_answered(&mut self, ticket: Ticket) {
+        if let Some(request) = self.daemon.waiting.remove(&ticket) {
+            self.asked.remove(&request);
         }
-        let wait = self.engine_time();
-        let life = self.daemon.life;
-        self.later(wait, Happening::LookEnds { look: Look { number, observed, later }, life });
     }
 
-    fn seen(&mut self, id: &ContainerId) -> Seen {
-        let mut seen = self.engine.look(id);
-        if self.rng.permille(self.faults.deaf / 10) {
-            seen.run = Run::Unknown;
-        }
-        if self.rng.permille(self.faults.deaf / 10) {
-            seen.cgroup = Occupancy::Unknown;
-        }
-        seen
+    fn keep(&mut self, container: ContainerId, length: Duration) {
+        let at = self.daemon.now(self.clock);
+        let until = at.after(length);
+        self.record(Event::Kept { container: container.clone(), until, at });
+        self.out(Duration::ZERO, Happening::IsKept { container, length, until });
+    }
+
+    fn look_at(&mut self, id: &ContainerId, wait: Duration) {
+        let life = self.daemon.life;
+        self.out(wait, Happening::LookBegins { at: Some(id.clone()), life });
     }
 
     /// Ends a look, and does what follows.
-    pub(crate) fn end_look(&mut self, look: Look) {
-        let Look { number, mut observed, later } = look;
-        for id in later {
-            let seen = self.seen(&id);
-            observed.containers.insert(id, seen);
-        }
-        observed.units_complete = true;
-        observed.units = self.units();
+    fn end_look(&mut self, look: Look) {
+        let Look { number, mut observed } = look;
         self.daemon.end_look(number, &mut observed);
-        let looked: Vec<ContainerId> = observed.containers.keys().cloned().collect();
-        if !self.follow(&observed) {
-            return;
-        }
-        for id in looked {
-            let ending = |holding: &&ds01_domain::Holding| holding.phase == ds01_domain::Phase::Ending;
-            if !observed.complete && self.daemon.state.holding(&id).filter(ending).is_some() {
-                self.look_soon(&id, Duration::from_secs(1));
+        self.follow(&observed);
+        for id in observed.containers.keys().filter(|_| !observed.complete) {
+            if self.daemon.state.holding(id).is_some_and(|holding| holding.phase == Phase::Ending) {
+                self.look_at(id, Duration::from_secs(1));
             }
         }
     }
 
-    /// Half of the machine says who is on it, the other half cannot.
-    fn units(&mut self) -> BTreeMap<ds01_domain::UnitId, UnitSeen> {
-        let mut units = BTreeMap::new();
-        for (number, (id, unit)) in self.machine.iter().enumerate() {
-            let users = u32::try_from(self.engine.users_of(id).len()).unwrap_or(u32::MAX);
-            let processes = if number % 2 == 0 { Processes::Count(users) } else { Processes::Unknowable };
-            units.insert(id.clone(), UnitSeen { unit: unit.clone(), processes });
-        }
-        for seen in units.values_mut() {
-            if self.rng.permille(self.faults.deaf / 10) {
-                seen.processes = Processes::Unknown;
-            }
-        }
-        units
-    }
-
-    /// Plans, and carries the plan out; whether the daemon lives on.
-    pub(crate) fn follow(&mut self, observed: &Observed) -> bool {
+    /// Plans, and carries the plan out.
+    fn follow(&mut self, observed: &Observed) {
         let now = self.daemon.now(self.clock);
-        let life = self.daemon.life;
-        let actions = plan(&self.policy, &self.daemon.state, observed, now);
-        // What users and the Engine do meanwhile may need another plan; the plan itself may not.
-        let alone =
-            !actions.iter().any(|a| matches!(a, Action::Restart { .. } | Action::RemoveContainer { .. }));
-        for action in actions {
+        self.daemon.planned = now;
+        for action in plan(&self.policy, &self.daemon.state, observed, now) {
             self.carry_out(action);
-            if self.daemon.life != life {
-                return false;
-            }
         }
         let again = plan(&self.policy, &self.daemon.state, observed, now);
-        if alone && !again.is_empty() {
+        if !again.is_empty() {
             self.fail(format!("a plan carried out leaves {again:?}"));
         }
-        true
     }
 
     fn carry_out(&mut self, action: Action) {
         match action {
             Action::Record(event) => {
                 self.tell(format!("{event:?}"));
-                self.record(&event);
+                self.record(event);
             }
             Action::Grant { grant, ticket } => {
-                if let Some(request) = self.daemon.waiting.remove(&ticket) {
-                    self.asked.remove(&request);
-                }
+                self.is_answered(ticket);
                 self.granted(grant);
             }
             Action::Deny { ticket, denial } => {
                 self.summary.denials += 1;
-                self.tell(format!("{} is denied after its wait: {}", ticket, denial.code()));
+                self.tell(format!("{ticket} is denied after its wait: {}", denial.code()));
                 self.leave(ticket, LeftWhy::Denied);
             }
-            // Nobody measures in these stories.
-            Action::Warn { .. } | Action::Stop { .. } => self.fail(format!("{action:?} of nothing")),
-            Action::Restart { container } => {
-                self.numbers += 1;
-                let request = self.numbers;
-                self.start(&container, request);
-            }
-            Action::RemoveContainer { container } => self.remove(&container),
             Action::Conflict { unit, holder, other } => {
                 self.fail(format!("{unit} is held by {holder}, and {other} can open it"));
             }
+            act => {
+                let life = self.daemon.life;
+                self.out(Duration::ZERO, Happening::Acts { act, life });
+            }
+        }
+    }
+
+    /// Decides what the use of units asks for. Asked again, it adds no fact.
+    fn follow_use(
+        &mut self,
+        watched: &BTreeMap<ContainerId, Watched>,
+        holds: &BTreeMap<ContainerId, Duration>,
+    ) {
+        let now = self.daemon.now(self.clock);
+        let mut actions = course(&self.daemon.state, self.mode, watched, now);
+        actions.extend(expired(&self.daemon.state, holds, now));
+        for action in actions {
+            self.carry_out(action);
+        }
+        let again = course(&self.daemon.state, self.mode, watched, now);
+        if again.iter().any(|action| matches!(action, Action::Record(_))) {
+            self.fail(format!("a course carried out leaves {again:?}"));
         }
     }
 }

@@ -1,25 +1,44 @@
 //! The daemon as the rules see it: a state, a ledger, and what is on its way. It dies at any moment and keeps only its
-//! ledger.
+//! disk.
 //!
-//! It owes the rules what the real one owes them: append before acting, name what is in flight for as long as a look
-//! is open, and begin each look later than everything that was recorded.
+//! It owes the rules what the real one owes them: what came together is decided one after the other and written in one
+//! commit, nothing leaves it before that, what is in flight is named for as long as a look is open, and each look begins
+//! later than everything that was recorded.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use ds01_domain::{ContainerId, Event, Observed, State, Ticket, Time, Token};
+
+use crate::coordinator::Message;
+use crate::watch::{Run, Stored};
+use crate::world::Happening;
 
 /// Durable events between two shortenings of the ledger.
 const EVENTS_PER_SHORTENING: usize = 400;
 
-/// What the daemon has in memory, but for its ledger.
+/// What the daemon has in memory, and its disk.
 #[derive(Debug, Default)]
 pub(crate) struct Daemon {
     pub(crate) up: bool,
     /// Grows with each death: what was meant for an earlier one is not heard.
     pub(crate) life: u64,
+    /// What is known, facts included that are being written.
     pub(crate) state: State,
-    /// On the disk.
+    /// What is on the disk, as a state.
+    pub(crate) written: State,
+    /// What is on the disk.
     pub(crate) ledger: Vec<Event>,
+    /// Messages that wait for the commit under way.
+    pub(crate) mailbox: Vec<Message>,
+    /// Whether a commit is under way.
+    pub(crate) committing: bool,
+    /// Facts that were decided and are not on the disk yet.
+    pub(crate) page: Vec<Event>,
+    /// What leaves when they are.
+    pub(crate) outbox: Vec<(Duration, Happening)>,
+    /// For what time it was planned last.
+    pub(crate) planned: Time,
     pub(crate) in_flight: BTreeSet<ContainerId>,
     pub(crate) creating: BTreeSet<Token>,
     /// Who is to be told about a place in the line.
@@ -31,6 +50,18 @@ pub(crate) struct Daemon {
     shorten_at: usize,
     /// The latest time that was told to anybody.
     told: Time,
+    /// How far ledger time is ahead of real time, in milliseconds: after a reboot it goes by the wall clock.
+    skew: i64,
+    /// The watch's memory of running containers.
+    pub(crate) runs: BTreeMap<ContainerId, Run>,
+    /// When they last worked, on the disk beside the ledger.
+    pub(crate) stored: BTreeMap<ContainerId, Stored>,
+    /// Containers into which somebody came since the last pass.
+    pub(crate) entered: BTreeSet<ContainerId>,
+    /// Containers whose owners are being warned.
+    pub(crate) warning: BTreeSet<ContainerId>,
+    /// Containers that the rules are stopping.
+    pub(crate) stopping: BTreeSet<ContainerId>,
 }
 
 impl Daemon {
@@ -41,37 +72,51 @@ impl Daemon {
 
     /// Ledger time.
     pub(crate) fn now(&mut self, clock: Time) -> Time {
-        self.told = self.told.max(clock);
+        self.told = self.told.max(Time(clock.0.saturating_add_signed(self.skew)));
         self.told
     }
 
-    /// Appends a fact and applies it.
-    pub(crate) fn record(&mut self, event: &Event) {
-        if event.is_durable() {
-            self.ledger.push(event.clone());
-        }
-        self.state.apply(event);
+    /// The machine boots with a wall clock that is so many milliseconds ahead, or behind: ledger time never goes back.
+    pub(crate) fn boots(&mut self, clock: Time, ahead: i64) {
+        let wall = clock.0.saturating_add_signed(self.skew + ahead);
+        self.skew = wall.max(self.told.0).cast_signed() - clock.0.cast_signed();
+    }
+
+    /// Makes a fact part of what is known; it is written with the others of its batch.
+    pub(crate) fn record(&mut self, event: Event) {
+        self.state.apply(&event);
+        self.page.push(event);
+    }
+
+    /// The disk has the page.
+    pub(crate) fn commit(&mut self) -> Vec<Event> {
+        let page = std::mem::take(&mut self.page);
+        self.ledger.extend(page.iter().filter(|event| event.is_durable()).cloned());
+        self.written = self.state.clone();
         if self.ledger.len() >= self.shorten_at.max(EVENTS_PER_SHORTENING) {
             self.ledger = self.state.to_events();
             self.shorten_at = self.ledger.len() + EVENTS_PER_SHORTENING;
         }
+        page
     }
 
     /// Dies. The clock goes on from where the ledger ends.
     pub(crate) fn die(&mut self) {
-        let ledger = std::mem::take(&mut self.ledger);
         *self = Self {
             life: self.life + 1,
-            ledger,
+            ledger: std::mem::take(&mut self.ledger),
+            stored: std::mem::take(&mut self.stored),
             told: self.told,
+            skew: self.skew,
             shorten_at: self.shorten_at,
             ..Self::default()
         };
     }
 
-    /// Comes back with what the ledger has.
+    /// Comes back with what the disk has.
     pub(crate) fn come_back(&mut self) {
         self.state = replay(&self.ledger);
+        self.written = self.state.clone();
         self.told = self.told.max(self.state.latest());
         self.up = true;
     }

@@ -1,105 +1,112 @@
-//! What users do, what the Engine does about it, and what the daemon hears of that.
+//! What happens in the machine: what the Engine does with requests, how runs begin and end, and what the daemon hears of
+//! it.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use ds01_domain::{ContainerId, Event, Identity, LeftWhy, Observed, Run, Token};
+use ds01_domain::{ContainerId, Epoch, Identity, Run, Token, UnitId};
 
+use crate::coordinator::Message;
 use crate::engine::Real;
+use crate::job::Job;
+use crate::truth::{Kept, Truth};
 use crate::world::{Answer, Call, Happening, World};
 
 /// Everything is looked at this often.
 const TICK: Duration = Duration::from_secs(10);
 /// How long a request waits for a container that the Engine is at work on.
 const BUSY: Duration = Duration::from_millis(100);
-/// Containers of one user.
-const CONTAINERS_MAX: usize = 4;
+/// How long the hinge waits for its answer.
+const HINGE_WAITS: Duration = Duration::from_secs(2);
 
 impl World {
     pub(crate) fn happen(&mut self, happening: Happening) {
-        let heard = |life: u64, world: &Self| world.daemon.up && world.daemon.life == life;
+        if !self.is_heard(&happening) {
+            return;
+        }
         match happening {
             Happening::UserActs(user) => self.user_acts(user),
-            Happening::CreateArrives { token, identity, life } => self.create_arrives(token, identity, life),
-            Happening::CreateAnswered { token, container, life } if heard(life, self) => {
-                self.daemon.creating.remove(&token);
-                let at = self.daemon.now(self.clock);
-                self.record(&Event::Created { token, container, at });
+            Happening::Disturbs => self.disturbs(),
+            Happening::CreateArrives { token, identity, life, boot } => {
+                if boot == self.engine.boot {
+                    self.create_arrives(token, identity, life);
+                }
+            }
+            Happening::CreateAnswered { token, container, .. } => {
+                self.message(Message::Created { token, container });
             }
             Happening::StartArrives { container, call } => self.start_arrives(&container, call),
             Happening::Binds { container, call } => self.binds(&container, call),
+            Happening::BindAnswered { container, call, bound } => self.is_bound(&container, call, bound),
             Happening::Starts { container, call, works } => self.starts(&container, call, works),
             Happening::StartAnswered { container, call, answer } => {
-                self.start_answered(&container, call, answer)
+                self.message(Message::StartEnded { container, call, answer });
             }
             Happening::Dies { container, round, exit } => self.dies(&container, round, exit),
-            Happening::Empties { container, round } => {
-                if let Some(real) =
-                    self.engine.containers.get_mut(&container).filter(|real| real.round == round)
-                {
-                    real.occupied = false;
-                }
-            }
-            Happening::LookBegins { at, life } if heard(life, self) => self.begin_look(at),
-            Happening::LookEnds { look, life } if heard(life, self) => self.end_look(look),
-            Happening::Tick { life } if heard(life, self) => {
-                self.begin_look(None);
+            Happening::Empties { container, round } => self.empties(&container, round),
+            Happening::Removes { container, by_force } => self.removes(&container, by_force),
+            Happening::LookBegins { at, .. } => self.message(Message::BeginLook(at)),
+            Happening::Looks { number, observed, at, .. } => self.looks(number, observed, at),
+            Happening::LookEnds { number, observed, later, .. } => self.look_ends(number, *observed, later),
+            Happening::Tick { life } => {
+                self.message(Message::BeginLook(None));
                 self.later(TICK, Happening::Tick { life });
             }
-            Happening::Due { life } if heard(life, self) => {
-                self.due_at = None;
-                self.follow(&Observed::default());
+            Happening::Pass { life } => {
+                self.judge_delays();
+                self.judge_vacancies();
+                self.pass();
+                let wait = self.next_pass();
+                self.later(wait, Happening::Pass { life });
             }
+            Happening::Due { .. } => {
+                self.due_at = None;
+                self.message(Message::Due);
+            }
+            Happening::Commits { .. } => self.commits(),
+            Happening::Acts { act, .. } => self.act(act),
+            Happening::Warns { container, epoch, cause, stage, stop_at, .. } => {
+                self.warns(container, epoch, cause, stage, stop_at);
+            }
+            Happening::Stops { container, cause, .. } => self.stops(container, cause),
+            Happening::StopAnswered { container, .. } => {
+                self.daemon.stopping.remove(&container);
+                self.look_soon(&container, Duration::ZERO);
+            }
+            Happening::IsKept { container, length, until } => self.is_kept(&container, length, until),
             Happening::ComesBack => self.come_back(),
-            // Meant for a daemon that has died since.
-            Happening::CreateAnswered { .. }
-            | Happening::LookBegins { .. }
-            | Happening::LookEnds { .. }
-            | Happening::Tick { .. }
-            | Happening::Due { .. } => {}
         }
     }
 
-    fn user_acts(&mut self, user: usize) {
-        if !self.open {
-            return;
-        }
-        let pause = self.rng.between(200, 60_000);
-        self.later(pause, Happening::UserActs(user));
-        if !self.daemon.up {
-            return;
-        }
-        let Some(uid) = self.people.get(user).map(|person| person.uid) else { return };
-        let mine: Vec<ContainerId> = self
-            .daemon
-            .state
-            .containers()
-            .filter(|container| container.owner == uid && container.exists())
-            .map(|container| container.id.clone())
-            .collect();
-        let some = self.rng.pick(&mine).cloned();
-        match (self.rng.below(12), some) {
-            (0..=2, _) if mine.len() < CONTAINERS_MAX => self.create(user),
-            (0..=7, Some(id)) => {
-                self.numbers += 1;
-                let request = self.numbers;
-                self.start(&id, request);
-            }
-            (8, Some(id)) => self.stop(&id),
-            (9, Some(id)) => self.remove(&id),
-            (11, Some(id)) => self.restart(&id),
-            (10, Some(id)) => {
-                if let Some(ticket) = self.daemon.state.waiter_of(&id).map(|waiter| waiter.ticket) {
-                    self.tell(format!("{} hangs up", self.name(&id)));
-                    self.leave(ticket, LeftWhy::Cancelled);
-                }
-            }
-            _ => {}
+    /// Whether whoever it is meant for still lives.
+    fn is_heard(&self, happening: &Happening) -> bool {
+        match happening {
+            Happening::CreateAnswered { life, .. }
+            | Happening::LookBegins { life, .. }
+            | Happening::Looks { life, .. }
+            | Happening::LookEnds { life, .. }
+            | Happening::Tick { life }
+            | Happening::Pass { life }
+            | Happening::Due { life }
+            | Happening::Commits { life }
+            | Happening::Acts { life, .. }
+            | Happening::Warns { life, .. }
+            | Happening::Stops { life, .. }
+            | Happening::StopAnswered { life, .. } => self.daemon.up && self.daemon.life == *life,
+            Happening::StartArrives { call, .. }
+            | Happening::Binds { call, .. }
+            | Happening::BindAnswered { call, .. }
+            | Happening::Starts { call, .. } => call.boot == self.engine.boot,
+            _ => true,
         }
     }
 
     /// The Engine does what it was asked, whether or not whoever asked still lives; its labels say whose it is.
     fn create_arrives(&mut self, token: Token, identity: Identity, life: u64) {
+        if self.clock < self.engine.down_until {
+            self.daemon.creating.remove(&token);
+            return;
+        }
         self.numbers += 1;
         let Some(id) = ContainerId::new(&format!("{:064x}", self.numbers)) else { return };
         let real = Real {
@@ -112,6 +119,8 @@ impl World {
             round: 0,
             busy: false,
             gone: false,
+            job: None,
+            truth: Truth::default(),
         };
         self.tell(format!("{} is created", real.identity.name));
         self.engine.containers.insert(id.clone(), real);
@@ -125,7 +134,8 @@ impl World {
     }
 
     fn start_arrives(&mut self, id: &ContainerId, call: Call) {
-        let Some(real) = self.engine.get(id) else {
+        let away = self.clock < self.engine.down_until;
+        let Some(real) = self.engine.get(id).filter(|_| !away) else {
             self.answer(id, call, Answer::Failed);
             return;
         };
@@ -140,8 +150,18 @@ impl World {
         }
     }
 
+    /// The hinge asks, and waits only so long.
     fn binds(&mut self, id: &ContainerId, call: Call) {
-        let bound = self.bind(id);
+        self.engine.binding.insert(id.clone(), call.number);
+        self.later(HINGE_WAITS, Happening::BindAnswered { container: id.clone(), call, bound: None });
+        self.message(Message::Bind { container: id.clone(), call });
+    }
+
+    fn is_bound(&mut self, id: &ContainerId, call: Call, bound: Option<(Epoch, Vec<UnitId>)>) {
+        if self.engine.binding.get(id) != Some(&call.number) {
+            return;
+        }
+        self.engine.binding.remove(id);
         let works = bound.is_some() && !self.rng.permille(self.faults.fail);
         let wait = self.engine_time();
         self.tell(format!("{} is bound: {bound:?}", self.name(id)));
@@ -156,25 +176,28 @@ impl World {
     }
 
     fn starts(&mut self, id: &ContainerId, call: Call, works: bool) {
-        let exit = i32::from(self.rng.permille(400));
-        let length =
-            if self.rng.permille(300) { self.rng.between(1, 9000) } else { self.rng.between(9000, 600_000) };
+        let job = Job::some(&mut self.rng, self.clock);
+        let text = if works { format!("runs: {job}") } else { "does not start".to_owned() };
+        let clock = self.clock;
         let Some(real) = self.engine.containers.get_mut(id) else { return };
         real.busy = false;
         let round = real.round;
         if works {
             real.run = Run::Running;
-            self.later(length, Happening::Dies { container: id.clone(), round, exit });
+            real.truth.begins(clock);
+            let end = job.exit.map(|exit| (job.end().since(clock), exit));
+            real.job = Some(job);
+            if let Some((wait, exit)) = end {
+                self.later(wait, Happening::Dies { container: id.clone(), round, exit });
+            }
             if !self.open {
-                self.later(
-                    Duration::from_millis(10),
-                    Happening::Dies { container: id.clone(), round, exit: 137 },
-                );
+                let soon = Duration::from_millis(10);
+                self.later(soon, Happening::Dies { container: id.clone(), round, exit: 137 });
             }
         } else {
             real.occupied = false;
         }
-        self.tell(format!("{} {}", self.name(id), if works { "runs" } else { "does not start" }));
+        self.tell(format!("{} {text}", self.name(id)));
         self.answer(id, call, if works { Answer::Running } else { Answer::Failed });
     }
 
@@ -183,15 +206,17 @@ impl World {
         self.later(wait, Happening::StartAnswered { container: id.clone(), call, answer });
     }
 
-    fn dies(&mut self, id: &ContainerId, round: u64, exit: i32) {
+    pub(crate) fn dies(&mut self, id: &ContainerId, round: u64, exit: i32) {
         let lingers = self.rng.permille(self.faults.linger);
         let wait = if lingers { self.rng.between(1, 50_000) } else { Duration::ZERO };
         let heard = !self.rng.permille(self.faults.deaf);
+        let clock = self.clock;
         let Some(real) = self.engine.containers.get_mut(id) else { return };
         if real.round != round || real.run != Run::Running {
             return;
         }
         real.run = Run::Exited(exit);
+        real.truth.ended(clock);
         if lingers {
             self.later(wait, Happening::Empties { container: id.clone(), round });
         } else {
@@ -207,21 +232,18 @@ impl World {
         }
     }
 
-    /// A container is removed, by force; its processes may take their time.
-    pub(crate) fn remove(&mut self, id: &ContainerId) {
-        let Some(real) = self.engine.get(id).filter(|real| !real.busy) else { return };
-        let (round, running) = (real.round, real.run == Run::Running);
-        if running {
-            let at = self.daemon.now(self.clock);
-            if !self.record(&Event::StopAsked { container: id.clone(), at }) {
-                return;
-            }
-            self.dies(id, round, 137);
+    fn empties(&mut self, id: &ContainerId, round: u64) {
+        if let Some(real) = self.engine.containers.get_mut(id).filter(|real| real.round == round) {
+            real.occupied = false;
         }
-        self.tell(format!("{} is removed", self.name(id)));
+    }
+
+    /// Its owner was promised time.
+    fn is_kept(&mut self, id: &ContainerId, length: Duration, until: ds01_domain::Time) {
+        let asked = self.clock;
+        self.tell(format!("{} is kept for {} s", self.name(id), length.as_secs()));
         if let Some(real) = self.engine.get(id) {
-            real.gone = true;
+            real.truth.kept = Some(Kept { asked, length, until });
         }
-        self.look_soon(id, Duration::from_millis(1));
     }
 }

@@ -6,17 +6,21 @@
 
 mod coordinator;
 mod daemon;
+mod enforcer;
 mod engine;
 mod happenings;
+mod job;
+mod people;
 mod rng;
 pub mod traces;
+mod truth;
+mod watch;
 mod world;
 
 use std::fmt;
-use std::time::Duration;
 
-/// How long users go on in each story.
-pub const STORY: Duration = Duration::from_secs(30 * 60);
+/// Lines of a failing story that are told.
+const STORY_LINES_MAX: usize = 400;
 
 /// What a story was made of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,6 +35,16 @@ pub struct Summary {
     pub crashes: u64,
     /// Answers of the Engine that nobody heard.
     pub lost: u64,
+    /// Commits of more than one message.
+    pub batches: u64,
+    /// Warnings that were told.
+    pub warnings: u64,
+    /// Stops by the rules.
+    pub stops: u64,
+    /// Stops that were off.
+    pub spared: u64,
+    /// Virtual minutes in which users went on.
+    pub minutes: u64,
 }
 
 /// A story that must not happen.
@@ -44,6 +58,22 @@ pub struct Failure {
     pub story: Vec<String>,
 }
 
+impl Summary {
+    /// Adds what another story was made of.
+    pub fn add(&mut self, other: &Self) {
+        self.grants += other.grants;
+        self.waits += other.waits;
+        self.denials += other.denials;
+        self.crashes += other.crashes;
+        self.lost += other.lost;
+        self.batches += other.batches;
+        self.warnings += other.warnings;
+        self.stops += other.stops;
+        self.spared += other.spared;
+        self.minutes += other.minutes;
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for line in &self.story {
@@ -55,11 +85,36 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} h: {} grants, {} waits, {} denials, ",
+            self.minutes / 60,
+            self.grants,
+            self.waits,
+            self.denials
+        )?;
+        write!(f, "{} crashes, {} answers lost, {} batches, ", self.crashes, self.lost, self.batches)?;
+        write!(f, "{} warnings, {} stops, {} spared", self.warnings, self.stops, self.spared)
+    }
+}
+
 /// Plays the story of a seed.
 ///
 /// # Errors
-/// Two containers that can open one unit, a grant beyond a quota, a start that nobody answers, something left behind
-/// when everybody has gone, or a ledger that does not give the state again.
+/// Two containers that can open one unit, a grant beyond a quota, a start that nobody answers, a stop of somebody at
+/// work or unwarned, somebody idle who is not stopped, something left behind when everybody has gone, or a ledger that
+/// does not give the state again.
 pub fn play(seed: u64) -> Result<Summary, Box<Failure>> {
-    world::World::new(seed).play(STORY)
+    let (mut story, end) = replay(seed);
+    end.map_err(|what| {
+        let story = story.split_off(story.len().saturating_sub(STORY_LINES_MAX));
+        Box::new(Failure { seed, what, story })
+    })
+}
+
+/// Plays the story of a seed, and tells all of it: its lines, and how it ended.
+pub fn replay(seed: u64) -> (Vec<String>, Result<Summary, String>) {
+    world::World::new(seed).play()
 }

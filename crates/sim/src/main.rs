@@ -1,28 +1,32 @@
-//! `ds01-sim --seeds N [--first SEED]`: plays so many stories; a failing one is told whole.
+//! `sim [--seeds N] [--first SEED]` plays so many stories; one that fails is told whole.
 //!
-//! `ds01-sim traces DIR`: plays the labelled traces of a folder; fails if a container is stopped that is at work.
+//! `sim replay SEED` tells the story of one seed, however it ends. `sim traces DIR` plays the labelled traces of a
+//! folder; it fails if a container is stopped that is at work.
 
 use std::path::Path;
 use std::process::ExitCode;
 
 use ds01_domain::Thresholds;
-use ds01_sim::traces::{self, Table};
-use ds01_sim::{STORY, Summary, play};
+use sim::traces::{self, Table};
+use sim::{Summary, play, replay};
 
-const USAGE: &str = "usage: ds01-sim [--seeds N] [--first SEED]\n       ds01-sim traces DIR";
+const USAGE: &str = "usage: ds01-sim [--seeds N] [--first SEED]
+       ds01-sim replay SEED
+       ds01-sim traces DIR";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words.as_slice() {
-        [command, folder] if command == "traces" => play_traces(Path::new(folder)),
-        words => match arguments(words) {
-            Some((first, seeds)) => play_stories(first, seeds),
-            None => {
-                eprintln!("{USAGE}");
-                ExitCode::from(2)
-            }
-        },
+        ["traces", folder] => play_traces(Path::new(folder)),
+        ["replay", seed] => seed.parse().map_or_else(|_| usage(), replay_story),
+        words => arguments(words).map_or_else(usage, |(first, seeds)| play_stories(first, seeds)),
     }
+}
+
+fn usage() -> ExitCode {
+    eprintln!("{USAGE}");
+    ExitCode::from(2)
 }
 
 fn play_traces(folder: &Path) -> ExitCode {
@@ -39,39 +43,44 @@ fn play_traces(folder: &Path) -> ExitCode {
     }
 }
 
+fn replay_story(seed: u64) -> ExitCode {
+    let (story, end) = replay(seed);
+    story.iter().for_each(|line| println!("{line}"));
+    match end {
+        Ok(summary) => {
+            println!("seed {seed}: {summary}");
+            ExitCode::SUCCESS
+        }
+        Err(what) => {
+            println!("seed {seed}: {what}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 fn play_stories(first: u64, seeds: u64) -> ExitCode {
     let mut all = Summary::default();
     let mut failed = 0_u64;
     for seed in first..first.saturating_add(seeds) {
         match play(seed) {
-            Ok(one) => {
-                all.grants += one.grants;
-                all.waits += one.waits;
-                all.denials += one.denials;
-                all.crashes += one.crashes;
-                all.lost += one.lost;
-            }
+            Ok(one) => all.add(&one),
             Err(failure) => {
-                println!("{failure}\n");
+                println!("{failure}\nagain: cargo run --release -p sim -- replay {seed}\n");
                 failed += 1;
             }
         }
     }
-    let minutes = STORY.as_secs() / 60;
-    println!(
-        "{seeds} stories of {minutes} min: {} grants, {} waits, {} denials, {} crashes, {} answers lost; {failed} failed",
-        all.grants, all.waits, all.denials, all.crashes, all.lost
-    );
+    println!("{seeds} stories, {all}; {failed} failed");
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// The first seed and the number of seeds.
-fn arguments(words: &[String]) -> Option<(u64, u64)> {
+fn arguments(words: &[&str]) -> Option<(u64, u64)> {
     let (mut first, mut seeds) = (0, 100);
     let mut words = words.iter();
     while let Some(word) = words.next() {
         let number = words.next()?.parse().ok()?;
-        match word.as_str() {
+        match *word {
             "--seeds" => seeds = number,
             "--first" => first = number,
             _ => return None,

@@ -5,33 +5,45 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::time::Duration;
 
 use ds01_domain::{
-    Cap, CardId, ContainerId, Event, Identity, Observed, Person, Policy, Settings, Slice, Time, Token, Uid,
-    Unit, UnitId, Weight,
+    Action, Cap, CardId, Cause, ContainerId, Epoch, Identity, Kind, KindTimes, Mode, Observed, Person,
+    Policy, Settings, Slice, Stage, Time, Token, Uid, Unit, UnitId, Weight,
 };
 
-use crate::daemon::{Daemon, replay};
+use crate::Summary;
+use crate::coordinator::Message;
+use crate::daemon::Daemon;
 use crate::engine::Engine;
 use crate::rng::Rng;
-use crate::{Failure, Summary};
 
-/// Lines of a failing story that are told.
-const STORY_LINES_MAX: usize = 400;
 /// Time after the story for everything to come to rest: the longest wait, and every look that follows.
 const REST: Duration = Duration::from_secs(15 * 60);
 
-/// What is about to happen.
+/// How late somebody who waited in vain may hear of it: the disk may take so long, and what was decided before it, too.
+const ANSWERED_LATE_MAX: Duration = Duration::from_secs(5);
+/// Stories, in a thousand, in which people are busy all the time.
+const BUSY_STORIES: u64 = 400;
+/// How long they go on in those.
+const STORY_BUSY: Duration = Duration::from_secs(30 * 60);
+/// … and in the others.
+const STORY_CALM: Duration = Duration::from_secs(5 * 60 * 60);
+
+/// What is about to happen. What has a `life` is for that life of the daemon alone.
 #[derive(Debug)]
 pub(crate) enum Happening {
     /// A user does something.
     UserActs(usize),
+    /// Something befalls the machine.
+    Disturbs,
     /// The Engine gets a request to create.
-    CreateArrives { token: Token, identity: Identity, life: u64 },
+    CreateArrives { token: Token, identity: Identity, life: u64, boot: u64 },
     /// The daemon hears the end of a create.
     CreateAnswered { token: Token, container: ContainerId, life: u64 },
     /// The Engine gets a request to start.
     StartArrives { container: ContainerId, call: Call },
     /// The Engine's runtime asks for the binding.
     Binds { container: ContainerId, call: Call },
+    /// It gets it, or is refused, or waits no longer.
+    BindAnswered { container: ContainerId, call: Call, bound: Option<(Epoch, Vec<UnitId>)> },
     /// The Engine's runtime is done.
     Starts { container: ContainerId, call: Call, works: bool },
     /// The daemon hears the end of a start, or stops waiting for it.
@@ -40,14 +52,32 @@ pub(crate) enum Happening {
     Dies { container: ContainerId, round: u64, exit: i32 },
     /// The last process of a run ends.
     Empties { container: ContainerId, round: u64 },
-    /// The daemon begins to look, at one container or at everything.
+    /// The Engine forgets a container.
+    Removes { container: ContainerId, by_force: bool },
+    /// The daemon wants to look, at one container or at everything.
     LookBegins { at: Option<ContainerId>, life: u64 },
-    /// What it saw reaches the coordinator.
-    LookEnds { look: Look, life: u64 },
+    /// It looks.
+    Looks { number: u64, observed: Observed, at: Option<ContainerId>, life: u64 },
+    /// It has looked, but for what it looks at at the last moment.
+    LookEnds { number: u64, observed: Box<Observed>, later: Vec<ContainerId>, life: u64 },
     /// Everything is looked at from time to time.
     Tick { life: u64 },
+    /// What runs is read from time to time.
+    Pass { life: u64 },
     /// Something falls due in the state.
     Due { life: u64 },
+    /// The disk has what was decided.
+    Commits { life: u64 },
+    /// The enforcer carries something out.
+    Acts { act: Action, life: u64 },
+    /// The owner of a container hears a warning.
+    Warns { container: ContainerId, epoch: Epoch, cause: Cause, stage: Stage, stop_at: Time, life: u64 },
+    /// The rules stop a container.
+    Stops { container: ContainerId, cause: Cause, life: u64 },
+    /// The daemon hears the end of that.
+    StopAnswered { container: ContainerId, life: u64 },
+    /// A user hears that a container is kept.
+    IsKept { container: ContainerId, length: Duration, until: Time },
     /// The daemon comes back.
     ComesBack,
 }
@@ -55,10 +85,13 @@ pub(crate) enum Happening {
 /// A start on its way.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Call {
+    pub(crate) number: u64,
     /// The life of the daemon that sent it.
     pub(crate) life: u64,
+    /// The boot of the machine in which it was sent.
+    pub(crate) boot: u64,
     /// The grant that it carries; `None` for one that is passed on for a container that holds already.
-    pub(crate) epoch: Option<ds01_domain::Epoch>,
+    pub(crate) epoch: Option<Epoch>,
 }
 
 /// How a start ended, for the daemon.
@@ -69,36 +102,37 @@ pub(crate) enum Answer {
     Unknown,
 }
 
-/// A look under way.
+/// What a look saw.
 #[derive(Debug)]
 pub(crate) struct Look {
     pub(crate) number: u64,
     pub(crate) observed: Observed,
-    /// What is looked at at the last moment.
-    pub(crate) later: Vec<ContainerId>,
 }
 
 /// How bad things are in a story.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Faults {
-    /// Chances in a thousand that the daemon dies after a fact was written.
+    /// Chances in a thousand that the daemon dies around a commit or a call.
     pub(crate) crash: u64,
     /// … that an answer of the Engine is not heard.
     pub(crate) lost: u64,
-    /// … that the Engine takes its time.
+    /// … that the Engine, or the disk, takes its time.
     pub(crate) slow: u64,
-    /// … that a start fails.
+    /// … that a start or a stop fails.
     pub(crate) fail: u64,
     /// … that processes outlive their container.
     pub(crate) linger: u64,
     /// … that an event of the Engine gets lost.
     pub(crate) deaf: u64,
+    /// … that a figure cannot be read.
+    pub(crate) blind: u64,
+    /// How often something befalls the machine.
+    pub(crate) disturb: u64,
 }
 
 /// Everything there is.
 #[derive(Debug)]
 pub(crate) struct World {
-    seed: u64,
     pub(crate) rng: Rng,
     pub(crate) faults: Faults,
     pub(crate) clock: Time,
@@ -113,6 +147,21 @@ pub(crate) struct World {
     /// Starts that somebody waits for: the request, and its container.
     pub(crate) asked: BTreeMap<u64, ContainerId>,
     pub(crate) due_at: Option<Time>,
+    /// Whether stops are carried out, and since when.
+    pub(crate) mode: Mode,
+    pub(crate) mode_since: Time,
+    /// The driver says nothing until then.
+    pub(crate) blind_until: Time,
+    /// When what containers did was last written down.
+    pub(crate) written: Time,
+    /// When the daemon, or the Engine, was away, or will be.
+    away: Vec<(Time, Time)>,
+    /// How far the clock jumped ahead at boots.
+    pub(crate) jumped: Duration,
+    /// The longest that a user rests, in milliseconds.
+    pub(crate) pause_max: u64,
+    /// How long users go on.
+    length: Duration,
     /// Whether users still do things.
     pub(crate) open: bool,
     pub(crate) summary: Summary,
@@ -131,9 +180,14 @@ impl World {
             fail: often(200),
             linger: often(400),
             deaf: often(500),
+            blind: often(100),
+            disturb: often(20_000) / 1000,
         };
+        // In some stories people are busy, in others they go home for hours.
+        let busy = rng.permille(BUSY_STORIES);
+        let (pause_max, length) = if busy { (60_000, STORY_BUSY) } else { (30 * 60_000, STORY_CALM) };
+        let mode = if rng.permille(100) { Mode::Observe } else { Mode::Enforce };
         let mut world = Self {
-            seed,
             rng,
             faults,
             clock: Time(1000),
@@ -147,6 +201,14 @@ impl World {
             daemon: Daemon::new(),
             asked: BTreeMap::new(),
             due_at: None,
+            mode,
+            mode_since: Time::default(),
+            blind_until: Time::default(),
+            written: Time::default(),
+            away: Vec::new(),
+            jumped: Duration::ZERO,
+            pause_max,
+            length,
             open: true,
             summary: Summary::default(),
             story: Vec::new(),
@@ -188,6 +250,12 @@ impl World {
                 self.machine.insert(whole.id.clone(), whole);
             }
         }
+        let minutes = |number: u64| Duration::from_secs(number * 60);
+        for kind in [Kind::Docker, Kind::DevContainer] {
+            let most = Some(Cap::At(self.rng.between(15 * 60_000, 4 * 3_600_000)));
+            self.policy.rules.kinds.insert(kind, KindTimes { max_runtime: most, ..KindTimes::default() });
+        }
+        let idle = [Cap::At(minutes(8)), Cap::At(minutes(30)), Cap::At(minutes(60)), Cap::Unlimited];
         let quotas = [Some(1000), Some(1500), Some(500), None];
         for (number, (name, quota)) in (0..).zip(["alice", "bob", "carol", "dave"].into_iter().zip(quotas)) {
             let person = Person {
@@ -200,6 +268,13 @@ impl World {
                 max_gpu_equivalents: Some(quota.map_or(Cap::Unlimited, |q| Cap::At(Weight::from_milli(q)))),
                 max_gpu_slots_per_container: Some(Cap::At(3)),
                 priority: Some(i32::from(quota.is_none())),
+                idle_timeout: self.rng.pick(&idle).copied(),
+                max_runtime: Some(if self.rng.permille(500) {
+                    Cap::Unlimited
+                } else {
+                    Cap::At(minutes(200))
+                }),
+                container_hold_after_stop: Some(Cap::At(minutes(40))),
                 ..Settings::default()
             };
             self.policy.users.insert(person.name.clone(), settings);
@@ -208,12 +283,14 @@ impl World {
     }
 
     /// Lets the story happen, then everybody go home, and looks at what is left.
-    pub(crate) fn play(mut self, length: Duration) -> Result<Summary, Box<Failure>> {
+    pub(crate) fn play(mut self) -> (Vec<String>, Result<Summary, String>) {
         for user in 0..self.people.len() {
             self.later(Duration::from_secs(1), Happening::UserActs(user));
         }
+        self.later(Duration::from_secs(30), Happening::Disturbs);
         self.later(Duration::ZERO, Happening::Tick { life: 0 });
-        let end = self.clock.after(length);
+        self.watch_begins();
+        let end = self.clock.after(self.length);
         self.run_until(end);
         if self.wrong.is_none() {
             self.go_home();
@@ -221,13 +298,8 @@ impl World {
         let rest = end.after(REST);
         self.run_until(rest);
         self.look_behind();
-        match self.wrong.take() {
-            None => Ok(self.summary),
-            Some(what) => {
-                let from = self.story.len().saturating_sub(STORY_LINES_MAX);
-                Err(Box::new(Failure { seed: self.seed, what, story: self.story.split_off(from) }))
-            }
-        }
+        let summary = Summary { minutes: self.length.as_secs() / 60, ..self.summary };
+        (self.story, self.wrong.map_or(Ok(summary), Err))
     }
 
     fn run_until(&mut self, end: Time) {
@@ -251,13 +323,14 @@ impl World {
     fn go_home(&mut self) {
         self.open = false;
         self.tell("everybody goes home");
-        self.faults = Faults { crash: 0, lost: 0, slow: 0, fail: 0, linger: 0, deaf: 0 };
+        self.faults = Faults::default();
+        self.engine.down_until = self.clock;
         if !self.daemon.up {
             self.come_back();
         }
         let ids: Vec<ContainerId> = self.daemon.state.containers().map(|c| c.id.clone()).collect();
         for id in ids {
-            self.stop(&id);
+            self.message(Message::Stop(id));
         }
     }
 
@@ -297,10 +370,12 @@ impl World {
                 self.wrong.get_or_insert(wrong);
             }
         }
-        // Whoever waits is answered when his time is over: the daemon is awake then.
+        // Whoever waits is answered when his time is over: the daemon is awake then, or waits for its disk.
+        if self.daemon.committing {
+            return;
+        }
         let now = self.daemon.now(self.clock);
-        let late =
-            self.daemon.state.waiters().find(|waiter| waiter.deadline.after(Duration::from_secs(1)) < now);
+        let late = self.daemon.state.waiters().find(|waiter| waiter.deadline.after(ANSWERED_LATE_MAX) < now);
         if let Some(late) = late {
             let wrong = format!("{} waits beyond its deadline", late.name);
             self.wrong.get_or_insert(wrong);
@@ -309,12 +384,15 @@ impl World {
 
     /// Has the coordinator wake up when its state says that something falls due.
     fn set_alarm(&mut self) {
-        let now = self.daemon.now(self.clock);
-        let due = self.daemon.state.next_due(now).filter(|_| self.daemon.up);
-        if let Some(due) = due.filter(|due| self.due_at.is_none_or(|set| *due < set || set <= self.clock)) {
+        if !self.daemon.up || self.daemon.committing {
+            return;
+        }
+        // Since the last plan: what fell due while the disk kept the desk is due still.
+        let (now, due) = (self.daemon.now(self.clock), self.daemon.state.next_due(self.daemon.planned));
+        if let Some(due) = due.filter(|due| self.due_at.is_none_or(|set| *due < set)) {
             self.due_at = Some(due);
             let life = self.daemon.life;
-            self.later(due.since(self.clock), Happening::Due { life });
+            self.later(due.since(now), Happening::Due { life });
         }
     }
 
@@ -336,41 +414,19 @@ impl World {
         self.wrong.get_or_insert(what);
     }
 
-    /// Records a fact; whether the daemon lives on. It may die just after the fact was written.
-    pub(crate) fn record(&mut self, event: &Event) -> bool {
-        assert!(self.daemon.up, "the dead write nothing: {event:?}");
-        self.daemon.record(event);
-        if let Event::Reserved(grant) = event {
-            self.summary.grants += 1;
-            if self.daemon.state.holding(grant.container()).is_none_or(|held| held.epoch != grant.epoch()) {
-                self.fail(format!("a grant was not taken: {grant:?}"));
-            }
-            let person = self.people.iter().find(|person| person.uid == grant.owner());
-            let max = person.and_then(|person| self.policy.resolve(person).max_gpu_equivalents);
-            if max.is_some_and(|max| self.daemon.state.used_by(grant.owner()) > max) {
-                self.fail(format!("a grant exceeds the quota: {grant:?}"));
-            }
-        }
-        if self.rng.permille(self.faults.crash) {
-            self.die();
-            return false;
-        }
-        true
+    /// How long the daemon and the Engine were away since then.
+    pub(crate) fn away_since(&self, then: Time) -> Duration {
+        self.away.iter().map(|(from, until)| self.clock.min(*until).since(then.max(*from))).sum()
     }
 
-    /// The daemon dies, and everybody who waits for an answer learns that the line is cut.
-    fn die(&mut self) {
-        self.summary.crashes += 1;
-        self.tell("ds01d dies");
-        let before = self.daemon.state.durable();
-        if replay(&self.daemon.ledger).durable() != before {
-            self.fail("the ledger does not give the state again".to_owned());
-        }
-        self.daemon.die();
-        self.asked.clear();
-        self.due_at = None;
-        let pause = self.rng.between(100, 20_000);
-        self.later(pause, Happening::ComesBack);
+    pub(crate) fn is_away(&mut self, length: Duration) {
+        self.away.push((self.clock, self.clock.after(length)));
+    }
+
+    /// How long the Engine takes for something small.
+    pub(crate) fn engine_time(&mut self) -> Duration {
+        let slow = self.rng.permille(self.faults.slow);
+        if slow { self.rng.between(1000, 25_000) } else { self.rng.between(2, 80) }
     }
 
     pub(crate) fn come_back(&mut self) {
@@ -381,6 +437,7 @@ impl World {
         self.daemon.come_back();
         let life = self.daemon.life;
         self.later(Duration::ZERO, Happening::Tick { life });
+        self.watch_begins();
     }
 
     /// A name for the story.

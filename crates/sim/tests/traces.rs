@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use ds01_domain::Thresholds;
-use ds01_sim::traces::{Table, Trace, read_folder};
 use expect_test::{expect, expect_file};
+use sim::traces::{Table, Trace, read_folder};
 
 fn traces() -> Vec<Trace> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/traces");

@@ -65,6 +65,11 @@ impl Enforcer {
             }
         };
         let said = told.unwrap_or(warning);
+        // Of a run that is over nobody is told, nor is it written.
+        if told.is_none() && !self.holds(&id, warning.epoch).await {
+            self.warnings().remove(&id);
+            return;
+        }
         if told.is_none() {
             self.tell(&id, said).await;
         }
@@ -149,6 +154,16 @@ impl Enforcer {
             container = id.short(),
             "its on-stop takes too long: it is stopped with the container"
         );
+    }
+
+    /// Whether a container still runs by this grant.
+    async fn holds(&self, id: &ContainerId, epoch: Epoch) -> bool {
+        let key = id.clone();
+        let read = self
+            .door
+            .coordinator
+            .read(move |state, _, _| state.holding(&key).is_some_and(|holding| holding.epoch == epoch));
+        read.await.unwrap_or(false)
     }
 
     async fn is_decided(&self, id: &ContainerId, epoch: Epoch, cause: Cause) -> bool {

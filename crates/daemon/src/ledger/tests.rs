@@ -184,14 +184,14 @@ fn carried_containers() -> impl Strategy<Value = Carried> {
     let what = (prop::option::of(wants()), restarts(), any::<bool>(), times(), standings());
     let run = (durations(), unit_ids(), any::<bool>());
     let tries = (any::<u32>(), durations(), prop::option::of(times()), any::<bool>());
-    let told = (courses(), prop::option::of(causes()), prop::option::of(causes()));
+    let told = (courses(), courses(), prop::option::of(causes()), prop::option::of(causes()));
     let later = (prop::option::of((causes(), times())), prop::option::of(times()));
     (who, what, run, tries, told, later).prop_map(|(who, what, run, tries, told, later)| {
         let (id, token, owner, owner_name, name, kind) = who;
         let (want, restart, auto_remove, created, standing) = what;
         let (running_total, last_units, stop_asked) = run;
         let (tries, delay, due, ours) = tries;
-        let (course, stopping, stopped_for) = told;
+        let (course, runtime_course, stopping, stopped_for) = told;
         let (would_stop, kept_until) = later;
         Carried::Container(Box::new(Container {
             id,
@@ -210,6 +210,7 @@ fn carried_containers() -> impl Strategy<Value = Carried> {
             stop_asked,
             restarts: Restarts { tries, delay, due, ours },
             course,
+            runtime_course,
             stopping,
             stopped_for,
             would_stop,

@@ -73,10 +73,10 @@ impl State {
             }
             Event::Warned { container, epoch, cause, stage, stop_at, at } => {
                 let course = Course { cause: *cause, stage: *stage, stop_at: *stop_at };
-                self.on_course(container, *epoch, *at, |known| known.course = Some(course));
+                self.on_course(container, *epoch, *at, |known| known.warned(course));
             }
             Event::Spared { container, epoch, at } => {
-                self.on_course(container, *epoch, *at, Container::begin_anew);
+                self.on_course(container, *epoch, *at, Container::spared);
             }
             Event::WouldStop { container, epoch, cause, at } => {
                 self.on_course(container, *epoch, *at, |known| known.would_stop = Some((*cause, *at)));
@@ -188,6 +188,7 @@ impl State {
             stop_asked: false,
             restarts: Restarts::default(),
             course: None,
+            runtime_course: None,
             stopping: None,
             stopped_for: None,
             would_stop: None,
@@ -398,6 +399,7 @@ impl State {
             stop_asked: false,
             restarts: Restarts::default(),
             course: None,
+            runtime_course: None,
             stopping: None,
             stopped_for: None,
             would_stop: None,

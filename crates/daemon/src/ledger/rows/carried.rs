@@ -144,6 +144,7 @@ pub(super) fn container_of(row: ContainerRow) -> Result<Container, String> {
             ours: row.ours,
         },
         course: None,
+        runtime_course: None,
         stopping: None,
         stopped_for: None,
         would_stop: None,

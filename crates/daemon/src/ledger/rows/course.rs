@@ -34,6 +34,8 @@ pub(super) struct CourseRow {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     warned: Option<(CauseRow, StageRow, u64)>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    warned_of_runtime: Option<(CauseRow, StageRow, u64)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     stopping: Option<CauseRow>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     stopped_for: Option<CauseRow>,
@@ -45,8 +47,10 @@ pub(super) struct CourseRow {
 
 impl CourseRow {
     pub(super) fn of(container: &Container) -> Self {
+        let warned = |c: Course| (cause_row(c.cause), stage_row(c.stage), c.stop_at.0);
         Self {
-            warned: container.course.map(|c| (cause_row(c.cause), stage_row(c.stage), c.stop_at.0)),
+            warned: container.course.map(warned),
+            warned_of_runtime: container.runtime_course.map(warned),
             stopping: container.stopping.map(cause_row),
             stopped_for: container.stopped_for.map(cause_row),
             would_stop: container.would_stop.map(|(cause, at)| (cause_row(cause), at.0)),
@@ -55,11 +59,13 @@ impl CourseRow {
     }
 
     pub(super) fn put_into(self, container: &mut Container) {
-        container.course = self.warned.map(|(cause, stage, stop_at)| Course {
+        let course = |(cause, stage, stop_at)| Course {
             cause: cause_of(cause),
             stage: stage_of(stage),
             stop_at: Time(stop_at),
-        });
+        };
+        container.course = self.warned.map(course);
+        container.runtime_course = self.warned_of_runtime.map(course);
         container.stopping = self.stopping.map(cause_of);
         container.stopped_for = self.stopped_for.map(cause_of);
         container.would_stop = self.would_stop.map(|(cause, at)| (cause_of(cause), Time(at)));
