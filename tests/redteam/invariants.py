@@ -149,7 +149,7 @@ def of_objects(world):
     """The faults of alice's volumes and networks: neither is a door to a mount or to the machine's network."""
     faults = []
     for volume in world.engine("GET", "/volumes")["Volumes"] or []:
-        if volume["Driver"] != "local" or volume["Options"]:
+        if volume["Driver"] != "local" or not _in_memory(world, volume["Options"] or {}):
             faults.append(f"volume {volume['Name']} has {volume['Driver']} {volume['Options']}")
     for network in world.engine("GET", "/networks"):
         if network["Name"] in ("bridge", "host", "none"):
@@ -158,6 +158,14 @@ def of_objects(world):
         if network["Driver"] != "bridge" or options or network["Ingress"] or network["ConfigOnly"]:
             faults.append(f"network {network['Name']} is {network['Driver']} with {sorted(options)}")
     return faults
+
+
+def _in_memory(world, options):
+    """Whether a volume's options are none, or those of a file system in memory with a size and without rights."""
+    words = set(options.get("o", "").split(","))
+    sizes = [re.fullmatch(r"size=(\d+)([kmg]?)", word) for word in words if word.startswith("size=")]
+    bounded = sizes and all(size and int(size[1]) << {"": 0, "k": 10, "m": 20, "g": 30}[size[2]] <= world.values["QUOTA_MEM"] for size in sizes)
+    return not options or (options.get("type") == "tmpfs" and {"nosuid", "nodev"} <= words and bounded and set(options) <= {"type", "o", "device"})
 
 
 def of_units(world, container, asked):

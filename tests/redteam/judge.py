@@ -229,4 +229,7 @@ class Try:
         if self.denied():
             passed_on = "deny" not in outcomes and OFFLINE.search(message)
             return [] if "deny" in outcomes or passed_on else [f"denied with {status}: {message}"]
-        return [] if OFFLINE.search(message) and "deny" not in outcomes else [f"answered with {status}: {message}"]
+        # What reached the Engine rewritten, and was too much for it, is judged by what came of it.
+        if status and (OFFLINE.search(message) if "deny" not in outcomes else len(outcomes) > 1):
+            return []
+        return [f"answered with {status}: {message}"]

@@ -281,6 +281,10 @@ class World:
             mine = labels.get("ds01.owner") == str(alice.uid)
             if mine and name not in ("alice-cpu", "alice-gpu"):
                 self.ask(alice, "DELETE", f"/v1.41/containers/{entry['Id']}?force=1&v=1")
+        for thing in self.survey()[1]:
+            kind, _, name = thing.partition(" ")
+            if kind in ("volume", "network") and name not in ("alice-vol", "alice-net"):
+                self.ask(alice, "DELETE", f"/v1.41/{kind}s/{name}")
         cpu = self.inspect("alice-cpu")
         if anew or cpu is None or not cpu["State"]["Running"] or cpu["Id"] != self.values.get("ALICE_CTR"):
             if self.values.get("ALICE_CTR"):
