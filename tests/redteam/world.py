@@ -233,8 +233,6 @@ class World:
         }
         self.values["BOB_SLICE"] = self.inspect("bob-db")["HostConfig"]["CgroupParent"]
         self.values["ALICE_SLICE"] = self.values["BOB_SLICE"].replace(str(bob.uid), str(alice.uid))
-        self.must(alice, "POST", "/v1.41/networks/create", {"Name": "alice-net"})
-        self.must(alice, "POST", "/v1.41/volumes/create", {"Name": "alice-vol"})
         self.at_home = self.home()
         self.repair()
         self.must(alice, "POST", "/v1.41/commit?container=alice-cpu&repo=alice/evil")
@@ -281,7 +279,12 @@ class World:
             mine = labels.get("ds01.owner") == str(alice.uid)
             if mine and name not in ("alice-cpu", "alice-gpu"):
                 self.ask(alice, "DELETE", f"/v1.41/containers/{entry['Id']}?force=1&v=1")
-        for thing in self.survey()[1]:
+        hers = self.survey()[1]
+        if "network alice-net" not in hers:
+            self.must(alice, "POST", "/v1.41/networks/create", {"Name": "alice-net"})
+        if "volume alice-vol" not in hers:
+            self.must(alice, "POST", "/v1.41/volumes/create", {"Name": "alice-vol"})
+        for thing in hers:
             kind, _, name = thing.partition(" ")
             if kind in ("volume", "network") and name not in ("alice-vol", "alice-net"):
                 self.ask(alice, "DELETE", f"/v1.41/{kind}s/{name}")
