@@ -18,11 +18,12 @@ is_as_before() { (($(open_files) <= files_before + 4)); }
 
 # besiege NAME USER COMMAND…: in the background until `relieve NAME`.
 besiege() {
-    local name=$1
+    local name=$1 fd
     shift
     mkfifo "$SCRATCH/$name.in"
     "$@" <"$SCRATCH/$name.in" >"$SCRATCH/$name.out" 2>&1 &
-    exec {HOLD[$name]}>"$SCRATCH/$name.in"
+    exec {fd}>"$SCRATCH/$name.in"
+    HOLD[$name]=$fd
     wait_for -t 60 said "$name" '^standing'
 }
 # Several at once: each has inherited the other ends of those before it.

@@ -74,6 +74,8 @@ def faults(attempt):
     if world.door_mebibytes() > DOOR_MEBIBYTES_MAX:
         found.append(f"the daemon grew to {world.door_mebibytes()} MiB")
     found += credentials(attempt)
+    if attempt.response.status >= 500 and "panicked" in world.door_log():
+        found.append("the daemon panicked")
     if not attempt.accepted():
         return found
     if re.search(r"^(/v[\d.]+)?/containers/json$", path):

@@ -129,7 +129,7 @@ impl Guest {
 
     /// The guests that a peer's connection is counted for.
     async fn of(door: &Door, peer: &Peer) -> Vec<Self> {
-        let Some(id) = peer.candidates().last().cloned() else {
+        let Some(id) = peer.named_container().cloned() else {
             return vec![if peer.has_vanished() { Self::Nobody } else { Self::User(peer.uid()) }];
         };
         let key = id.clone();
