@@ -192,8 +192,14 @@ swaps_win_nothing() {
     note "swapped directories: $seen of 12 rounds got the real one, none the host's"
 }
 
+connections_change_hands() {
+    assert_ok /usr/bin/python3 "$SCRATCH/clients/handed.py" "${DOCKER_HOST#unix://}" alice bob >"$SCRATCH/handed.out"
+    note "a connection is whose it was made by, whoever holds it: $(grep -c 'as it should be' "$SCRATCH/handed.out") ways"
+}
+
 nothing_is_there
 command_line
+connections_change_hands
 inside_is_the_owner
 root_inside_is_the_owner_outside
 binds_stay_inside

@@ -117,8 +117,7 @@ def of_process(world, found):
             cgroups = source.read()
     except (FileNotFoundError, ProcessLookupError):
         return []
-    bits = int(status["CapBnd"], 16)
-    faults = [f"process 1 could have {name}" for bit, name in FORBIDDEN_BITS.items() if bits >> bit & 1]
+    faults = _forbidden(status, "process 1")
     if world.values["ALICE_SLICE"].strip("/") not in cgroups:
         faults.append(f"process 1 is not under {world.values['ALICE_SLICE']}")
     for kind in ("pid", "net", "ipc", "uts", "mnt"):
@@ -126,6 +125,47 @@ def of_process(world, found):
         if inner in (os.readlink(f"/proc/self/ns/{kind}"), os.readlink(f"/proc/{world.engine_pid()}/ns/{kind}")):
             faults.append(f"process 1 is in the host's {kind} namespace")
     return faults
+
+
+def _forbidden(status, who):
+    bits = int(status["CapBnd"], 16) | int(status["CapEff"], 16) | int(status["CapAmb"], 16)
+    return [f"{who} could have {name}" for bit, name in FORBIDDEN_BITS.items() if bits >> bit & 1]
+
+
+def of_rights(pid, who):
+    """The faults of a process in a container, by its number on the host."""
+    try:
+        with open(f"/proc/{pid}/status", encoding="utf-8") as source:
+            status = dict(line.rstrip("\n").split(":\t", 1) for line in source if ":\t" in line)
+        works_in = os.readlink(f"/proc/{pid}/cwd")
+        unconfined = status.get("Seccomp") == "0"
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    faults = _forbidden(status, who) + ([f"{who} has no seccomp filter"] if unconfined else [])
+    return faults + ([f"{who} works in {works_in}"] if works_in.startswith(("/proc", "/sys")) else [])
+
+
+def of_objects(world):
+    """The faults of alice's volumes and networks: neither is a door to a mount or to the machine's network."""
+    faults = []
+    for volume in world.engine("GET", "/volumes")["Volumes"] or []:
+        if volume["Driver"] != "local" or not _in_memory(world, volume["Options"] or {}):
+            faults.append(f"volume {volume['Name']} has {volume['Driver']} {volume['Options']}")
+    for network in world.engine("GET", "/networks"):
+        if network["Name"] in ("bridge", "host", "none"):
+            continue
+        options = set(network["Options"] or {}) - {"com.docker.network.driver.mtu"}
+        if network["Driver"] != "bridge" or options or network["Ingress"] or network["ConfigOnly"]:
+            faults.append(f"network {network['Name']} is {network['Driver']} with {sorted(options)}")
+    return faults
+
+
+def _in_memory(world, options):
+    """Whether a volume's options are none, or those of a file system in memory with a size and without rights."""
+    words = set(options.get("o", "").split(","))
+    sizes = [re.fullmatch(r"size=(\d+)([kmg]?)", word) for word in words if word.startswith("size=")]
+    bounded = sizes and all(size and int(size[1]) << {"": 0, "k": 10, "m": 20, "g": 30}[size[2]] <= world.values["QUOTA_MEM"] for size in sizes)
+    return not options or (options.get("type") == "tmpfs" and {"nosuid", "nodev"} <= words and bounded and set(options) <= {"type", "o", "device"})
 
 
 def of_units(world, container, asked):

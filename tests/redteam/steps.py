@@ -1,21 +1,22 @@
 """The fields of a case that say what is done around its request: before, after, and what must hold on the host.
 
-It answers for the cases of our own (own-*.json), which are data alone, and for the words of the given cases'
-`setup`. README.md describes the fields.
+It answers for the fields that cases of our own have beside the given form, and for carrying out what words.py read
+in a `setup`. README.md describes the fields.
 """
 
+import base64
 import json
 import os
-import re
 import subprocess
 
 import bodies
 import wire
+import words
 
 SHELL_SECONDS_MAX = 60
 
 
-def body_of(world, case):
+def body_of(world, case, cases=None):
     """The bytes of a request's body, and the headers that a case of words gets."""
     headers = dict(case.get("headers", {}))
     if "tar" in case:
@@ -23,9 +24,11 @@ def body_of(world, case):
         return bodies.archive(world.fill({"tar": case["tar"], "compress": case.get("compress", "")})), headers
     body = case.get("body")
     if isinstance(body, str) and body.startswith("{TAR"):
-        return bodies.archive(world.fill(bodies.GIVEN[case["id"]])), headers
+        return bodies.archive(world.fill(words.archive(case, cases or {}))), headers
     if body is None:
         return b"", headers
+    if isinstance(body, str) and case.get("body_encoding") == "base64":
+        return base64.b64decode(body), headers
     if isinstance(body, str):
         return world.fill(body).encode("utf-8"), headers
     if not any(name.lower() == "content-type" for name in headers):
@@ -67,7 +70,14 @@ def shell(world, script, container=None):
     return [f"on the host: {script}: {' '.join(said[-3:])}"] if done.returncode else []
 
 
-def before(world, case):
+def as_alice(world, command):
+    """A command of a `setup`, in her home and with her rights."""
+    run = ["setpriv", f"--reuid={world.alice.uid}", f"--regid={world.alice.gid}", "--clear-groups", "/bin/sh", "-c", world.fill(command)]
+    done = subprocess.run(run, cwd=world.alice.home, capture_output=True, text=True, timeout=SHELL_SECONDS_MAX, check=False)
+    return [f"setup: {command}: {done.stderr.strip()}"] if done.returncode else []
+
+
+def before(world, case, setup):
     faults = []
     for one in case.get("before", []):
         faults += step(world, one)
@@ -75,11 +85,9 @@ def before(world, case):
         world.values[name] = str(world.values[source])[begin:end]
     if "before_host" in case:
         faults += shell(world, case["before_host"])
-    words = case.get("setup", "")
-    link = re.match(r"ln -s (\S+) (\S+)$", words)
-    if link:
-        os.symlink(link.group(1), world.fill(link.group(2)))
-    if case["id"] == "st-01":
+    for command in setup.before:
+        faults += as_alice(world, command)
+    if setup.gpu_to_bob:
         faults += gpu_is_taken(world)
     return faults
 

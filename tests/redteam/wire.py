@@ -60,6 +60,26 @@ def parse(raw):
     return int(words[1]), headers, rest
 
 
+def statuses(raw):
+    """The status of every response that a connection carried, as far as their framing tells."""
+    found = []
+    while raw.startswith(b"HTTP/"):
+        status, headers, body = parse(raw)
+        if not status:
+            break
+        found.append(status)
+        head, _, rest = raw.partition(b"\r\n\r\n")
+        if b" 100 " in head.split(b"\r\n")[0]:
+            head, _, rest = rest.partition(b"\r\n\r\n")
+        if headers.get("transfer-encoding", "").lower() == "chunked":
+            _, _, raw = rest.partition(b"0\r\n\r\n")
+        elif headers.get("content-length", "").isdigit():
+            raw = rest[len(body):]
+        else:
+            break
+    return found
+
+
 def unchunked(data):
     out = b""
     while True:
@@ -78,7 +98,8 @@ def request_bytes(method, path, headers, body):
     """A request as a case describes it; `Transfer-Encoding: chunked` among its headers chunks the body."""
     given = {name.lower() for name in headers}
     lines = [f"{method} {path} HTTP/1.1"]
-    lines += [f"{name}: {value}" for name, value in headers.items()]
+    for name, value in headers.items():
+        lines += [f"{name}: {one}" for one in (value if isinstance(value, list) else [value])]
     if "host" not in given:
         lines.append("Host: d")
     if "connection" not in given:

@@ -9,7 +9,6 @@ import json
 import os
 import pwd
 import re
-import shutil
 import subprocess
 import threading
 import time
@@ -21,6 +20,10 @@ import wire
 GROUP_OF_ALICE = 20100
 SECRET = "hunter2-of-bob"
 SETTLE_SECONDS_MAX = 20
+OF_BOB = ("bob-db", "bob-stopped", "bob-bridge")
+# What 00-context.json says of the world, for cases that say the value and not the placeholder.
+SAID = {r"/home/alice\b": "ALICE_HOME", r"/home/bob\b": "BOB_HOME", r"/srv/datasets\b": "SHARED",
+        r"(?<![\w.])20001(?![\w.])": "ALICE_UID", r"(?<![\w.])20002(?![\w.])": "BOB_UID"}
 
 
 class Person:
@@ -36,9 +39,11 @@ class World:
         self.alice, self.bob = Person(alice), Person(bob)
         self.alice.groups.append(GROUP_OF_ALICE)
         self.values = {}
+        # Placeholders of the present case that stand for nothing here.
+        self.unknown = set()
         self.before = None
         self.build = None
-        self.netns = None
+        self.at_home = set()
 
     # ---- talking -------------------------------------------------------------------------------------------------
 
@@ -89,43 +94,87 @@ class World:
         return done.stdout + done.stderr, done.returncode
 
     def fill(self, thing):
-        """Placeholders of strings, lists and objects; unknown braces stay."""
+        """Placeholders of strings, lists and objects, and what 00-context.json says they are, where a case says that."""
         if isinstance(thing, str):
-            return re.sub(r"\{([A-Z][A-Z0-9_]*)\}", lambda m: str(self.values.get(m.group(1), m.group(0))), thing)
+            for said, name in SAID.items():
+                thing = re.sub(said, lambda _, name=name: str(self.values.get(name, "")), thing)
+            return re.sub(r"(?<!\$)\{([A-Z][A-Z0-9_]*)\}", self._value, thing)
         if isinstance(thing, list):
             return [self.fill(item) for item in thing]
         if isinstance(thing, dict):
             return {self.fill(key): self.fill(value) for key, value in thing.items()}
         return thing
 
-    def others(self):
-        """Everything that is not alice's: an attack changes nothing of it."""
-        owner = str(self.alice.uid)
-        found = {}
+    def _value(self, match):
+        name = match.group(1)
+        prefix = re.fullmatch(r"(\w+?)_PREFIX(\d+)", name)
+        if name not in self.values and prefix and prefix.group(1) in self.values:
+            return str(self.values[prefix.group(1)])[: int(prefix.group(2))]
+        if name not in self.values:
+            self.unknown.add(name)
+        return str(self.values.get(name, match.group(0)))
+
+    def survey(self):
+        """What there is, by whose it is: everything that is not alice's, which no attack changes, and what is hers."""
+        owner, others, mine = str(self.alice.uid), {}, {}
         for entry in self.containers():
-            labels = entry.get("Labels") or {}
-            if labels.get("ds01.owner") not in (owner, None) or entry["Names"][0].lstrip("/") in ("bob-db", "bob-stopped", "bob-bridge"):
-                found["container " + entry["Id"]] = (entry["State"], entry["Names"], sorted((entry.get("NetworkSettings") or {}).get("Networks", {})))
-        mine = ("alice/", f"ds01-{self.alice.name}/", "x:", "<none>")
+            labels, name = entry.get("Labels") or {}, entry["Names"][0].lstrip("/")
+            if labels.get("ds01.owner") == owner:
+                mine["container " + name] = entry["Id"]
+            elif "ds01.owner" in labels or name in OF_BOB:
+                networks = sorted((entry.get("NetworkSettings") or {}).get("Networks", {}))
+                others["container " + entry["Id"]] = (entry["State"], entry["Names"], networks)
+        prefixes = ("alice/", f"ds01-{self.alice.name}/", "x:", "<none>")
         for image in self.engine("GET", "/images/json"):
             for tag in image.get("RepoTags") or []:
-                if not tag.startswith(mine):
-                    found["tag " + tag] = image["Id"]
+                (mine if tag.startswith(prefixes) else others)["image " + tag] = image["Id"]
         for volume in self.engine("GET", "/volumes")["Volumes"] or []:
-            if volume["Name"].startswith("bob"):
-                found["volume " + volume["Name"]] = volume["Mountpoint"]
+            (others if volume["Name"].startswith("bob") else mine)["volume " + volume["Name"]] = volume["Mountpoint"]
         for network in self.engine("GET", "/networks"):
-            if network["Name"].startswith("bob") or network["Name"] in ("bridge", "host", "none"):
-                found["network " + network["Name"]] = network["Id"]
-        swarm = self.engine("GET", "/info").get("Swarm", {}).get("LocalNodeState")
-        found["swarm"] = swarm
-        return found
+            his = network["Name"].startswith("bob") or network["Name"] in ("bridge", "host", "none")
+            (others if his else mine)["network " + network["Name"]] = network["Id"]
+        # 503: there is none. /info would say so too, and take ten times as long.
+        others["swarm"] = self.engine("GET", "/swarm", raw=True).status
+        others["door"] = self.door_pid()
+        self._inside_of_bob(others)
+        for number in (self.inspect("alice-cpu") or {}).get("ExecIDs") or []:
+            mine["exec " + number] = ""
+        return others, mine
+
+    def _inside_of_bob(self, found):
+        """bob's container, its processes and its files, and his home: what an attack could reach without a trace in lists."""
+        bob = self.inspect("bob-db")
+        if bob:
+            state = bob["State"]
+            found["bob-db"] = (state["Pid"], state["Paused"], bob["RestartCount"], bob["HostConfig"], bob["Config"])
+            for number in bob["ExecIDs"] or []:
+                seen = self.engine("GET", f"/exec/{number}/json")
+                found["exec " + number] = (seen.get("Running"), seen.get("ExitCode"))
+            for change in self.engine("GET", "/containers/bob-db/changes") or []:
+                found["in bob-db " + change["Path"]] = change["Kind"]
+        for where, directories, files in os.walk(self.bob.home):
+            for name in directories + files:
+                seen = os.lstat(os.path.join(where, name))
+                found["of bob " + os.path.join(where, name)] = (seen.st_mode, seen.st_uid, seen.st_gid, seen.st_size, seen.st_mtime_ns)
+
+    def door_pid(self):
+        with open(os.path.join(self.directory, "lab/ds01d.pid"), encoding="utf-8") as source:
+            return int(source.read())
+
+    def door_mebibytes(self):
+        """The most memory that the daemon ever had."""
+        with open(f"/proc/{self.door_pid()}/status", encoding="utf-8") as source:
+            return int(re.search(r"VmHWM:\s+(\d+)", source.read()).group(1)) >> 10
+
+    def door_log(self):
+        with open(os.path.join(self.directory, "log/ds01d.log"), encoding="utf-8") as source:
+            return source.read()
 
     def remember(self):
-        self.before = self.others()
+        self.before = self.survey()[0]
 
     def changes(self):
-        after = self.others()
+        after = self.survey()[0]
         keys = sorted(set(self.before) | set(after))
         return [f"{key}: {self.before.get(key)} became {after.get(key)}" for key in keys if self.before.get(key) != after.get(key)]
 
@@ -170,7 +219,10 @@ class World:
         bob_exec = self.must(bob, "POST", f"/v1.41/containers/{bob_ctr}/exec", command)["Id"]
         self.values = {
             "ALICE": alice.name, "ALICE_UID": alice.uid, "ALICE_GID": alice.gid, "ALICE_GROUP2": GROUP_OF_ALICE,
-            "ALICE_HOME": alice.home, "BOB": bob.name, "BOB_UID": bob.uid, "BOB_HOME": bob.home,
+            "ALICE_HOME": alice.home, "BOB": bob.name, "BOB_UID": bob.uid, "BOB_GID": bob.gid, "BOB_HOME": bob.home,
+            "BOB_NAME": bob.name, "BOB_CTR_NAME": "bob-db", "BOB_STOPPED": "bob-stopped", "BOB_STOPPED_CTR": "bob-stopped",
+            "ALICE_NAME": alice.name, "ALICE_CTR_NAME": "alice-cpu", "ALICE_IMAGE": "alice/evil:latest",
+            "ALICE_NET": "alice-net", "ALICE_VOL": "alice-vol", "BOB_NETWORK": "bob-net", "BOB_VOLUME": "bob-vol",
             "BOB_CTR": bob_ctr, "BOB_CTR_PREFIX4": bob_ctr[:4], "BOB_CTR_PREFIX6": bob_ctr[:6],
             "BOB_CTR_PREFIX12": bob_ctr[:12], "BOB_EXEC": bob_exec, "BOB_NET": "bob-net", "BOB_VOL": "bob-vol",
             "BOB_NET_ID": self.engine("GET", "/networks/bob-net")["Id"],
@@ -179,7 +231,9 @@ class World:
             "QUOTA_MEM": self.quota(), "DIR": self.directory, "ENGINE": f"unix://{self.engine_path}",
             "DOOR": self.door_path, "STAGE": f"{self.directory}/run/binds",
         }
-        self.values["ALICE_SLICE"] = self.inspect("bob-db")["HostConfig"]["CgroupParent"].replace(str(bob.uid), str(alice.uid))
+        self.values["BOB_SLICE"] = self.inspect("bob-db")["HostConfig"]["CgroupParent"]
+        self.values["ALICE_SLICE"] = self.values["BOB_SLICE"].replace(str(bob.uid), str(alice.uid))
+        self.at_home = self.home()
         self.repair()
         self.must(alice, "POST", "/v1.41/commit?container=alice-cpu&repo=alice/evil")
         self.values["ALICE_GPU_CTR"] = self.create(alice, "alice-gpu", {
@@ -205,8 +259,19 @@ class World:
         return [entry for entry in self.containers() if "sleep 3600" in entry["Command"] and entry["State"] == "running"
                 and "ds01.owner" not in (entry.get("Labels") or {})]
 
-    def repair(self):
-        """alice's world as every case finds it."""
+    def home(self):
+        """What lies in alice's home, by name."""
+        return {os.path.join(where, name) for where, directories, files in os.walk(self.alice.home) for name in directories + files}
+
+    def clean_home(self):
+        for path in sorted(self.home() - self.at_home, reverse=True):
+            if os.path.isdir(path) and not os.path.islink(path):
+                os.rmdir(path)
+            else:
+                os.unlink(path)
+
+    def repair(self, anew=False):
+        """alice's world as every case finds it; `anew` where her container is not to be trusted any more."""
         alice = self.alice
         for entry in self.containers():
             labels = entry.get("Labels") or {}
@@ -214,8 +279,17 @@ class World:
             mine = labels.get("ds01.owner") == str(alice.uid)
             if mine and name not in ("alice-cpu", "alice-gpu"):
                 self.ask(alice, "DELETE", f"/v1.41/containers/{entry['Id']}?force=1&v=1")
+        hers = self.survey()[1]
+        if "network alice-net" not in hers:
+            self.must(alice, "POST", "/v1.41/networks/create", {"Name": "alice-net"})
+        if "volume alice-vol" not in hers:
+            self.must(alice, "POST", "/v1.41/volumes/create", {"Name": "alice-vol"})
+        for thing in hers:
+            kind, _, name = thing.partition(" ")
+            if kind in ("volume", "network") and name not in ("alice-vol", "alice-net"):
+                self.ask(alice, "DELETE", f"/v1.41/{kind}s/{name}")
         cpu = self.inspect("alice-cpu")
-        if cpu is None or not cpu["State"]["Running"] or cpu["Id"] != self.values.get("ALICE_CTR"):
+        if anew or cpu is None or not cpu["State"]["Running"] or cpu["Id"] != self.values.get("ALICE_CTR"):
             if self.values.get("ALICE_CTR"):
                 self.engine("DELETE", f"/containers/{self.values['ALICE_CTR']}?force=1", raw=True)
                 self.wait(lambda: self.inspect("alice-cpu") is None, "alice-cpu does not go")
@@ -224,13 +298,9 @@ class World:
                 "HostConfig": {"Binds": [f"{alice.home}:/w"]}})
         shell = {"Cmd": ["/bin/cat"], "AttachStdin": True, "AttachStdout": True, "Tty": True}
         self.values["ALICE_EXEC"] = self.must(alice, "POST", f"/v1.41/containers/{self.values['ALICE_CTR']}/exec", shell)["Id"]
-        for name in ("link-to-etc", "p", "ws"):
-            path = os.path.join(alice.home, name)
-            if os.path.islink(path):
-                os.unlink(path)
-        old = os.path.join(alice.home, "ws.old")
-        if os.path.isdir(old):
-            shutil.rmtree(old)
+        if os.path.islink(os.path.join(alice.home, "ws")):
+            os.unlink(os.path.join(alice.home, "ws"))
+        self.clean_home()
         self.file(alice, "ws/marker", "original\n")
 
     def wait(self, condition, otherwise, seconds=SETTLE_SECONDS_MAX):

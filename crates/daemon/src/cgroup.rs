@@ -81,6 +81,14 @@ pub fn processes(cgroups_path: &str) -> Vec<i32> {
     found.into_iter().collect()
 }
 
+/// Whether a process has mounts of its own, so that its root is not the machine's: one that is only on its way into a
+/// container has not.
+#[must_use]
+pub fn has_mounts_of_its_own(pid: i32) -> bool {
+    let namespace = |of: &str| std::fs::read_link(format!("/proc/{of}/ns/mnt")).ok();
+    namespace(&pid.to_string()).is_some_and(|its| Some(its) != namespace("self"))
+}
+
 fn collect_processes(directory: &Path, found: &mut std::collections::BTreeSet<i32>) {
     let text = std::fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
     found.extend(text.lines().filter_map(|line| line.parse::<i32>().ok()).filter(|pid| *pid > 0));

@@ -11,7 +11,7 @@ use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::{Mode, fstat};
 use tokio::task::JoinHandle;
 
-use crate::clock;
+use crate::{cgroup, clock};
 
 /// Where it lies, seen from inside.
 const FILE: &str = "workspace/.keep-alive";
@@ -49,6 +49,7 @@ impl KeepFile {
 
 /// When the file in a process's root was last changed: wall time in milliseconds.
 fn changed(pid: i32) -> Option<u64> {
+    cgroup::has_mounts_of_its_own(pid).then_some(())?;
     let directory = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let root: OwnedFd =
         nix::fcntl::open(Path::new(&format!("/proc/{pid}/root")), directory, Mode::empty()).ok()?;

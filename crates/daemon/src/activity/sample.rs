@@ -19,6 +19,8 @@ use crate::inventory::{FiguresSeen, Inventory};
 const PROCESSES_MAX: usize = 4096;
 /// Open files of one process that are looked at.
 const FILES_MAX: usize = 4096;
+/// Open files of one container's processes together: who has more would hold up the look at everybody else's.
+const FILES_ALL_MAX: usize = 128 * 1024;
 
 /// Figures of the driver's that are older tell nothing of now.
 const FIGURES_AGE_MAX: Duration = Duration::from_secs(10);
@@ -113,7 +115,9 @@ fn read_units(
 
 /// No driver tells of made-up units: who has one open is told by the kernel.
 fn told_by_kernel(numbers: &BTreeMap<UnitId, BTreeSet<u64>>, processes: &[i32]) -> BTreeMap<UnitId, OnUnit> {
-    let open: Vec<(i32, BTreeSet<u64>)> = processes.iter().map(|pid| (*pid, devices_open_in(*pid))).collect();
+    let mut left = FILES_ALL_MAX;
+    let open: Vec<(i32, BTreeSet<u64>)> =
+        processes.iter().map(|pid| (*pid, devices_open_in(*pid, &mut left))).collect();
     let on = |own: &BTreeSet<u64>| {
         let on_it = open.iter().filter(|(_, devices)| !devices.is_disjoint(own)).map(|(pid, _)| *pid);
         OnUnit { processes: on_it.collect(), ..OnUnit::default() }
@@ -145,12 +149,16 @@ fn told_by_driver(figures: &FiguresSeen, units: &[UnitId], processes: &[i32]) ->
     units.iter().filter_map(on).collect()
 }
 
-/// The device numbers of everything below `/dev` that a process has open.
-fn devices_open_in(pid: i32) -> BTreeSet<u64> {
+/// The device numbers of everything below `/dev` that a process has open, as far as `left` files go.
+fn devices_open_in(pid: i32, left: &mut usize) -> BTreeSet<u64> {
+    if *left == 0 {
+        return BTreeSet::new();
+    }
     let Ok(files) = fs::read_dir(format!("/proc/{pid}/fd")) else { return BTreeSet::new() };
     files
         .flatten()
-        .take(FILES_MAX)
+        .take(FILES_MAX.min(*left))
+        .inspect(|_| *left -= 1)
         .map(|file| file.path())
         // Nothing else is touched: a file on a file system that does not answer would hold up everything.
         .filter(|file| fs::read_link(file).is_ok_and(|target| target.starts_with("/dev/")))
@@ -206,6 +214,10 @@ mod tests {
         let pid = i32::try_from(std::process::id()).unwrap();
         assert!(cpu_time(pid).is_some_and(|(began, _)| began > 0));
         let null = fs::File::open("/dev/null").unwrap();
-        assert!(devices_open_in(pid).contains(&null.metadata().unwrap().rdev()));
+        let number = null.metadata().unwrap().rdev();
+        let mut left = FILES_ALL_MAX;
+        assert!(devices_open_in(pid, &mut left).contains(&number));
+        assert!(left < FILES_ALL_MAX, "what was looked at is counted");
+        assert!(devices_open_in(pid, &mut 0).is_empty(), "nothing is looked at beyond the bound");
     }
 }

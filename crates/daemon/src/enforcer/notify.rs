@@ -25,17 +25,24 @@ pub(super) fn tell(uid: u32, witness: Option<i32>, text: &str) -> usize {
     let line = format!("\r\n{}\r\n", text.replace('\n', "\r\n"));
     let host = fs::read_dir("/dev/pts").into_iter().flatten().flatten().filter_map(|entry| {
         let found = entry.metadata().ok()?;
-        let his =
-            found.uid() == uid && found.file_type().is_char_device() && found.mode() & GROUP_WRITES != 0;
-        his.then(|| {
-            fs::OpenOptions::new().write(true).custom_flags(quietly().bits()).open(entry.path()).ok()
-        })?
+        if !is_his(&found, uid) {
+            return None;
+        }
+        let terminal =
+            fs::OpenOptions::new().write(true).custom_flags(quietly().bits()).open(entry.path()).ok()?;
+        // Its number may have become somebody else's in between.
+        terminal.metadata().is_ok_and(|opened| is_his(&opened, uid)).then_some(terminal)
     });
     let inside = witness.and_then(terminals_of).unwrap_or_default().into_iter().map(fs::File::from);
     host.chain(inside)
         .take(TERMINALS_MAX)
         .filter_map(|mut terminal| terminal.write_all(line.as_bytes()).ok())
         .count()
+}
+
+/// Whether it is a terminal of this user's that others may write to.
+fn is_his(found: &fs::Metadata, uid: u32) -> bool {
+    found.uid() == uid && found.file_type().is_char_device() && found.mode() & GROUP_WRITES != 0
 }
 
 /// Never becoming its controlling terminal, never waiting.
@@ -45,6 +52,7 @@ fn quietly() -> OFlag {
 
 /// The terminals in the root of a process: of a devpts file system, whatever leads there.
 fn terminals_of(pid: i32) -> Option<Vec<OwnedFd>> {
+    crate::cgroup::has_mounts_of_its_own(pid).then_some(())?;
     let directory = OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let root =
         nix::fcntl::open(Path::new(&format!("/proc/{pid}/root")), directory | OFlag::O_PATH, Mode::empty())
@@ -68,4 +76,15 @@ fn terminals_of(pid: i32) -> Option<Vec<OwnedFd>> {
 
 fn is_devpts(file: &impl AsFd) -> Option<()> {
     fstatfs(file).is_ok_and(|found| found.filesystem_type() == DEVPTS).then_some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_machines_own_terminals_are_not_those_of_a_container() {
+        // As of a container's process that has not changed its root yet, or whose number is another's by now.
+        assert!(terminals_of(i32::try_from(std::process::id()).unwrap()).is_none());
+    }
 }

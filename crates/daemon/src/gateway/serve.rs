@@ -7,6 +7,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use ds01_domain::ContainerId;
 use hyper::body::Incoming;
@@ -18,6 +19,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 
 use super::http::{self, Body, HEADER_BYTES_MAX, Refusal};
 use super::tunnel::Vanished;
@@ -38,7 +40,9 @@ const CONNECTIONS_NOBODYS_MAX: usize = 64;
 /// Read buffer of one connection.
 const READ_BYTES_MAX: usize = 256 * 1024;
 /// How long a client may take to send the head of a request.
-const HEAD_TIME_MAX: std::time::Duration = std::time::Duration::from_secs(30);
+const HEAD_TIME_MAX: Duration = Duration::from_secs(30);
+/// How often the log says of somebody that he has too many connections.
+const SAID_EVERY: Duration = Duration::from_secs(60);
 
 /// Opens the door's socket, replacing a stale one; everybody may connect: the kernel says who it is.
 ///
@@ -57,7 +61,7 @@ pub fn open(path: &Path) -> std::io::Result<UnixListener> {
 /// Serves until told to stop. Requests under way are not cut off: they end with their connections.
 pub async fn serve(door: Arc<Door>, listener: UnixListener, mut stop: watch::Receiver<bool>) {
     let permits = Arc::new(Semaphore::new(connections_max(sys::raise_open_files())));
-    let guests = Guests::default();
+    let (guests, turned_away) = (Guests::default(), TurnedAway::default());
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -68,15 +72,15 @@ pub async fn serve(door: Arc<Door>, listener: UnixListener, mut stop: watch::Rec
             Err(error) => {
                 // Out of descriptors: give those who have some the time to return them.
                 tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
             }
         };
         // Without one only root is let in: somebody must be able to look what goes on.
         let permit = permits.clone().try_acquire_owned().ok();
-        let (door, guests) = (door.clone(), guests.clone());
+        let (door, guests, turned_away) = (door.clone(), guests.clone(), turned_away.clone());
         tokio::spawn(async move {
-            connection(door, stream, &guests, permit).await;
+            connection(door, stream, &guests, &turned_away, permit).await;
         });
     }
 }
@@ -125,7 +129,7 @@ impl Guest {
 
     /// The guests that a peer's connection is counted for.
     async fn of(door: &Door, peer: &Peer) -> Vec<Self> {
-        let Some(id) = peer.candidates().last().cloned() else {
+        let Some(id) = peer.named_container().cloned() else {
             return vec![if peer.has_vanished() { Self::Nobody } else { Self::User(peer.uid()) }];
         };
         let key = id.clone();
@@ -179,10 +183,35 @@ impl Drop for Seat {
     }
 }
 
+/// Who was turned away, so that who comes again and again does not fill the log: by user id, when it was last said of
+/// him, and how many there have been since.
+#[derive(Debug, Default, Clone)]
+struct TurnedAway(Arc<Mutex<HashMap<u32, (Instant, u64)>>>);
+
+impl TurnedAway {
+    /// How many connections were closed since it was last said, where it is time to say so again.
+    fn one_more(&self, uid: u32, now: Instant) -> Option<u64> {
+        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // In a container anybody may be any user: what was said long ago is forgotten, so that it does not pile up.
+        said.retain(|of, (at, _)| *of == uid || now.duration_since(*at) < SAID_EVERY);
+        let Some((at, closed)) = said.get_mut(&uid) else {
+            said.insert(uid, (now, 0));
+            return Some(1);
+        };
+        *closed += 1;
+        if now.duration_since(*at) < SAID_EVERY {
+            return None;
+        }
+        *at = now;
+        Some(std::mem::take(closed))
+    }
+}
+
 async fn connection(
     door: Arc<Door>,
     stream: UnixStream,
     guests: &Guests,
+    turned_away: &TurnedAway,
     permit: Option<OwnedSemaphorePermit>,
 ) {
     let (peer, gone) = match (Peer::of(stream.as_fd()), Vanished::watch(&stream)) {
@@ -197,7 +226,9 @@ async fn connection(
         }
     };
     let Some(seat) = guests.seat(Guest::of(&door, &peer).await, permit) else {
-        tracing::warn!(uid = peer.uid(), "too many connections; one more was closed");
+        if let Some(closed) = turned_away.one_more(peer.uid(), Instant::now()) {
+            tracing::warn!(uid = peer.uid(), closed, "too many connections: those beyond are closed at once");
+        }
         return;
     };
     let visit = Arc::new(Visit::new(door, peer, seat));
@@ -296,6 +327,18 @@ mod tests {
         assert!(some(&guests, &[Guest::User(1002)], &permits).is_some());
         drop(seats);
         assert!(guests.0.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn who_comes_again_and_again_is_logged_once_a_minute() {
+        let (turned_away, began) = (TurnedAway::default(), Instant::now());
+        let said: Vec<u64> = (0..125_000_u32)
+            .filter_map(|n| turned_away.one_more(1001, began + Duration::from_millis(u64::from(n))))
+            .collect();
+        assert_eq!(said, [1, 60_000, 60_000]);
+        assert_eq!(turned_away.one_more(1002, began), Some(1));
+        assert_eq!(turned_away.one_more(1003, began + 3 * SAID_EVERY), Some(1));
+        assert_eq!(turned_away.0.lock().unwrap().len(), 1, "nobody is remembered for ever");
     }
 
     #[test]

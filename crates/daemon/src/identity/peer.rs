@@ -140,6 +140,15 @@ impl Peer {
         self.seen.as_ref().map_or(&[], |seen| &seen.candidates)
     }
 
+    /// The innermost container into whose cgroup root put the process, by the cgroup's name, or where that cannot be
+    /// ruled out: whose share of the door it takes. A cgroup that was delegated to a user may bear any name.
+    #[must_use]
+    pub fn named_container(&self) -> Option<&ContainerId> {
+        let seen = self.seen.as_ref().filter(|seen| !seen.candidates.is_empty())?;
+        let mounts = cgroup_mounts();
+        seen.candidates.iter().rev().find(|id| is_named_by_root(&seen.memberships, id, &mounts))
+    }
+
     /// Where the process runs, given what the Engine says of those of [`Peer::candidates`] that run.
     ///
     /// It holds for the whole connection. It reads `/proc` and the cgroup tree for containers, and nothing for the
@@ -264,11 +273,16 @@ fn proof(fact: &ContainerFacts, ours: &Ours, mounts: &[Mounted]) -> io::Result<P
 }
 
 /// Whether root put the process into some container's cgroup, or that cannot be ruled out.
+fn in_container(memberships: &[Membership], candidates: &[ContainerId], mounts: &[Mounted]) -> bool {
+    candidates.iter().any(|id| is_named_by_root(memberships, id, mounts))
+}
+
+/// Whether root put the process into this container's cgroup, or that cannot be ruled out.
 ///
 /// A user may give such a name to a cgroup that was delegated to him, but then it belongs to him.
-fn in_container(memberships: &[Membership], candidates: &[ContainerId], mounts: &[Mounted]) -> bool {
+fn is_named_by_root(memberships: &[Membership], id: &ContainerId, mounts: &[Mounted]) -> bool {
     memberships.iter().any(|membership| {
-        candidates.iter().filter_map(|id| up_to_name(&membership.path, id)).any(|path| {
+        up_to_name(&membership.path, id).is_some_and(|path| {
             let directory = directory(mounts, &membership.hierarchy, path);
             directory.and_then(|directory| fs::metadata(directory).ok()).is_none_or(|found| found.uid() == 0)
         })

@@ -272,6 +272,7 @@ async fn a_process_in_a_known_container_is_its_owner() {
     fs::create_dir(&deeper).unwrap();
     let second = lab.connect(&["sh", "-c", enter, deeper.to_str().unwrap()]).unwrap();
     assert_eq!(second.peer.place(&facts), Place::Container(id.clone()));
+    assert_eq!(second.peer.named_container(), Some(&id));
     assert_eq!(second.peer.place(&[]), Place::Unknown, "in our pid namespace, and not the host all the same");
     // News that are out of date prove nothing: that process is another one by now.
     let stale = [ContainerFacts { id: id.clone(), init_pid: std::process::id().cast_signed() }];
@@ -280,6 +281,8 @@ async fn a_process_in_a_known_container_is_its_owner() {
     chown(&cgroup, Some(BOB), Some(BOB)).unwrap();
     assert_eq!(init.peer.place(&facts), Place::Unknown);
     assert_eq!(second.peer.place(&facts), Place::Host);
+    // Nor does who connects from it take the share of the container that it is named after.
+    assert_eq!((second.peer.candidates(), second.peer.named_container()), (std::slice::from_ref(&id), None));
     drop((init, second));
 }
 
