@@ -42,6 +42,11 @@ pub const STATS: &str = "/ds01/v1/stats";
 /// `POST` [`crate::RetireRequest`] → [`crate::Retired`].
 pub const RETIRE: &str = "/ds01/v1/retire";
 
+/// `GET` → [`crate::ShareList`]; `POST` [`crate::ShareRequest`] → the same, as it is then.
+pub const SHARES: &str = "/ds01/v1/shares";
+/// `POST` [`crate::RepairRequest`] → [`crate::Repaired`]. It takes as long as it takes; hanging up breaks it off.
+pub const REPAIR: &str = "/ds01/v1/repair";
+
 /// The media type of the stream that [`START`] answers with.
 pub const NDJSON: &str = "application/x-ndjson";
 
@@ -91,6 +96,8 @@ mod tests {
             RETIRE,
             GPU_RELEASE,
             STATS,
+            SHARES,
+            REPAIR,
         ] {
             assert!(path.starts_with(PREFIX), "{path}");
         }

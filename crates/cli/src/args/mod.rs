@@ -8,6 +8,7 @@ mod listing;
 mod looking;
 mod making;
 pub(crate) mod moment;
+mod sharing;
 mod size;
 
 use std::ffi::OsString;
@@ -22,6 +23,7 @@ pub(crate) use container::{
 pub(crate) use listing::ListArgs;
 pub(crate) use looking::{EventsArgs, GpuStatusArgs, HistoryArgs, LogsArgs, StatsArgs};
 pub(crate) use making::{CreateArgs, DeployArgs, MakingArgs, Patience};
+pub(crate) use sharing::{RepairArgs, ShareArgs, ShareKind, UnshareArgs};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -100,6 +102,35 @@ Examples:
   ds01 history my-project --since 30d
   ds01 history --all")]
     History(HistoryArgs),
+    /// Let others use an image or a volume of yours
+    #[command(after_help = "\
+They see it, start containers with it and build on it; it stays yours to change and remove. A volume can be read, with
+--write also written to.
+
+Examples:
+  ds01 share image ds01-alice/thesis --with bob
+  ds01 share volume datasets --with bob,carol
+  ds01 share volume results --with bob --write")]
+    Share(ShareArgs),
+    /// Take back what you share
+    #[command(after_help = "\
+Containers that run with it go on; they do not start again.
+
+Examples:
+  ds01 unshare volume datasets --with bob
+  ds01 unshare image ds01-alice/thesis     from everybody who had it")]
+    Unshare(UnshareArgs),
+    /// Show what you share, and what is shared with you
+    Shares(Plain),
+    /// Get files back that a container has given to other users
+    #[command(after_help = "\
+`chown 33` in a container makes a file 100033's on this machine, a number of your own that only root may change. This makes
+all such files below PATH yours again. Other people's files, links and other disks are left alone.
+
+Examples:
+  ds01 repair ~/workspace/my-project
+  ds01 repair ~/workspace --dry-run")]
+    Repair(RepairArgs),
     /// Look whether this machine is set up as DS01 needs it
     #[command(after_help = "\
 Changes nothing. Root sees everything, others what they may. Exit code 1 if there is a problem; warnings are none.
@@ -315,6 +346,10 @@ impl Cli {
             Command::Events(args) => args.json,
             Command::History(args) => args.json,
             Command::Keep(args) => args.json,
+            Command::Share(args) => args.json,
+            Command::Unshare(args) => args.json,
+            Command::Shares(plain) => plain.json,
+            Command::Repair(args) => args.json,
             Command::Doctor(args) => args.json,
             Command::InstallLinks(_) | Command::Completion(_) | Command::Man(_) => false,
         }

@@ -17,6 +17,7 @@ mod remove;
 mod retire;
 mod run;
 mod settle;
+mod sharing;
 mod show;
 mod start;
 mod stats;
@@ -59,6 +60,10 @@ pub(crate) async fn perform(cli: Cli, ui: Ui) -> Result<u8, Failure> {
         Command::Exempt(args) => exempt::perform(&door, args, ui).await,
         Command::Events(args) => journal::events(&door, args, ui).await,
         Command::History(args) => journal::history(&door, args, ui).await,
+        Command::Share(args) => sharing::share(&door, args, ui).await,
+        Command::Unshare(args) => sharing::unshare(&door, args, ui).await,
+        Command::Shares(_) => sharing::shares(&door, ui).await,
+        Command::Repair(args) => sharing::repair(&door, args, ui).await,
         Command::Keep(args) => show::keep(&door, &args.name, args.time, ui).await,
         Command::Doctor(_) | Command::InstallLinks(_) | Command::Completion(_) | Command::Man(_) => {
             unreachable!("needs no door and was done above")

@@ -126,7 +126,7 @@ impl Turns {
 }
 
 /// What a person may bind, by the configuration.
-fn rules(config: &Config, admin: bool) -> BindRules {
+pub(super) fn rules(config: &Config, admin: bool) -> BindRules {
     let mut names: Vec<PathBuf> = CLIENT_SOCKETS.iter().map(PathBuf::from).collect();
     names.push(config.paths.socket.clone());
     let roots = if admin {
@@ -193,7 +193,15 @@ async fn stage_in_turn(
             .map_err(|e| Refusal::bad(e.to_string()))?;
         let untranslated =
             inside.confined.then(|| IdMap::for_forced_user(inside.user, &credentials)).flatten();
-        let hand = Hand { stage: &stage, token: &token, credentials, rules, map, untranslated };
+        let hand = Hand {
+            stage: &stage,
+            token: &token,
+            credentials,
+            rules,
+            map,
+            confined: inside.confined,
+            untranslated,
+        };
         let staged: Result<Vec<RecordedBind>, NotStaged> =
             wanted.iter().map(|bind| hand.stage_one(bind, inside.user)).collect();
         match staged {
@@ -215,6 +223,7 @@ struct Hand<'a> {
     credentials: Credentials,
     rules: BindRules,
     map: IdMap,
+    confined: bool,
     /// Instead of `map`, where a file system has no translation and none is needed.
     untranslated: Option<IdMap>,
 }
@@ -226,7 +235,9 @@ impl Hand<'_> {
             let status = hyper::StatusCode::from_u16(e.status()).unwrap_or(hyper::StatusCode::BAD_REQUEST);
             Refusal::new(status, e.to_string())
         })?;
-        let foreign = pinned.is_foreign() && self.credentials.uid != 0;
+        // Whoever has no CAP_CHOWN has in another's directory what its owner gave him, and no more.
+        let pinned = if self.confined { pinned.for_container_without_chown() } else { pinned };
+        let foreign = pinned.is_foreign() && self.credentials.uid != 0 && !self.confined;
         let read_only = bind.read_only || pinned.read_only() || foreign;
         let mount = |map| self.stage.mount(self.token, bind.slot, &pinned, map, read_only);
         let plain = match (mount(&self.map), &self.untranslated) {

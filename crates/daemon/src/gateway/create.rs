@@ -27,6 +27,14 @@ const HEALTH_INTERVAL_NS_MIN: i64 = 1_000_000_000;
 /// The internal label by which a create whose answer was lost is found again.
 pub(crate) const TOKEN_LABEL: &str = crate::engine::TOKEN_LABEL;
 
+/// Volumes that are nowhere in the container to be written to.
+fn read_only_volumes(judged: &JudgedCreate) -> Vec<String> {
+    let (read, written): (Vec<_>, Vec<_>) = judged.volumes().iter().partition(|volume| volume.read_only);
+    let written: Vec<_> = written.into_iter().filter_map(|volume| volume.name.as_deref()).collect();
+    let names = read.into_iter().filter_map(|volume| volume.name.clone());
+    names.filter(|name| !written.contains(&name.as_str())).collect()
+}
+
 /// A container to be made, whoever asked in whatever dialect.
 pub(crate) struct Making {
     pub(crate) caller: Arc<Caller>,
@@ -220,7 +228,13 @@ pub(crate) async fn make(door: &Arc<Door>, mut making: Making) -> Result<Made, M
     }
     for volume in making.judged.volumes().to_vec() {
         if let Some(name) = &volume.name {
-            volumes::claim(door, making.caller.uid, making.caller.admin, name).await?;
+            let access = volumes::claim(door, making.caller.uid, making.caller.admin, name).await?;
+            if access == volumes::Access::Read && !volume.read_only {
+                making.judged.set_volume_read_only(volume.slot);
+                making.judged.warn(&format!(
+                    "The volume {name} is shared with you for reading: it is read-only here."
+                ));
+            }
         }
     }
     quota::may_create(door, &making.caller).await?;
@@ -277,6 +291,7 @@ async fn planned(
     let record = Record {
         tty: making.judged.tty(),
         volumes: making.judged.volumes().iter().filter_map(|v| v.name.clone()).collect(),
+        read_only_volumes: read_only_volumes(&making.judged),
         uid: making.caller.uid,
         gid: making.caller.gid,
         admin: making.caller.admin,

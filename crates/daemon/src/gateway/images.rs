@@ -32,6 +32,8 @@ pub(super) const UNTAGGED: &str = "<none>:<none>";
 /// Which image tags a caller sees and owns.
 pub(crate) struct Sight {
     owners: HashMap<String, u32>,
+    /// Tags that others share with the caller.
+    shared: HashSet<String>,
     /// Images that had their last name from the caller, by id.
     unnamed: HashSet<String>,
     uid: u32,
@@ -43,12 +45,14 @@ impl Sight {
     /// Reads the owners.
     pub(crate) async fn of(door: &Door, caller: &Caller) -> Result<Self, Refusal> {
         let read = |ledger: &mut Ledger| {
-            Ok((ledger.owned(ObjectKind::Tag)?, ledger.owned(ObjectKind::UnnamedImage)?))
+            let (tags, unnamed) = (ledger.owned(ObjectKind::Tag)?, ledger.owned(ObjectKind::UnnamedImage)?);
+            Ok((tags, ledger.shared(ObjectKind::Tag)?, unnamed))
         };
-        let (tags, unnamed) =
+        let (tags, shared, unnamed) =
             door.coordinator.ledger(read).await?.map_err(|e: LedgerError| Fault::from(e))?;
         Ok(Self {
             owners: tags.into_iter().map(|o| (o.name, o.uid)).collect(),
+            shared: shared.into_iter().filter(|s| s.taker.is(caller.uid)).map(|s| s.name).collect(),
             unnamed: unnamed.into_iter().filter(|o| o.uid == caller.uid).map(|o| o.name).collect(),
             uid: caller.uid,
             admin: caller.admin,
@@ -62,8 +66,16 @@ impl Sight {
             return self.admin;
         }
         match self.owners.get(tag) {
-            Some(uid) => *uid == self.uid,
-            None => !in_a_namespace(tag) || tag.starts_with(&self.namespace),
+            Some(uid) => *uid == self.uid || self.shared.contains(tag),
+            None => !in_a_namespace(tag) || tag.starts_with(&self.namespace) || self.shared.contains(tag),
+        }
+    }
+
+    /// Whether a tag is the caller's own to share.
+    pub(super) fn owns(&self, tag: &str) -> bool {
+        match self.owners.get(tag) {
+            Some(uid) => self.admin || *uid == self.uid,
+            None => tag.starts_with(&self.namespace) || (self.admin && in_a_namespace(tag)),
         }
     }
 
@@ -104,7 +116,7 @@ fn in_a_namespace(tag: &str) -> bool {
 }
 
 /// The tag that a reference means, `repository:tag`; a digest or an id means none.
-fn tagged(image: &ImageRef) -> Option<String> {
+pub(super) fn tagged(image: &ImageRef) -> Option<String> {
     image.familiar_tagged()
 }
 

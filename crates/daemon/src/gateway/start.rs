@@ -120,7 +120,7 @@ async fn admit_and_start(
     if let Some(token) = &token {
         let remembered = door.records.one(door, Some(token)).await?;
         super::binds::ensure_staged_to_run(door, token, id, &remembered.record).await?;
-        super::volumes::still_own(door, &person, &remembered.record.volumes).await?;
+        super::volumes::still_own(door, &person, &remembered.record).await?;
     }
     let mut admitted = door.coordinator.admit(person.clone(), id.clone(), cause, patience).await?;
     if matches!(admitted, Admitted::Runs) {

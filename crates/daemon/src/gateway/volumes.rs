@@ -13,7 +13,7 @@ use super::http::{self, Body, Refusal};
 use super::{Call, Door, forward};
 use crate::coordinator::Fault;
 use crate::engine::ContainerLook;
-use crate::ledger::ObjectKind;
+use crate::ledger::{ObjectKind, Record};
 
 /// Who owns which volume.
 pub(super) async fn owners(door: &Door) -> Result<HashMap<String, u32>, Refusal> {
@@ -22,20 +22,47 @@ pub(super) async fn owners(door: &Door) -> Result<HashMap<String, u32>, Refusal>
     Ok(owned.into_iter().map(|o| (o.name, o.uid)).collect())
 }
 
-/// Claims a volume name for a person, or refuses where it is somebody else's.
+/// What somebody may do with a volume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Everything inside a container; also remove it, where it is his own.
+    Write,
+    /// Read: its owner has shared it so.
+    Read,
+}
+
+/// What others share with a person of their volumes, by name.
+pub(super) async fn shared_with(door: &Door, uid: u32) -> Result<HashMap<String, Access>, Refusal> {
+    let shared =
+        door.coordinator.ledger(|ledger| ledger.shared(ObjectKind::Volume)).await?.map_err(Fault::from)?;
+    let mut found = HashMap::new();
+    for share in shared.into_iter().filter(|share| share.taker.is(uid)) {
+        let access = found.entry(share.name).or_insert(Access::Read);
+        if share.writes {
+            *access = Access::Write;
+        }
+    }
+    Ok(found)
+}
+
+/// Claims a volume name for a person, or refuses where it is somebody else's and not shared with him.
 ///
 /// A volume that exists and that nobody owns was made on the Engine's own socket: it is an admin's to hand out.
-pub(super) async fn claim(door: &Door, uid: u32, admin: bool, name: &str) -> Result<(), Refusal> {
+pub(super) async fn claim(door: &Door, uid: u32, admin: bool, name: &str) -> Result<Access, Refusal> {
     let key = name.to_owned();
     let owner = door
         .coordinator
         .ledger(move |ledger| ledger.owner_of(ObjectKind::Volume, &key))
         .await?
         .map_err(Fault::from)?;
-    match owner {
-        Some(owner) if owner == uid || admin => return Ok(()),
-        Some(_) => return Err(taken(name)),
-        None => {}
+    if admin || owner == Some(uid) {
+        if owner.is_some() {
+            return Ok(Access::Write);
+        }
+    } else if let Some(access) = shared_with(door, uid).await?.get(name) {
+        return Ok(*access);
+    } else if owner.is_some() {
+        return Err(taken(name));
     }
     let exists = match door.engine.ask(Method::GET, &format!("/v1.40/volumes/{name}"), None).await {
         Ok(_) => true,
@@ -52,7 +79,7 @@ pub(super) async fn claim(door: &Door, uid: u32, admin: bool, name: &str) -> Res
         .ledger(move |ledger| ledger.own(ObjectKind::Volume, &key, uid))
         .await?
         .map_err(Fault::from)?;
-    if owner == uid || admin { Ok(()) } else { Err(taken(name)) }
+    if owner == uid || admin { Ok(Access::Write) } else { Err(taken(name)) }
 }
 
 fn taken(name: &str) -> Refusal {
@@ -119,16 +146,30 @@ fn names(list: &Value) -> impl Iterator<Item = &str> {
 }
 
 /// Looks again, at a start, whether the volumes of a container are still its owner's.
-pub(super) async fn still_own(door: &Arc<Door>, person: &Person, names: &[String]) -> Result<(), Refusal> {
-    if names.is_empty() || person.admin {
+pub(super) async fn still_own(door: &Arc<Door>, person: &Person, record: &Record) -> Result<(), Refusal> {
+    if record.volumes.is_empty() || person.admin {
         return Ok(());
     }
     let owners = owners(door).await?;
-    for name in names {
-        if owners.get(name).is_some_and(|uid| *uid != person.uid.0) {
-            return Err(Refusal::conflict(format!(
-                "the volume {name} has another owner now; create the container again with a volume of your own"
-            )));
+    let shared = shared_with(door, person.uid.0).await?;
+    for name in &record.volumes {
+        if owners.get(name).is_none_or(|uid| *uid == person.uid.0) {
+            continue;
+        }
+        match shared.get(name) {
+            Some(Access::Write) => {}
+            Some(Access::Read) if record.read_only_volumes.contains(name) => {}
+            Some(Access::Read) => {
+                return Err(Refusal::conflict(format!(
+                    "the volume {name} is shared with you for reading only now; create the container again"
+                )));
+            }
+            None => {
+                return Err(Refusal::conflict(format!(
+                    "the volume {name} has another owner now, or is no longer shared with you; create the container \
+                     again with a volume of your own"
+                )));
+            }
         }
     }
     Ok(())
@@ -145,9 +186,20 @@ async fn own(call: &Call) -> Result<String, Refusal> {
     Err(Refusal::new(StatusCode::NOT_FOUND, format!("get {name}: no such volume")))
 }
 
+/// The volume that the path names, if the caller may look at it.
+async fn seen(call: &Call) -> Result<(), Refusal> {
+    let own = own(call).await;
+    let name = call.route.volume().map(|name| name.as_str().to_owned()).unwrap_or_default();
+    if own.is_err() && shared_with(&call.door, call.caller.uid).await?.contains_key(&name) {
+        return Ok(());
+    }
+    own.map(drop)
+}
+
 /// `GET /volumes`.
 pub(super) async fn list(call: Call) -> Result<Response<Body>, Refusal> {
     let owners = owners(&call.door).await?;
+    let shared = shared_with(&call.door, call.caller.uid).await?;
     let target = call.route.upstream_target(call.upstream_version().await?, None);
     let (status, reply) = forward::read_json(forward::bare(&call, &target).await?).await?;
     if call.route.query.filters().is_empty() {
@@ -156,7 +208,9 @@ pub(super) async fn list(call: Call) -> Result<Response<Body>, Refusal> {
     if call.caller.admin {
         return Ok(http::json(status, &reply));
     }
-    let shown = present::volume_list(reply, |name| owners.get(name) == Some(&call.caller.uid))?;
+    let shown = present::volume_list(reply, |name| {
+        owners.get(name) == Some(&call.caller.uid) || shared.contains_key(name)
+    })?;
     Ok(http::json(status, &shown))
 }
 
@@ -186,7 +240,7 @@ pub(super) async fn create(mut call: Call) -> Result<Response<Body>, Refusal> {
 
 /// `GET /volumes/{name}`.
 pub(super) async fn inspect(call: Call) -> Result<Response<Body>, Refusal> {
-    own(&call).await?;
+    seen(&call).await?;
     let target = call.route.upstream_target(call.upstream_version().await?, None);
     Ok(forward::reply(forward::bare(&call, &target).await?))
 }

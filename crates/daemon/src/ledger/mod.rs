@@ -8,6 +8,7 @@ mod journal;
 mod owners;
 mod rows;
 mod schema;
+mod shares;
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 pub use journal::{LINES_KEPT, Line, Reader, STINTS_KEPT, Wanted};
 pub use owners::{ObjectKind, Owned};
+pub use shares::{Shared, Taker};
 
 /// Durable events between two shortenings; replaying this many takes some milliseconds.
 const EVENTS_PER_SNAPSHOT: u64 = 5_000;
@@ -101,6 +103,9 @@ pub struct Record {
     /// The named volumes it uses; their owner is looked at again at each start.
     #[serde(default)]
     pub volumes: Vec<String>,
+    /// Those of them that it may only read.
+    #[serde(default)]
+    pub read_only_volumes: Vec<String>,
     /// The user's numeric identity at create.
     pub uid: u32,
     /// The user's primary group at create.

@@ -1,4 +1,5 @@
-//! Who owns which object: volumes, networks, image tags, images without one. Containers are the rules' own; execs follow their container.
+//! Who owns which object, and with whom it is shared: volumes, networks, image tags, images without one. Containers are
+//! the rules' own; execs follow their container.
 
 use rusqlite::{OptionalExtension, params};
 
@@ -18,7 +19,7 @@ pub enum ObjectKind {
 }
 
 impl ObjectKind {
-    fn as_str(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Volume => "volume",
             Self::Network => "network",
@@ -66,6 +67,8 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Sql`].
     pub fn disown(&mut self, kind: ObjectKind, name: &str) -> Result<(), LedgerError> {
+        // What was shared of it goes with it: the next object of the name is another's to share.
+        self.withdraw(kind, name, None)?;
         self.db
             .prepare_cached("DELETE FROM owners WHERE kind = ?1 AND name = ?2")
             .and_then(|mut s| s.execute(params![kind.as_str(), name]))

@@ -29,6 +29,12 @@ pub(super) const STEPS: &[&str] = &[
     CREATE INDEX stints_by_time ON stints (until);
     CREATE INDEX stints_by_container ON stints (container);
 ",
+    "
+    CREATE TABLE shares (
+        kind TEXT NOT NULL, name TEXT NOT NULL, taker INTEGER NOT NULL, writes INTEGER NOT NULL,
+        PRIMARY KEY (kind, name, taker)
+    ) STRICT, WITHOUT ROWID;
+",
 ];
 
 /// Tables without which a file is no ledger of any schema.

@@ -43,6 +43,12 @@ impl SubRange {
         self.count
     }
 
+    /// Whether `id` is in it.
+    #[must_use]
+    pub fn holds(self, id: u32) -> bool {
+        id >= self.start && id - self.start < self.count
+    }
+
     fn overlaps(self, other: Self) -> bool {
         self.start < other.start + other.count && other.start < self.start + self.count
     }

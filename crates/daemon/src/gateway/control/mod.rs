@@ -8,7 +8,9 @@ mod limits;
 mod list;
 mod machine;
 mod queue;
+mod repair;
 mod retire;
+mod sharing;
 mod start;
 mod stats;
 mod using;
@@ -170,6 +172,9 @@ async fn route(method: &Method, path: &str, ask: Ask) -> Result<Response<Body>, 
         paths::DEPLOY if post => return deploy::deploy(ask).await,
         paths::FRAMEWORKS if get => return Ok(frameworks::frameworks(&ask)),
         paths::GPU_RELEASE if post => return machine::release(ask).await,
+        paths::SHARES if get => return sharing::list(&ask).await,
+        paths::SHARES if post => return sharing::change(ask).await,
+        paths::REPAIR if post => return repair::repair(ask).await,
         paths::RETIRE if post => return retire::retire(ask).await,
         _ => {}
     }

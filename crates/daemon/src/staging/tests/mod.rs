@@ -2,6 +2,7 @@
 
 mod maps;
 mod pinning;
+mod repairs;
 mod stages;
 
 use std::fs;

@@ -91,6 +91,22 @@ impl JudgedCreate {
         }
     }
 
+    /// Lets the container only read volume `slot`.
+    pub fn set_volume_read_only(&mut self, slot: usize) {
+        if let (Some(asked), Some(sent)) =
+            (self.found.volumes.get_mut(slot), self.found.volumes_sent.get_mut(slot))
+        {
+            asked.read_only = true;
+            match sent {
+                VolumeSent::Bind { modes } => {
+                    let kept = modes.split(',').filter(|mode| !matches!(*mode, "" | "rw" | "ro"));
+                    *modes = kept.chain(["ro"]).collect::<Vec<_>>().join(",");
+                }
+                VolumeSent::Mount(mount) => mount.set("ReadOnly", Json::Bool(true)),
+            }
+        }
+    }
+
     /// The id or name that is sent on for a network the caller named.
     pub fn set_network(&mut self, name: &str, resolved: &str) {
         self.answers.networks.insert(name.to_owned(), resolved.to_owned());
