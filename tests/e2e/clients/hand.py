@@ -33,7 +33,12 @@ DIFFERENT = [
     (r"\b[0-9a-f]{64}\b", "ID"),
     (r"/[\w/.-]*/home/(alice|bob|carol)\b", r"~\1"),
     (r"/tmp/ds01-55-hand\.\w+", "SCRATCH"),
-    (r'("(?:created|uid|age_seconds|state_seconds|held_seconds|waited_seconds|left_seconds)": ?)\d+', r"\1N"),
+    (r'("(?:created|uid|age_seconds|state_seconds|held_seconds|waited_seconds|left_seconds|expected_seconds|latest_seconds)": ?)\d+', r"\1N"),
+    # Which of the holders is known to be idle by then hangs on the second.
+    (
+        r"\bexpected (?:at the latest )?(?:[\d-]+ )?\d\d:\d\d, (?:if|when) [^;.\n\"]+(?:; at the latest (?:[\d-]+ )?\d\d:\d\d)?",
+        "OUTLOOK",
+    ),
     (r"(user id +)\d+", r"\1N"),
     (r"^(  id +)[0-9a-f]{12}$", r"\1ID"),
     (r"\b\d+ (?:s|min|h|d)(?: \d+ (?:s|min|h))?(?= ago| of 3 min|$| *\n|\)| {2,}| left|;)", "SPAN"),

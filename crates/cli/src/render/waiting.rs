@@ -123,7 +123,7 @@ mod tests {
             text: "expected 14:20, if bob/parked stays idle".to_owned(),
         };
         let told = Waiting { outlook: Some(outlook), ..place.clone() };
-        expect!["waiting for a GPU, 2 of 3 · 2 min 41 s left · expected 14:20, if bob/parked stays idle · both units are held"]
+        expect!["waiting for a GPU, 2 of 3 · 2 min 41 s left · expected 14:20, if bob/parked stays idle · held by alice 0, bob 1:0"]
             .assert_eq(&waiting_line(&told, 9, 120));
         expect!["waiting for a GPU, 2 of 3 · 2 min 41 s left · held by alice 0, bob 1:0"]
             .assert_eq(&waiting_line(&told, 9, 80));

@@ -28,8 +28,6 @@ pub(super) const STEPS: &[&str] = &[
     ) STRICT;
     CREATE INDEX stints_by_time ON stints (until);
     CREATE INDEX stints_by_container ON stints (container);
-",
-    "
     CREATE TABLE shares (
         kind TEXT NOT NULL, name TEXT NOT NULL, taker INTEGER NOT NULL, writes INTEGER NOT NULL,
         PRIMARY KEY (kind, name, taker)
