@@ -30,6 +30,9 @@ CROWD_PER_USER_MAX = 20
 CROWD_USERS_MAX = 10
 CROWD_WITH_GPU_MAX = 48  # every second one, as long as one slice is left for those who measure
 WHOLE_CARD = "device=0"
+PASSES = 6  # of the watch, one every ten seconds
+REST_SECONDS = 60
+STORIES = 300
 STARTERS = 4  # docker clients at a time while the crowd grows
 
 
@@ -214,6 +217,66 @@ class Bench(Shared):
         row.note = f"the most it ever was in this run: {kib['VmHWM'] / 1024:.1f} MiB"
         return row
 
+    def watch(self):
+        """CPU of one pass of the watch over 200 running containers and 8 cards, of which half a hundred have a unit"""
+        self.grow_crowd(200)
+        self.restart_door(DS01_LOG="info,ds01_daemon::activity=debug")
+        mark = os.path.getsize(self.lab.log)
+        passes = []
+
+        def look():
+            with open(self.lab.log, encoding="utf-8") as file:
+                file.seek(mark)
+                text = re.sub(r"\x1b\[[0-9;]*m", "", file.read())
+            passes[:] = [(int(runs), int(us)) for runs, us in re.findall(r"a pass is over.* runs=(\d+) cpu_us=(\d+)", text)]
+            return len(passes) > PASSES
+
+        wait_until(f"{PASSES} passes of the watch", look)
+        self.restart_door()
+        row = Row("watch", "CPU of a pass", "ms", 20, judged_unit="ms")
+        # The first has to find out what runs at all.
+        row.door = row.judged = [us / 1000 for _, us in passes[1:]]
+        row.note = f"{passes[-1][0]} of 200 containers hold a unit; whatever else ds01d did meanwhile is in it"
+        return row
+
+    def rest(self):
+        """CPU of ds01d with 200 running containers when nobody asks it anything"""
+        self.grow_crowd(200)
+        row = Row("rest", "share of one core", "%", 1, judged_unit="%")
+        ticks = os.sysconf("SC_CLK_TCK")
+
+        def had():
+            with open(f"/proc/{self.lab.ds01d()}/stat", encoding="ascii") as file:
+                fields = file.read().rsplit(")", 1)[1].split()
+            return (int(fields[11]) + int(fields[12])) / ticks
+
+        before = had()
+        time.sleep(REST_SECONDS)
+        row.door = row.judged = [(had() - before) / REST_SECONDS * 100]
+        row.note = f"over {REST_SECONDS} s: the watch, and a look at everything every ten seconds"
+        return row
+
+    def course(self):
+        """verdict, course and plan of 10,000 running containers"""
+        found = self.rust_bench("ds01-domain", "course")
+        row = Row("course", "95th percentile of a pass", "ms", 50, judged_unit="ms")
+        row.door = row.judged = [found["p95_ms"]]
+        row.note = f"median {found['median_ms']:.1f} ms"
+        return row
+
+    def deadlines(self):
+        """how late somebody idle is stopped, in the simulator's stories in which nothing goes wrong"""
+        command = ["cargo", "run", "--quiet", "--locked", "--release", "-p", "sim", "--", "--seeds", str(STORIES)]
+        done = subprocess.run(command, cwd=repository(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+        text = done.stdout.decode().splitlines()[-1:]
+        late = re.search(r"([\d.]+) s late at most", "".join(text))
+        if done.returncode or not late:
+            raise Failed(f"{' '.join(command)}: exit {done.returncode}: {''.join(text)}")
+        row = Row("deadlines", "after the end of its time, at most", "s", 10, judged_unit="s")
+        row.door = row.judged = [float(late[1])]
+        row.note = f"{STORIES} stories; the watch reads every 10 s"
+        return row
+
     def decision(self):
         """one decision with 1,000 units and 10,000 starts in line: the 99th percentile of the slowest kind"""
         found = self.rust_bench("ds01-domain", "p99")
@@ -269,8 +332,7 @@ class Bench(Shared):
         """What a benchmark that is written in Rust found."""
         calm()
         command = ["cargo", "bench", "--quiet", "--locked", "-p", package, "--bench", name, "--", "--json", *options]
-        root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
-        done = subprocess.run(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+        done = subprocess.run(command, cwd=repository(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
         if done.returncode:
             raise Failed(f"{' '.join(command)}: exit {done.returncode}: {done.stderr.decode(errors='replace').strip()}")
         return json.loads(done.stdout.decode().splitlines()[-1])
@@ -392,6 +454,11 @@ class Streamer:
         os.remove(self.file)
 
 
+def repository():
+    """Where the source lies."""
+    return os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+
+
 def docker_run(*options):
     return ["docker", "run", "--rm", *options, IMAGE, "true"]
 
@@ -410,8 +477,9 @@ ROWS = collections.OrderedDict(
     for row in (
         Bench.ping, Bench.run, Bench.run_gpu, Bench.stream_in, Bench.stream_out, Bench.cp_out, Bench.cp_in,
         Bench.deploy, Bench.free_to_next, Bench.binds, Bench.events_50, Bench.list, Bench.list_admin, Bench.check_limits,
-        Bench.gpu_status, Bench.run_gpu_100, Bench.run_gpu_growth, Bench.rss, Bench.ps_500, Bench.clients_64,
-        Bench.decision, Bench.grants,
+        Bench.gpu_status, Bench.run_gpu_100, Bench.run_gpu_growth, Bench.rss, Bench.ps_500, Bench.clients_64, Bench.rest,
+        Bench.watch,
+        Bench.course, Bench.deadlines, Bench.decision, Bench.grants,
     )
 )
 

@@ -139,6 +139,13 @@ pub fn read_boot_id() -> io::Result<String> {
     Ok(std::fs::read_to_string(BOOT_ID)?.trim().to_owned())
 }
 
+/// CPU time that this process has had; for telling what something cost.
+#[must_use]
+pub fn cpu_time() -> Duration {
+    let Ok(had) = clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID) else { return Duration::ZERO };
+    Duration::new(u64::try_from(had.tv_sec()).unwrap_or(0), u32::try_from(had.tv_nsec()).unwrap_or(0))
+}
+
 /// The wall clock, in milliseconds since 1970. For telling, never for measuring.
 #[must_use]
 pub fn wall_ms() -> u64 {

@@ -43,6 +43,8 @@ pub struct Summary {
     pub stops: u64,
     /// Stops that were off.
     pub spared: u64,
+    /// How late the latest stop of somebody idle was decided where nothing went wrong, in milliseconds.
+    pub latest_ms: u64,
     /// Virtual minutes in which users went on.
     pub minutes: u64,
 }
@@ -71,6 +73,7 @@ impl Summary {
         self.stops += other.stops;
         self.spared += other.spared;
         self.minutes += other.minutes;
+        self.latest_ms = self.latest_ms.max(other.latest_ms);
     }
 }
 
@@ -96,7 +99,13 @@ impl fmt::Display for Summary {
             self.denials
         )?;
         write!(f, "{} crashes, {} answers lost, {} batches, ", self.crashes, self.lost, self.batches)?;
-        write!(f, "{} warnings, {} stops, {} spared", self.warnings, self.stops, self.spared)
+        write!(f, "{} warnings, {} stops, {} spared, ", self.warnings, self.stops, self.spared)?;
+        write!(
+            f,
+            "{}.{:03} s late at most where nothing went wrong",
+            self.latest_ms / 1000,
+            self.latest_ms % 1000
+        )
     }
 }
 

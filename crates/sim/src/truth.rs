@@ -182,7 +182,10 @@ impl World {
                 let same = |told: &&mut Told| (told.cause, told.stage) == (*cause, *stage);
                 real.truth.told.iter_mut().filter(same).for_each(|told| told.written = true);
             }
-            Event::StopDecided { cause, .. } => real.truth.decided = Some((*cause, clock)),
+            Event::StopDecided { cause, .. } => {
+                real.truth.decided = Some((*cause, clock));
+                self.note_lateness(id, *cause);
+            }
             Event::Spared { .. } => {
                 real.truth.decided = None;
                 self.summary.spared += 1;
@@ -266,25 +269,37 @@ impl World {
         if truth.measured < now {
             return None;
         }
-        let all = truth.quiet_since(job, now).after(timeout);
-        let units = [job.units_worked(now), job.changed(now), truth.hole].into_iter().max()?;
-        // Work now is no quiet, whenever it ended last; a touch holds for its time.
-        let deadline = [
-            if job.worked(now) == now {
-                units.after(timeout * BUSY_FACTOR)
-            } else {
-                all.min(units.after(timeout * BUSY_FACTOR))
-            },
-            truth.kept.map_or(Time::default(), |kept| kept.asked.after(kept.length)),
-            truth.touched.map_or(Time::default(), |at| at.after(FILE_HOLDS)),
-            latest_mode(timeout),
-        ];
-        let deadline = deadline.into_iter().max()?;
+        let deadline = idle_deadline(truth, job, timeout, now).max(latest_mode(timeout));
         let working = job.units_worked(now) == now;
         let late = now > deadline.after(truth.lost + LATE_MAX);
         (late && !working)
             .then(|| format!("it is idle, and its time was over {} s ago", now.since(deadline).as_secs()))
     }
+
+    /// In a story without faults a deadline is met as soon as the watch can know.
+    fn note_lateness(&mut self, id: &ContainerId, cause: Cause) {
+        if !self.faults.are_none() || cause != Cause::Idle {
+            return;
+        }
+        let Some(timeout) = self.times(id).and_then(|times| times.idle_timeout) else { return };
+        let Some(real) = self.engine.containers.get(id) else { return };
+        let Some(job) = &real.job else { return };
+        let late = self.clock.since(idle_deadline(&real.truth, job, timeout, self.clock));
+        let late = u64::try_from(late.as_millis()).unwrap_or(u64::MAX);
+        self.summary.latest_ms = self.summary.latest_ms.max(late);
+    }
+}
+
+/// When a container that is idle now is to be stopped, by what it did.
+fn idle_deadline(truth: &Truth, job: &Job, timeout: Duration, now: Time) -> Time {
+    let all = truth.quiet_since(job, now).after(timeout);
+    let units = [job.units_worked(now), job.changed(now), truth.hole].into_iter().max().unwrap_or_default();
+    let units = units.after(timeout * BUSY_FACTOR);
+    // Work now is no quiet, whenever it ended last.
+    let quiet = if job.worked(now) == now { units } else { all.min(units) };
+    let kept = truth.kept.map_or(Time::default(), |kept| kept.asked.after(kept.length));
+    let touched = truth.touched.map_or(Time::default(), |at| at.after(FILE_HOLDS));
+    quiet.max(kept).max(touched)
 }
 
 fn ends_by_user(container: &ds01_domain::Container) -> bool {

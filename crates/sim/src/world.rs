@@ -130,6 +130,13 @@ pub(crate) struct Faults {
     pub(crate) disturb: u64,
 }
 
+impl Faults {
+    /// Whether nothing goes wrong, nor takes its time.
+    pub(crate) const fn are_none(&self) -> bool {
+        self.crash + self.slow + self.blind + self.disturb == 0
+    }
+}
+
 /// Everything there is.
 #[derive(Debug)]
 pub(crate) struct World {

@@ -26,6 +26,7 @@ use counters::Counters;
 use keep_file::KeepFile;
 use store::{Store, Stored};
 
+use crate::clock;
 use crate::gateway::Door;
 
 /// How often everything is read.
@@ -85,7 +86,12 @@ impl Watch {
                 _ = stop.wait_for(|stop| *stop) => break,
                 () = tokio::time::sleep(every) => {}
             }
-            every = match self.pass().await {
+            let had = clock::cpu_time();
+            let shortest = self.pass().await;
+            // Of all threads: whatever else was done meanwhile is in it.
+            let cpu_us = clock::cpu_time().saturating_sub(had).as_micros();
+            tracing::debug!(runs = self.runs.len(), cpu_us, "a pass is over");
+            every = match shortest {
                 Some(shortest) => (shortest / 30).clamp(EVERY_MIN, EVERY),
                 None => EVERY,
             };
