@@ -16,6 +16,8 @@ WAIT_SECONDS_MAX=${DS01_WAIT_SECONDS:-30}
 SCRATCH=$(mktemp -d "/tmp/ds01-$TEST_NAME.XXXXXX")
 chmod 0755 "$SCRATCH"
 LABS=()
+# Whether a failure shows the labs' logs.
+SHOW_LOGS=yes
 
 # lab_start [OPTION…]: a lab in a directory of its own; its exports are in force afterwards, and $DIR is where.
 lab_start() {
@@ -98,7 +100,7 @@ at_exit() {
     kill $(jobs -p) 2>/dev/null
     # What a script made beside its labs, by a function of its own.
     ! declare -F before_down >/dev/null || before_down
-    if ((rc != 0)); then
+    if ((rc != 0)) && [[ $SHOW_LOGS == yes ]]; then
         for directory in "${LABS[@]}"; do
             [[ -d $directory ]] && "$LAB" logs "$directory" >&2
         done

@@ -37,7 +37,7 @@ struct Options {
     /// A directory to offer as the machine's read-only share, in place of one with a single file
     #[arg(long, value_name = "DIR")]
     share: Option<PathBuf>,
-    /// Say what was answered, too
+    /// Say what was answered, too, and show the lab's logs if a case failed
     #[arg(long)]
     verbose: bool,
 }
@@ -98,6 +98,8 @@ fn prepare_and_run(options: &Options) -> Result<std::convert::Infallible, Failur
         ("REDTEAM_SHARE", options.share.as_deref().map(absolute).transpose()?.unwrap_or_default().into()),
         ("REDTEAM_RELEASE", OsString::from(if cfg!(debug_assertions) { "" } else { "1" })),
         ("REDTEAM_VERBOSE", OsString::from(if options.verbose { "1" } else { "" })),
+        // The last line is the sum; logs are for who looks closer.
+        ("REDTEAM_QUIET", OsString::from(if options.verbose { "" } else { "1" })),
     ];
     script.envs(words);
     // Becoming the script leaves nobody between a signal and the one that cleans up.
