@@ -92,7 +92,10 @@ pub fn outlooks(
     let expected = play(policy, state, &waiters, ends, |ends| ends.expected.or_else(|| later(ends)), now);
     let latest = play(policy, state, &waiters, ends, later, now);
     let told = |waiter: &&Waiter| {
-        let latest = latest.get(&waiter.container).map(|(at, ..)| *at);
+        // An end that comes earlier can let others go first, who hold up this one: then that is the latest.
+        let sooner = expected.get(&waiter.container).map(|(at, ..)| *at);
+        let latest =
+            latest.get(&waiter.container).map(|(at, ..)| sooner.map_or(*at, |sooner| sooner.max(*at)));
         let endless = if latest.is_none() { endless(state, waiter, ends) } else { None };
         let expected = expected
             .get(&waiter.container)

@@ -109,9 +109,6 @@ impl State {
 
     fn exempted(&mut self, exemption: &Exemption) {
         self.passed(exemption.at);
-        let is_over = |known: &&Exemption| known.until <= exemption.at;
-        let over: Vec<Exempt> = self.all_exemptions().filter(is_over).map(|known| known.of.clone()).collect();
-        over.iter().for_each(|of| self.write_exemption(of, None));
         match &exemption.of {
             Exempt::Container(id) if self.container(id).is_none() => {}
             of => self.write_exemption(of, Some(exemption)),

@@ -235,8 +235,8 @@ fn who_is_exempt_is_stopped_no_earlier_and_warned_before() {
     expect![[r#"
         00:15:00  Soon: idle, 15 min 0 s left
         00:16:10  spared
-        02:16:10  Last: idle, 5 min 0 s left
-        02:21:10  stopped: idle
+        02:16:10  Last: maximum run time, 5 min 0 s left
+        02:21:10  stopped: maximum run time
     "#]]
     .assert_eq(&day.told);
 }
