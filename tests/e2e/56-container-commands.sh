@@ -16,6 +16,10 @@ assert_eq "$(status thesis._.alice)" created
 assert_eq "$(held_by alice)" ""
 echo kept | as alice tee workspace/thesis/file >/dev/null
 
+as alice sh -c 'mkdir -p workspace && touch workspace/no-directory'
+assert_fails "workspace/no-directory is a file, and a workspace is a directory" as alice container create no-directory --image busybox
+assert_eq "$(status no-directory._.alice)" gone
+
 note "started: through the line, with a unit that is hers alone"
 as alice container start thesis >/dev/null
 assert_eq "$(status thesis._.alice)" running

@@ -33,7 +33,14 @@ pub(super) async fn deploy(mut ask: Ask) -> Result<Response<Body>, Fault> {
     if let (Some(own), false) = (&existing, request.force) {
         return reuse(&ask, &request, &wish, own).await;
     }
-    let workspace_created = !is_there(&ask, &wish.workspace).await?;
+    let workspace_created = match is_directory(&ask, &wish.workspace).await? {
+        Some(false) => {
+            let why = format!("{} is a file, and a workspace is a directory", wish.workspace.display());
+            return Err(Fault::new(StatusCode::BAD_REQUEST, codes::REQUEST_INVALID, why)
+                .hint("move it away, or name a directory with --workspace DIR"));
+        }
+        there => there.is_none(),
+    };
     let image_id = match wish::image(&ask, &wish).await {
         Ok(facts) => facts.id,
         // Nothing is fetched for a dry run; whoever deploys in earnest fetches it first.
@@ -89,11 +96,12 @@ pub(super) async fn deploy(mut ask: Ask) -> Result<Response<Body>, Fault> {
     Ok(http::json(StatusCode::CREATED, &deployed))
 }
 
-/// Whether there is something at a path, as far as the caller can see: what he cannot see is not told.
-async fn is_there(ask: &Ask, path: &std::path::Path) -> Result<bool, Fault> {
+/// Whether a path leads to a directory; `None` where there is nothing, as far as the caller can see: what he cannot see is
+/// not told.
+async fn is_directory(ask: &Ask, path: &std::path::Path) -> Result<Option<bool>, Fault> {
     let (credentials, path) = (ask.caller.credentials(), path.to_owned());
     let looked = tokio::task::spawn_blocking(move || {
-        as_caller(&credentials, move || path.try_exists().unwrap_or(false))
+        as_caller(&credentials, move || path.metadata().ok().map(|found| found.is_dir()))
     })
     .await;
     match looked {
