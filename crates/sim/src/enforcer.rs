@@ -139,10 +139,7 @@ impl World {
     }
 
     fn stop_by_rules(&mut self, id: &ContainerId, epoch: Epoch, cause: Cause) {
-        let held = |holding: &&Holding| holding.epoch == epoch;
-        let decided = self.daemon.written.holding(id).filter(held).is_some()
-            && self.daemon.written.container(id).is_some_and(|known| known.stopping == Some(cause));
-        if !decided || !self.daemon.stopping.insert(id.clone()) {
+        if !self.is_decided(id, epoch, cause) || !self.daemon.stopping.insert(id.clone()) {
             return;
         }
         self.tell(format!("{} is being stopped: {cause}", self.name(id)));
@@ -154,12 +151,24 @@ impl World {
             job.saves(now, length);
             wait = length;
         }
-        self.later(wait, Happening::Stops { container: id.clone(), cause, life });
+        self.later(wait, Happening::Stops { container: id.clone(), epoch, cause, life });
     }
 
-    /// The Engine is told to stop it, after its owner's own program.
-    pub(crate) fn stops(&mut self, id: ContainerId, cause: Cause) {
+    fn is_decided(&self, id: &ContainerId, epoch: Epoch, cause: Cause) -> bool {
+        let held = |holding: &&Holding| holding.epoch == epoch;
+        self.daemon.written.holding(id).filter(held).is_some()
+            && self.daemon.written.container(id).is_some_and(|known| known.stopping == Some(cause))
+    }
+
+    /// The Engine is told to stop it, after its owner's own program: if it is still that run.
+    pub(crate) fn stops(&mut self, id: ContainerId, epoch: Epoch, cause: Cause) {
         let life = self.daemon.life;
+        if !self.is_decided(&id, epoch, cause) {
+            self.tell(format!("{} is not stopped: the run in question is over", self.name(&id)));
+            self.daemon.stopping.remove(&id);
+            self.look_soon(&id, Duration::ZERO);
+            return;
+        }
         if self.clock < self.engine.down_until || self.rng.permille(self.faults.fail) {
             self.tell(format!("{} cannot be stopped", self.name(&id)));
             self.daemon.stopping.remove(&id);

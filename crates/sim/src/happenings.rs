@@ -68,7 +68,7 @@ impl World {
             Happening::Warns { container, epoch, cause, stage, stop_at, .. } => {
                 self.warns(container, epoch, cause, stage, stop_at);
             }
-            Happening::Stops { container, cause, .. } => self.stops(container, cause),
+            Happening::Stops { container, epoch, cause, .. } => self.stops(container, epoch, cause),
             Happening::StopAnswered { container, .. } => {
                 self.daemon.stopping.remove(&container);
                 self.look_soon(&container, Duration::ZERO);

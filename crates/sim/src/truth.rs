@@ -252,7 +252,11 @@ impl World {
         let (truth, job, now) = (&real.truth, real.job.as_ref()?, self.clock);
         let away = self.away_since(truth.began) + truth.held_up;
         if let Some((cause, at)) = truth.decided {
-            let late = now.since(at) > STOP_TAKES_MAX + away * 3;
+            // While nobody can say what it does nobody is stopped for idleness, whatever was decided.
+            if cause == Cause::Idle && truth.blind {
+                return None;
+            }
+            let late = now.since(at.max(truth.hole)) > STOP_TAKES_MAX + away * 3;
             return late.then(|| format!("its stop ({cause}) was decided {} s ago", now.since(at).as_secs()));
         }
         let latest_mode = |of: Duration| self.mode_since.after(Stage::Last.lead(of));

@@ -35,7 +35,7 @@ pub(crate) struct Stored {
     epoch: Epoch,
     units_worked: Time,
     worked: Time,
-    written: Time,
+    measured: Time,
 }
 
 impl World {
@@ -100,7 +100,7 @@ impl World {
         let mut run = self.daemon.runs.remove(id).unwrap_or_else(|| Run {
             epoch: held.epoch,
             activity: match stored {
-                Some(it) => Activity::resumed(since, it.units_worked, it.worked, it.written),
+                Some(it) => Activity::resumed(since, it.units_worked, it.worked, it.measured),
                 None => Activity::of_run(since),
             },
             read: None,
@@ -164,10 +164,9 @@ impl World {
 
     fn write_activity(&mut self) {
         self.written = self.clock;
-        let written = self.daemon.now(self.clock);
         let store = |(id, run): (&ContainerId, &Run)| {
             let (units_worked, worked) = (run.activity.units_worked(), run.activity.worked());
-            (id.clone(), Stored { epoch: run.epoch, units_worked, worked, written })
+            (id.clone(), Stored { epoch: run.epoch, units_worked, worked, measured: run.activity.measured() })
         };
         self.daemon.stored = self.daemon.runs.iter().map(store).collect();
         for id in self.daemon.runs.keys() {

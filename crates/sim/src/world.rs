@@ -73,7 +73,7 @@ pub(crate) enum Happening {
     /// The owner of a container hears a warning.
     Warns { container: ContainerId, epoch: Epoch, cause: Cause, stage: Stage, stop_at: Time, life: u64 },
     /// The rules stop a container.
-    Stops { container: ContainerId, cause: Cause, life: u64 },
+    Stops { container: ContainerId, epoch: Epoch, cause: Cause, life: u64 },
     /// The daemon hears the end of that.
     StopAnswered { container: ContainerId, life: u64 },
     /// A user hears that a container is kept.

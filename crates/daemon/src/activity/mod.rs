@@ -98,10 +98,10 @@ impl Watch {
             unwritten += every;
             if unwritten >= WRITTEN_EVERY.min(every * 6) {
                 unwritten = Duration::ZERO;
-                self.write().await;
+                self.write();
             }
         }
-        self.write().await;
+        self.write();
     }
 
     /// One pass over everything; the shortest time that anybody has.
@@ -191,9 +191,8 @@ impl Watch {
         })
     }
 
-    async fn write(&mut self) {
-        let Ok(now) = self.door.coordinator.now().await else { return };
-        let runs = self.runs.iter().map(|(id, run)| (id.clone(), Stored::of(run.epoch, &run.activity, now)));
+    fn write(&self) {
+        let runs = self.runs.iter().map(|(id, run)| (id.clone(), Stored::of(run.epoch, &run.activity)));
         if let Err(error) = self.store.write(runs.collect()) {
             tracing::warn!(%error, "what containers did cannot be written down: a restart of ds01d forgets it");
         }

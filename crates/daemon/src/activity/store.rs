@@ -19,18 +19,24 @@ pub(super) struct Stored {
     pub(super) epoch: u64,
     units_worked: u64,
     worked: u64,
-    written: u64,
+    /// Up to when it is known what it did: not when this was written.
+    #[serde(alias = "written")]
+    measured: u64,
 }
 
 impl Stored {
-    pub(super) fn of(epoch: Epoch, activity: &Activity, now: Time) -> Self {
-        let (units_worked, worked) = (activity.units_worked().0, activity.worked().0);
-        Self { epoch: epoch.0, units_worked, worked, written: now.0 }
+    pub(super) fn of(epoch: Epoch, activity: &Activity) -> Self {
+        Self {
+            epoch: epoch.0,
+            units_worked: activity.units_worked().0,
+            worked: activity.worked().0,
+            measured: activity.measured().0,
+        }
     }
 
     /// What is known of the run that began then.
     pub(super) fn activity(&self, began: Time) -> Activity {
-        Activity::resumed(began, Time(self.units_worked), Time(self.worked), Time(self.written))
+        Activity::resumed(began, Time(self.units_worked), Time(self.worked), Time(self.measured))
     }
 }
 
@@ -96,7 +102,7 @@ mod tests {
         let (store, runs) = Store::open(directory.clone());
         assert!(runs.is_empty());
         let id = ContainerId::new(&"a".repeat(64)).unwrap();
-        let stored = Stored::of(Epoch(3), &Activity::of_run(Time(5)), Time(9));
+        let stored = Stored::of(Epoch(3), &Activity::of_run(Time(5)));
         store.write(BTreeMap::from([(id.clone(), stored.clone())])).unwrap();
         let (again, runs) = Store::open(directory.clone());
         assert_eq!((again.begun(), runs), (store.begun(), BTreeMap::from([(id, stored)])));

@@ -110,17 +110,23 @@ impl Enforcer {
             return;
         }
         if self.is_decided(id, epoch, cause).await {
-            self.stop_now(id, cause).await;
+            self.stop_now(id, epoch, cause).await;
         }
         self.door.board.stop_ends(id);
     }
 
-    async fn stop_now(&self, id: &ContainerId, cause: Cause) {
+    async fn stop_now(&self, id: &ContainerId, epoch: Epoch, cause: Cause) {
         let grace = self.door.config().policy.rules.stop_grace;
         tracing::info!(container = id.short(), %cause, "stopping");
         // A frozen program saves nothing. One that is not frozen refuses this.
         let _ = self.door.engine.unpause(id).await;
         self.run_on_stop(id).await;
+        // It may have ended meanwhile, and been started anew: that run is none of this stop's.
+        if !self.is_decided(id, epoch, cause).await {
+            tracing::info!(container = id.short(), %cause, "not stopped: the run in question is over");
+            self.door.looks.at(id);
+            return;
+        }
         if let Some((container, _)) = self.known(id).await {
             let text = words::is_being_stopped(&container.name, cause);
             let (owner, pid) = (container.owner.0, self.witness(id));

@@ -63,14 +63,14 @@ impl Activity {
         }
     }
 
-    /// What was known of a run when it was last written down, then. What was between is told by the next reading, if it
-    /// comes soon.
+    /// What was known of a run by what was written down of it. What it did since it was last [`measured`](Self::measured)
+    /// is told by the next reading, if that comes soon.
     #[must_use]
-    pub fn resumed(began: Time, units_worked: Time, worked: Time, written: Time) -> Self {
+    pub fn resumed(began: Time, units_worked: Time, worked: Time, measured: Time) -> Self {
         Self {
             units_worked: units_worked.max(began),
             worked: worked.max(began),
-            last: Some(Reading { at: written, ..Reading::default() }),
+            last: Some(Reading { at: measured, ..Reading::default() }),
             ..Self::of_run(began)
         }
     }
@@ -91,6 +91,15 @@ impl Activity {
     #[must_use]
     pub fn worked(&self) -> Time {
         self.worked
+    }
+
+    /// Up to when it is known what it did. Of a driver that has not told since, nobody knows how long it will not.
+    #[must_use]
+    pub fn measured(&self) -> Time {
+        let read = self.last.as_ref().map_or(self.began, |last| last.at);
+        // What was not seen beside the units for long counts as work already.
+        let beside = self.unseen_elsewhere_since.filter(|since| read.since(*since) <= GAP_MAX);
+        self.unknown_since.into_iter().chain(beside).fold(read, Time::min)
     }
 
     /// Its minutes, the oldest first.

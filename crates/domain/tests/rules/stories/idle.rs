@@ -2,9 +2,10 @@
 //! ends.
 //!
 //! A day is a list of phases: `train 40m`, `load 2h` (the CPU works, the units are quiet), `hold 1h` (a parked notebook),
-//! `none 1h` (no program on the unit), `blind 5m` (the driver does not answer), `away 5m` (nobody measures), `shell 1m`
-//! (somebody comes in), `keep 2h` (asked for at once), `exempt 3h` and `taken` (by an administrator), `crash` (the daemon
-//! loses what is in its memory), `unheard` (that the next warning was told is not written any more).
+//! `none 1h` (no program on the unit), `blind 5m` (the driver does not answer), `dark 5m` (nobody can say what
+//! it does beside its units), `away 5m` (nobody measures), `shell 1m` (somebody comes in), `keep 2h` (asked for at once),
+//! `exempt 3h` and `taken` (by an administrator), `crash` (the daemon loses what is in its memory), `unheard` (that the
+//! next warning was told is not written any more).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -89,9 +90,8 @@ impl Day {
                 return true;
             }
             "crash" => {
-                let (units, all, written) =
-                    (self.activity.units_worked(), self.activity.worked(), self.world.now);
-                self.activity = Activity::resumed(self.began, units, all, written);
+                let it = &self.activity;
+                self.activity = Activity::resumed(self.began, it.units_worked(), it.worked(), it.measured());
                 self.first = true;
                 self.world.crash();
                 self.world.news.clear();
@@ -130,7 +130,7 @@ impl Day {
         let reading = Reading {
             at: self.world.now,
             units: BTreeMap::from([(self.world.unit("0"), unit)]),
-            cpu_milli: (!std::mem::take(&mut self.first)).then_some(cpu),
+            cpu_milli: (!std::mem::take(&mut self.first) && kind != "dark").then_some(cpu),
             entered: kind == "shell",
             ..Reading::default()
         };
@@ -353,7 +353,7 @@ fn a_daemon_that_comes_back_goes_on_where_it_was() {
     let mut day = Day::new(minutes("30m"), Some(minutes("48h")));
     play(
         &mut day,
-        "train 10m, hold 16m, crash, hold 10m, blind 40s, crash, away 20s, hold 3m, crash, hold 1m",
+        "train 10m, hold 16m, crash, hold 10m, blind 20s, crash, away 20s, hold 3m, crash, hold 1m",
     );
     expect![[r#"
         00:25:00  Soon: idle, 15 min 0 s left
@@ -361,6 +361,28 @@ fn a_daemon_that_comes_back_goes_on_where_it_was() {
         00:40:00  stopped: idle
     "#]]
     .assert_eq(&day.told);
+}
+
+#[test]
+fn what_the_driver_did_not_tell_before_a_crash_is_no_silence_after_it() {
+    // Half an hour after it told again, not before.
+    day(
+        "train 10m, hold 10m, blind 2h, crash, hold 40m",
+        &expect![[r#"
+        02:35:20  Soon: idle, 15 min 0 s left
+        02:45:20  Last: idle, 5 min 0 s left
+        02:50:20  stopped: idle
+    "#]],
+    );
+    // Nor is what nobody saw beside the units.
+    day(
+        "train 10m, hold 10m, dark 50s, crash, dark 30s, hold 40m",
+        &expect![[r#"
+        00:36:30  Soon: idle, 15 min 0 s left
+        00:46:30  Last: idle, 5 min 0 s left
+        00:51:30  stopped: idle
+    "#]],
+    );
 }
 
 #[test]
@@ -428,6 +450,43 @@ fn an_observer_warns_and_stops_nobody() {
         00:40:00  would be stopped: idle
         02:10:10  spared
         02:50:00  would be stopped: idle
+    "#]]
+    .assert_eq(&day.told);
+}
+
+#[test]
+fn an_observer_says_once_that_a_time_is_over() {
+    let mut day = Day::new(minutes("30m"), Some(minutes("2h")));
+    day.mode = Mode::Observe;
+    play(&mut day, "train 5h");
+    expect![[r#"
+        02:00:00  would be stopped: maximum run time
+    "#]]
+    .assert_eq(&day.told);
+    // Idle beside it, and at work again: that is another matter than the time, which is over all the same.
+    let mut day = Day::new(minutes("30m"), Some(minutes("2h")));
+    day.mode = Mode::Observe;
+    play(&mut day, "train 1h, hold 40m, train 3h, hold 2h, train 10m");
+    expect![[r#"
+        01:30:00  would be stopped: idle
+        01:40:10  spared
+        02:00:00  would be stopped: maximum run time
+    "#]]
+    .assert_eq(&day.told);
+}
+
+#[test]
+fn idleness_that_is_over_repeats_no_warning_of_the_time() {
+    let mut day = Day::new(minutes("30m"), Some(minutes("4h")));
+    play(&mut day, "train 200m, hold 27m, train 5m, hold 1h");
+    expect![[r#"
+        02:00:00  Half: maximum run time, 120 min 0 s left
+        03:35:00  Soon: idle, 15 min 0 s left
+        03:45:00  Last: idle, 5 min 0 s left
+        03:47:10  spared
+        03:47:10  Soon: maximum run time, 12 min 50 s left
+        03:55:00  Last: maximum run time, 5 min 0 s left
+        04:00:00  stopped: maximum run time
     "#]]
     .assert_eq(&day.told);
 }
