@@ -16,22 +16,27 @@ fn relative(cgroups_path: &str) -> PathBuf {
     let mut parts = cgroups_path.splitn(3, ':');
     match (parts.next(), parts.next(), parts.next()) {
         (Some(slice), Some(prefix), Some(name)) => {
-            let mut path = PathBuf::new();
-            // `a-b-c.slice` lies in `a.slice/a-b.slice`: systemd.slice(5).
-            let stem = slice.trim_end_matches(".slice");
-            let mut so_far = String::new();
-            for part in stem.split('-').filter(|p| !p.is_empty()) {
-                if !so_far.is_empty() {
-                    so_far.push('-');
-                }
-                so_far.push_str(part);
-                path.push(format!("{so_far}.slice"));
-            }
+            let mut path = path_of_slice(slice);
             path.push(format!("{prefix}-{name}.scope"));
             path
         }
         _ => PathBuf::from(cgroups_path.trim_start_matches('/')),
     }
+}
+
+/// Where a slice lies below a hierarchy: `a-b-c.slice` in `a.slice/a-b.slice`, see systemd.slice(5).
+#[must_use]
+pub fn path_of_slice(slice: &str) -> PathBuf {
+    let mut path = PathBuf::new();
+    let mut so_far = String::new();
+    for part in slice.trim_end_matches(".slice").split('-').filter(|part| !part.is_empty()) {
+        if !so_far.is_empty() {
+            so_far.push('-');
+        }
+        so_far.push_str(part);
+        path.push(format!("{so_far}.slice"));
+    }
+    path
 }
 
 /// Looks whether processes are left in a container's cgroup, in any hierarchy.

@@ -18,6 +18,7 @@ pub mod identity;
 pub mod inventory;
 pub mod ledger;
 pub mod run;
+pub mod service;
 pub mod staging;
 mod sys;
 pub mod totals;

@@ -23,6 +23,7 @@ use crate::hinge;
 use crate::identity::{Identity, SystemDirectory};
 use crate::inventory::Inventory;
 use crate::ledger::{Ledger, LedgerError};
+use crate::service;
 use crate::staging::Stage;
 
 /// The ledger's file in the state directory.
@@ -117,7 +118,7 @@ pub async fn run(path: Option<&Path>) -> anyhow::Result<()> {
         deeds: crate::gateway::deeds::Deeds::default(),
         account_files: crate::gateway::AccountCache::default(),
         config: RwLock::new(Arc::new(config)),
-        engine_api: RwLock::new(None),
+        engine_facts: RwLock::new(None),
         looks: errands.clone(),
         inventory: inventory.clone(),
         board: crate::activity::Board::default(),
@@ -135,6 +136,7 @@ pub async fn run(path: Option<&Path>) -> anyhow::Result<()> {
     let mut enforcing = tokio::spawn(enforcer.run(errands, stopping.clone()));
     tracing::info!(socket = %paths.socket.display(), engine = %paths.engine.display(), "the door is open");
     let serving = tokio::spawn(serve::serve(door.clone(), listener, stopping.clone()));
+    service::ready();
     let telling = tokio::spawn(crate::hook::follow(door.clone(), stopping.clone()));
     let mut coordinating = tokio::task::spawn_blocking(move || thread.join());
 
@@ -145,6 +147,7 @@ pub async fn run(path: Option<&Path>) -> anyhow::Result<()> {
         _ = &mut watching => anyhow::bail!("the watch over the GPUs' use ended by itself: a defect of ds01d"),
         _ = &mut enforcing => anyhow::bail!("the enforcer ended by itself: a defect of ds01d"),
     }
+    service::stopping();
     // Ignored: every receiver is a task of ours that ends by itself then.
     let _ = stop.send(true);
     let _ = serving.await;

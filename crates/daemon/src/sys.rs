@@ -7,6 +7,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use libc::{c_int, c_long, c_void};
 
@@ -24,6 +25,20 @@ fn owned(result: c_long) -> io::Result<OwnedFd> {
     let fd = RawFd::try_from(raw).map_err(|_| io::Error::other("descriptor number out of range"))?;
     // SAFETY: the kernel has just handed this descriptor to us, and nobody else knows its number.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// The descriptors that the service manager handed over at our start, once; afterwards none. See `sd_listen_fds(3)`.
+///
+/// # Errors
+/// Where what the environment says of them is no number.
+pub(crate) fn handed_over() -> io::Result<Vec<OwnedFd>> {
+    static TAKEN: AtomicBool = AtomicBool::new(false);
+    if TAKEN.swap(true, Ordering::SeqCst) {
+        return Ok(Vec::new());
+    }
+    let numbers = sd_notify::listen_fds()?;
+    // SAFETY: the service manager opened these for this very process (it names its pid), and they are taken once.
+    Ok(numbers.map(|number| unsafe { OwnedFd::from_raw_fd(number) }).collect())
 }
 
 /// Lets the process have as many open files as its hard limit says, and returns how many that is.

@@ -26,7 +26,7 @@ pub(super) async fn follow(door: Arc<Door>, looks: Looks) {
             Err(error) => tracing::debug!(%error, "the engine's event stream broke"),
         }
         // It may come back as another version.
-        *door.engine_api.write().unwrap_or_else(std::sync::PoisonError::into_inner) = None;
+        *door.engine_facts.write().unwrap_or_else(std::sync::PoisonError::into_inner) = None;
         tokio::time::sleep(EVENTS_AGAIN).await;
     }
 }

@@ -7,8 +7,9 @@ use ds01_domain::{ContainerId, Event, Identity, Kind, RestartPolicy, Token, Uid,
 use serde_json::Value;
 
 use super::Enforcer;
-use crate::engine::{ContainerLook, Listed, RunState};
+use crate::engine::{CgroupDriver, ContainerLook, Listed, RunState};
 use crate::gateway;
+use crate::totals;
 
 impl Enforcer {
     /// Whose a container is, by what only the door writes on it. The label alone would not do: an image can carry it.
@@ -17,7 +18,10 @@ impl Enforcer {
         let label = look.reply.pointer("/Config/Labels")?.get(gateway::OWNER_LABEL)?.as_str()?;
         let uid: u32 = label.parse().ok()?;
         let parent = look.reply.pointer("/HostConfig/CgroupParent").and_then(Value::as_str)?;
-        if parent != gateway::cgroup_parent(&self.door.config(), uid) {
+        // The Engine may have been given another driver since.
+        let under = &self.door.config().engine.cgroup_parent;
+        let named = |driver| totals::Group::of_user(under, uid, driver).name() == parent;
+        if ![CgroupDriver::Cgroupfs, CgroupDriver::Systemd].into_iter().any(named) {
             return None;
         }
         let person = self.door.person(uid, "").await;

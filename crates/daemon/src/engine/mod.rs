@@ -6,6 +6,7 @@
 
 mod along;
 mod calls;
+mod facts;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -23,6 +24,7 @@ use tokio::net::UnixStream;
 use crate::wire::{Body, boxed};
 
 pub use calls::{ContainerLook, ImageFacts, Listed, RunState, TOKEN_LABEL};
+pub use facts::{CgroupDriver, EngineFacts};
 
 /// How long a question of the daemon's own may take before the answer counts as lost.
 pub const QUESTION_TIME_MAX: Duration = Duration::from_secs(30);

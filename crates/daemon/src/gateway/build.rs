@@ -8,8 +8,6 @@ use super::built::Built;
 use super::context::Context;
 use super::http::{Body, Refusal, boxed};
 use super::{Call, forward, images, networks, tarball};
-use crate::config::Config;
-use crate::totals;
 
 /// `POST /build`.
 pub(super) async fn build(mut call: Call) -> Result<Response<Body>, Refusal> {
@@ -34,9 +32,8 @@ pub(super) async fn build(mut call: Call) -> Result<Response<Body>, Refusal> {
     super::quota::bound_together(&call.door, &call.person()).await;
     let own_view = judged::has_own_view(&call.route.query);
     let limits = call.limits();
-    let config = call.door.config();
     let bounds = BuildBounds {
-        cgroup_parent: group_of(&config, call.caller.uid, limits.pids_limit),
+        cgroup_parent: group_of_builds(&call, limits.pids_limit).await?,
         memory_bytes: signed(limits.memory_bytes),
         memory_swap_bytes: signed(limits.memory_swap_bytes),
         cpus_milli: signed(limits.max_cpus_milli),
@@ -54,18 +51,18 @@ pub(super) async fn build(mut call: Call) -> Result<Response<Body>, Refusal> {
 }
 
 /// Where the steps of a user's builds run: in a group that bounds their processes, where there is such a bound.
-fn group_of(config: &Config, uid: u32, pids_max: Option<u64>) -> String {
-    let parent = super::cgroup_parent(config, uid);
-    let Some(pids_max) = pids_max else { return parent };
-    let group = totals::of_builds(&parent);
+async fn group_of_builds(call: &Call, pids_max: Option<u64>) -> Result<String, Refusal> {
+    let parent = call.door.group_of(call.caller.uid).await?;
+    let Some(pids_max) = pids_max else { return Ok(parent.name().to_owned()) };
+    let group = parent.of_builds();
     let bound = Aggregate { pids: Some(pids_max), ..Aggregate::default() };
-    match totals::set(&group, &bound) {
-        Ok(()) => group,
+    Ok(match group.bound(&bound).await {
+        Ok(()) => group.name().to_owned(),
         Err(error) => {
-            tracing::warn!(%error, group, "the processes of builds cannot be bounded on this machine");
-            parent
+            tracing::warn!(%error, group = group.name(), "the processes of builds cannot be bounded on this machine");
+            parent.name().to_owned()
         }
-    }
+    })
 }
 
 /// Sends a user's build on: its Dockerfile takes nothing that is not his, and leaves no container behind.

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::http::{self, Body, Refusal};
 use super::made::{self, abandon, keep};
-use super::{Call, Door, binds, images, networks, own, quota, volumes};
+use super::{Call, Door, binds, images, networks, own, quota, rules_of_create, volumes};
 use crate::coordinator::Planned;
 use crate::engine::{EngineError, ImageFacts};
 use crate::identity::Caller;
@@ -93,7 +93,7 @@ impl From<MakeRefusal> for Refusal {
 /// `POST /containers/create`.
 pub(super) async fn create(mut call: Call) -> Result<Response<Body>, Refusal> {
     let bytes = call.json_body().await?;
-    let rules = call.rules();
+    let rules = rules_of_create(&call.door, &call.caller).await?;
     let mut judged = body::judge_create(&bytes, &rules)?;
     quota::few_enough(&judged)?;
     let name = call.route.query.chosen_name();

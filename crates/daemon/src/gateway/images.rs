@@ -266,7 +266,7 @@ pub(super) async fn look(call: Call) -> Result<Response<Body>, Refusal> {
     if let Err(mut refusal) = visible(&call.door, &call.caller, &name).await {
         if call.route.op == Op::ImageInspect && refusal.status == StatusCode::NOT_FOUND {
             // As older Engines say it here: the name as it was asked before the name as it was understood.
-            if call.door.engine_api().await?.minor() < 42 {
+            if call.door.engine_facts().await?.api.minor() < 42 {
                 refusal.message = format!("no such image: {name}: {}", refusal.message);
             }
         }

@@ -55,9 +55,10 @@ use tokio::sync::Mutex;
 use crate::config::Config;
 use crate::coordinator::{Coordinator, Fault};
 use crate::deploy::account::AccountFiles;
-use crate::engine::{Connection, Engine};
+use crate::engine::{Connection, Engine, EngineError, EngineFacts};
 use crate::identity::{Caller, Identity, Peer, Place};
 use crate::staging::Stage;
+use crate::totals;
 
 pub use binds::Turns;
 pub(crate) use binds::ensure_staged;
@@ -96,8 +97,8 @@ pub struct Door {
     pub account_files: AccountCache,
     /// The running configuration, replaced as one value.
     pub config: RwLock<Arc<Config>>,
-    /// The Engine's own API version, once it has answered.
-    pub engine_api: RwLock<Option<ApiVersion>>,
+    /// What the Engine is, once it has answered.
+    pub engine_facts: RwLock<Option<EngineFacts>>,
     /// Asks the enforcer to look at a container.
     pub looks: crate::enforcer::Looks,
     /// What GPUs there are, for what is told of them.
@@ -127,23 +128,31 @@ impl Door {
         self.config.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
 
-    /// The Engine's API version; asked once, then remembered until the Engine is seen to restart.
+    /// What the Engine is; asked once, then remembered until the Engine is seen to restart.
     ///
     /// # Errors
     /// When the Engine does not answer.
-    pub async fn engine_api(&self) -> Result<ApiVersion, Refusal> {
-        let known = *self.engine_api.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(version) = known {
-            return Ok(version);
+    pub async fn engine_facts(&self) -> Result<EngineFacts, EngineError> {
+        if let Some(known) = self.known_engine_facts() {
+            return Ok(known);
         }
-        let reply = self.engine.version().await?;
-        let version = reply
-            .get("ApiVersion")
-            .and_then(serde_json::Value::as_str)
-            .and_then(ApiVersion::parse)
-            .unwrap_or(ApiVersion::OLDEST);
-        *self.engine_api.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(version);
-        Ok(version)
+        let facts = self.engine.facts().await?;
+        *self.engine_facts.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(facts);
+        Ok(facts)
+    }
+
+    /// What the Engine is, if it has said so already.
+    fn known_engine_facts(&self) -> Option<EngineFacts> {
+        *self.engine_facts.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// The control group above a user's containers.
+    ///
+    /// # Errors
+    /// When the Engine does not answer: it says who makes control groups, and that decides their names.
+    pub(crate) async fn group_of(&self, uid: u32) -> Result<totals::Group, EngineError> {
+        let driver = self.engine_facts().await?.cgroup_driver;
+        Ok(totals::Group::of_user(&self.config().engine.cgroup_parent, uid, driver))
     }
 }
 
@@ -191,7 +200,7 @@ impl Call {
 
     /// The API version to speak upstream.
     async fn upstream_version(&self) -> Result<ApiVersion, Refusal> {
-        Ok(ApiVersion::upstream(self.route.version, self.door.engine_api().await?))
+        Ok(ApiVersion::upstream(self.route.version, self.door.engine_facts().await?.api))
     }
 
     /// Reads the JSON body whole.
@@ -199,10 +208,17 @@ impl Call {
         self.body.whole(JSON_BODY_BYTES_MAX, &mut self.share).await
     }
 
-    /// The rules by which this person's bodies are judged.
+    /// The rules by which this person's bodies are judged, but for creates.
     fn rules(&self) -> Rules {
         rules_of(&self.door, &self.caller)
     }
+}
+
+/// The rules by which what a person creates is judged: it lies in his group.
+async fn rules_of_create(door: &Door, caller: &Caller) -> Result<Rules, EngineError> {
+    let mut rules = rules_of(door, caller);
+    door.group_of(caller.uid).await?.name().clone_into(&mut rules.cgroup_parent);
+    Ok(rules)
 }
 
 /// The rules by which a person's bodies are judged.
@@ -218,7 +234,6 @@ fn rules_of(door: &Door, caller: &Caller) -> Rules {
     rules.limits.memory_swap_bytes = limits.memory_swap_bytes;
     rules.limits.shm_bytes = limits.shm_bytes;
     rules.limits.pids = limits.pids_limit;
-    rules.cgroup_parent = cgroup_parent(&config, caller.uid);
     rules.gpu_runtime.clone_from(&config.engine.runtime);
     rules.host_ports = config.ports.lowest..=config.ports.highest;
     rules.host_ip = Some(config.ports.address.to_string());
@@ -228,11 +243,6 @@ fn rules_of(door: &Door, caller: &Caller) -> Rules {
     };
     rules.host_network = limits.host_network;
     rules
-}
-
-/// The control group above a user's containers.
-pub(crate) fn cgroup_parent(config: &Config, uid: u32) -> String {
-    format!("/{}/u{uid}", config.engine.cgroup_parent.trim_matches('/'))
 }
 
 /// How many of a user's containers run.

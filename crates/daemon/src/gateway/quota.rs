@@ -50,12 +50,10 @@ pub(super) fn few_enough(judged: &JudgedCreate) -> Result<(), Refusal> {
 
 /// Sets what all containers of a person may use together, before one more of them runs.
 pub(crate) async fn bound_together(door: &Door, person: &Person) {
-    let config = door.config();
-    let parent = super::cgroup_parent(&config, person.uid.0);
-    let total = config.policy.resolve(person).aggregate;
-    // Lowering a limit of memory makes the kernel look for what it can take back.
-    let set = tokio::task::spawn_blocking(move || crate::totals::set(&parent, &total)).await;
-    if let Ok(Err(error)) = set {
+    // An Engine that does not answer starts nothing.
+    let Ok(group) = door.group_of(person.uid.0).await else { return };
+    let total = door.config().policy.resolve(person).aggregate;
+    if let Err(error) = group.bound(&total).await {
         tracing::warn!(principal = person.name, %error, "the limits of a user's containers together could not be set");
     }
 }

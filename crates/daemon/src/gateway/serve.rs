@@ -25,7 +25,7 @@ use super::http::{self, Body, HEADER_BYTES_MAX, Refusal};
 use super::tunnel::Vanished;
 use super::{Door, Visit};
 use crate::identity::Peer;
-use crate::sys;
+use crate::{service, sys};
 
 /// Connections that may be open at once, everybody's together, where there are open files for as many.
 const CONNECTIONS_MAX: usize = 4096;
@@ -44,11 +44,15 @@ const HEAD_TIME_MAX: Duration = Duration::from_secs(30);
 /// How often the log says of somebody that he has too many connections.
 const SAID_EVERY: Duration = Duration::from_secs(60);
 
-/// Opens the door's socket, replacing a stale one; everybody may connect: the kernel says who it is.
+/// Opens the door's socket: the one that the service manager holds, or one of our own in place of a stale one. Everybody
+/// may connect: the kernel says who it is.
 ///
 /// # Errors
 /// When the socket cannot be made.
 pub fn open(path: &Path) -> std::io::Result<UnixListener> {
+    if let Some(held) = service::held_listener(path)? {
+        return UnixListener::from_std(held);
+    }
     match std::fs::remove_file(path) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
         _ => {}

@@ -17,9 +17,8 @@ pub(super) fn stamp(headers: &mut HeaderMap, visit: &Visit) {
         if let Ok(value) = HeaderValue::from_str(&present::ping_api_version(said)) {
             headers.insert(API_VERSION, value);
         }
-    } else if let Some(version) =
-        *visit.door.engine_api.read().unwrap_or_else(std::sync::PoisonError::into_inner)
-        && let Ok(value) = HeaderValue::from_str(&present::ping_api_version(&version.to_string()))
+    } else if let Some(facts) = visit.door.known_engine_facts()
+        && let Ok(value) = HeaderValue::from_str(&present::ping_api_version(&facts.api.to_string()))
     {
         headers.insert(API_VERSION, value);
     }

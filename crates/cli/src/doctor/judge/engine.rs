@@ -106,11 +106,18 @@ fn hosts(facts: &Facts) -> Judged {
                 in_file(facts, &format!("take {host} out of `hosts`, or out of dockerd's flags (-H)")),
             ));
         } else if host.starts_with("fd://") {
-            findings.push(Finding::warning(
-                "the Engine is given its socket by systemd (-H fd://)",
-                "docker.socket makes /run/docker.sock for the group docker, in the place of the door",
-                "systemctl disable --now docker.socket, and dockerd without -H: see Installing, step 2",
-            ));
+            let socket = &facts.engine.socket;
+            let usual =
+                ["/run/docker.sock", "/var/run/docker.sock"].iter().any(|path| socket == Path::new(path));
+            findings.push(if usual {
+                Finding::warning(
+                    "systemd gives the Engine its socket in the usual place (-H fd://)",
+                    "docker.socket makes /run/docker.sock for the group docker, in the place of the door",
+                    "give it another, with what lies in /usr/share/ds01/docker.socket.conf: see Installing, step 2",
+                )
+            } else {
+                Finding::ok(format!("systemd gives the Engine its socket, {}", socket.display()))
+            });
         }
     }
     if findings.is_empty() {
@@ -221,12 +228,12 @@ fn live_restore(facts: &Facts) -> Judged {
 
 fn cgroup_driver(facts: &Facts) -> Judged {
     let info = info(facts)?;
-    if info.cgroup_driver == "cgroupfs" {
-        return Finding::ok("the cgroup driver is cgroupfs").alone();
+    if matches!(info.cgroup_driver.as_str(), "cgroupfs" | "systemd") {
+        return Finding::ok(format!("the cgroup driver is {}", info.cgroup_driver)).alone();
     }
     Finding::problem(
         format!("the cgroup driver is {}", info.cgroup_driver),
-        "DS01 puts containers beneath a group of their owner, and names it as cgroupfs does: creating fails",
+        "without control groups nobody's containers have limits",
         in_file(facts, "\"exec-opts\": [\"native.cgroupdriver=cgroupfs\"]"),
     )
     .alone()

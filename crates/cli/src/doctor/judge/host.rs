@@ -68,15 +68,7 @@ fn cgroups(facts: &Facts) -> Judged {
         )
         .alone();
     }
-    if found.is_v2 {
-        return Finding::warning(
-            "control groups are v2",
-            "DS01 has been tried with v1 and with both side by side only",
-            "watch the first containers; or boot with systemd.unified_cgroup_hierarchy=0",
-        )
-        .alone();
-    }
-    Finding::ok("control groups are v1, with every controller that DS01 needs").alone()
+    Finding::ok(format!("control groups are {kind}, with every controller that DS01 needs")).alone()
 }
 
 fn homes(place: &Place) -> String {

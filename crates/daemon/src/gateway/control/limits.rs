@@ -9,7 +9,7 @@ use hyper::{Response, StatusCode};
 
 use super::{Ask, Fault};
 use crate::gateway::http::{self, Body};
-use crate::gateway::{cgroup_parent, person_of};
+use crate::gateway::person_of;
 use crate::totals;
 
 pub(super) async fn limits(ask: Ask) -> Result<Response<Body>, Fault> {
@@ -20,7 +20,10 @@ pub(super) async fn limits(ask: Ask) -> Result<Response<Body>, Fault> {
     let used = Used {
         gpu_milli: gpus.as_milli().into(),
         containers: crate::gateway::running_containers(&ask.door, ask.caller.uid).await?.into(),
-        together: totals::used(&cgroup_parent(&ask.door.config(), ask.caller.uid)),
+        together: match ask.door.group_of(ask.caller.uid).await {
+            Ok(group) => group.used(),
+            Err(_) => totals::Use::default(),
+        },
         kept_seconds: kept.as_secs(),
         stops: ask.door.board.mode(&ask.door.config().policy.rules) == domain::Mode::Enforce,
     };

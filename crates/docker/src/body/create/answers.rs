@@ -139,11 +139,6 @@ impl JudgedCreate {
         self.config.set("Image", Json::text(image));
     }
 
-    /// Sets the control group under which the container is put.
-    pub fn set_cgroup_parent(&mut self, parent: &str) {
-        self.host.set("CgroupParent", Json::text(parent));
-    }
-
     /// Adds a sentence to the warnings.
     pub fn warn(&mut self, warning: &str) {
         self.warnings.push(warning.to_owned());

@@ -100,7 +100,8 @@ const ENGINE: &[Row] = &[
     problem("engine.hosts", "listens at tcp://0.0.0.0:2375", "/etc/docker/daemon.json", |f| {
         settings(f).hosts.push("tcp://0.0.0.0:2375".to_owned());
     }),
-    warning("engine.hosts", "given its socket by systemd", "systemctl disable --now docker.socket", |f| {
+    warning("engine.hosts", "in the usual place", "docker.socket.conf", |f| {
+        f.engine.socket = "/run/docker.sock".into();
         settings(f).hosts = vec!["fd://".to_owned()];
     }),
     problem(
@@ -130,8 +131,8 @@ const ENGINE: &[Row] = &[
     }),
     warning("engine.default-runtime", "is crun", "runc", |f| info(f).default_runtime = "crun".to_owned()),
     warning("engine.live-restore", "off", "\"live-restore\": true", |f| info(f).live_restore_enabled = false),
-    problem("engine.cgroup-driver", "is systemd", "native.cgroupdriver=cgroupfs", |f| {
-        info(f).cgroup_driver = "systemd".to_owned();
+    problem("engine.cgroup-driver", "is none", "native.cgroupdriver=cgroupfs", |f| {
+        info(f).cgroup_driver = "none".to_owned();
     }),
     problem("engine.user-namespaces", "userns-remap is on", "take \"userns-remap\" out", |f| {
         info(f).security_options.as_mut().unwrap().push("name=userns".to_owned());
@@ -298,7 +299,6 @@ const HOST: &[Row] = &[
     problem("host.cgroups", "v1 lack devices, memory", "cgroup_disable", |f| {
         f.host.cgroups.controllers = BTreeSet::from(["cpu".into(), "pids".into()]);
     }),
-    warning("host.cgroups", "v2", "unified_cgroup_hierarchy", |f| f.host.cgroups.is_v2 = true),
     problem(
         "host.mounts",
         "/home (2 homes) cannot be mounted into containers: nfs cannot",

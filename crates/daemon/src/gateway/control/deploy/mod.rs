@@ -19,7 +19,7 @@ use crate::gateway::create::{DeployFacts, MakeRefusal, Making, make};
 use crate::gateway::forward::to_the_end;
 use crate::gateway::http::{self, Body, Refusal};
 use crate::gateway::own::Own;
-use crate::gateway::{person_of, rules_of};
+use crate::gateway::{person_of, rules_of_create};
 use crate::staging::as_caller;
 
 /// What keeps a container alive that nobody works in: it ends at once when it is told to.
@@ -76,7 +76,7 @@ pub(super) async fn deploy(mut ask: Ask) -> Result<Response<Body>, Fault> {
         deployed.outlook = Some(outlook::outlook(&ask, wish.gpu).await?);
         return Ok(http::json(StatusCode::OK, &deployed));
     }
-    let making = making(&ask, &request, &wish)?;
+    let making = making(&ask, &request, &wish).await?;
     let (door, caller) = (ask.door.clone(), ask.caller.clone());
     let made = make(&door, making).await.map_err(|refusal| match refusal {
         MakeRefusal::Denied(denial) => Fault { status: StatusCode::CONFLICT, error: denied(&denial) },
@@ -199,7 +199,7 @@ async fn remove(ask: &Ask, own: &Own) -> Result<(), Fault> {
 }
 
 /// The create body of a project's container, judged like any other.
-fn making(ask: &Ask, request: &DeployRequest, wish: &Wish) -> Result<Making, Fault> {
+async fn making(ask: &Ask, request: &DeployRequest, wish: &Wish) -> Result<Making, Fault> {
     let caller = &ask.caller;
     let mut binds = vec![format!("{}:/workspace", wish.workspace.display())];
     for data in &request.data {
@@ -230,7 +230,7 @@ fn making(ask: &Ask, request: &DeployRequest, wish: &Wish) -> Result<Making, Fau
             "DeviceRequests": requests,
         },
     });
-    let rules = rules_of(&ask.door, caller);
+    let rules = rules_of_create(&ask.door, caller).await.map_err(Refusal::from)?;
     let judged = body::judge_create(body.to_string().as_bytes(), &rules).map_err(Refusal::from)?;
     Ok(Making {
         caller: caller.clone(),
