@@ -1,6 +1,7 @@
 #!/bin/bash
 # What an administrator and his users do on a fresh machine, run on it as root by systemd: once after the first boot, once
 # after the second. Every line of the console that begins with "story:" is for the test.
+set -euo pipefail
 exec >/dev/console 2>&1
 say() { echo "story: $*"; }
 ok() { say "ok $*"; }
