@@ -7,6 +7,9 @@ mod args;
 mod client;
 mod commands;
 mod completion;
+mod context;
+#[cfg_attr(not(test), expect(dead_code, reason = "packages are read next"))]
+mod dockerfile;
 mod doctor;
 mod failure;
 mod frames;

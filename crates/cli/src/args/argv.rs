@@ -6,7 +6,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 /// The groups and the commands in each, as the documents spell them.
-const GROUPS: [(&str, &[&str]); 3] = [
+const GROUPS: [(&str, &[&str]); 4] = [
     (
         "container",
         &[
@@ -14,6 +14,7 @@ const GROUPS: [(&str, &[&str]); 3] = [
             "remove", "rm", "list", "ls", "logs", "stats",
         ],
     ),
+    ("image", &["update"]),
     ("gpu", &["status", "release"]),
     ("check", &["limits"]),
 ];

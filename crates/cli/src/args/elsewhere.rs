@@ -3,9 +3,8 @@
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-const ELSEWHERE: [(&str, &str); 3] = [
+const ELSEWHERE: [(&str, &str); 2] = [
     ("exec", "container attach NAME opens a shell; docker exec NAME COMMAND runs one command"),
-    ("image", "docker images, docker build -t ds01-<you>/<project>:latest, docker rmi"),
     ("project", "mkdir ~/workspace/<project>, then container deploy <project>"),
 ];
 
@@ -29,7 +28,7 @@ mod tests {
         let hint_for =
             |line: &str| hint(&crate::args::parse(line.split_whitespace().map(OsString::from)).unwrap_err());
         assert!(hint_for("container exec p").is_some_and(|hint| hint.contains("container attach NAME")));
-        assert!(hint_for("ds01 image create").is_some_and(|hint| hint.contains("docker build")));
+        assert!(hint_for("ds01 project init x").is_some_and(|hint| hint.contains("mkdir")));
         assert_eq!(hint_for("container destroy p"), None);
         assert_eq!(hint_for("container deploy"), None);
         for (word, _) in ELSEWHERE {

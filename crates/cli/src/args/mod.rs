@@ -4,6 +4,7 @@ pub(crate) mod argv;
 mod container;
 mod duration;
 pub(crate) mod elsewhere;
+mod image;
 mod listing;
 mod looking;
 mod making;
@@ -20,6 +21,7 @@ pub(crate) use container::{
     AttachArgs, ContainerCommand, ExitArgs, PauseArgs, RemoveArgs, RetireArgs, RunArgs, StartArgs, StopArgs,
     Targets,
 };
+pub(crate) use image::{ImageCommand, ImageUpdateArgs};
 pub(crate) use listing::ListArgs;
 pub(crate) use looking::{EventsArgs, GpuStatusArgs, HistoryArgs, LogsArgs, StatsArgs};
 pub(crate) use making::{CreateArgs, DeployArgs, MakingArgs, Patience};
@@ -51,6 +53,9 @@ pub(crate) enum Command {
     /// Deploy, enter, stop, retire and list containers
     #[command(subcommand, arg_required_else_help = true)]
     Container(ContainerCommand),
+    /// Create, update, list and delete the images of your projects
+    #[command(subcommand, arg_required_else_help = true)]
+    Image(ImageCommand),
     /// Look at the GPUs
     #[command(subcommand, arg_required_else_help = true)]
     Gpu(GpuCommand),
@@ -337,6 +342,7 @@ impl Cli {
                 | ContainerCommand::Exit(_)
                 | ContainerCommand::Logs(_) => false,
             },
+            Command::Image(ImageCommand::Update(args)) => args.json,
             Command::Gpu(GpuCommand::Status(args)) => args.json,
             Command::Check(CheckCommand::Limits(plain)) => plain.json,
             Command::Gpu(GpuCommand::Release(args)) => args.json,

@@ -6,7 +6,7 @@ mod deploy;
 mod doctor;
 mod exempt;
 mod exit;
-mod image;
+pub(crate) mod image;
 mod install_links;
 mod journal;
 mod list;
@@ -51,6 +51,7 @@ pub(crate) async fn perform(cli: Cli, ui: Ui) -> Result<u8, Failure> {
     let door = door()?;
     match &cli.command {
         Command::Container(command) => container(&door, command, ui).await,
+        Command::Image(command) => image::perform(&door, command, ui).await,
         Command::Gpu(GpuCommand::Status(args)) => show::gpu_status(&door, args, ui).await,
         Command::Gpu(GpuCommand::Release(args)) => show::gpu_release(&door, args.time, ui).await,
         Command::Check(CheckCommand::Limits(_)) => show::check_limits(&door, ui).await,

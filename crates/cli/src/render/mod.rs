@@ -2,10 +2,12 @@
 //! it does not belong. Nothing here may print, ask, or read a clock.
 
 mod acts;
+mod build;
 mod containers;
 mod detailed;
 mod doctor;
 mod exempt;
+mod images;
 mod journal;
 mod limits;
 mod machine;
@@ -18,10 +20,12 @@ mod waiting;
 pub(crate) mod words;
 
 pub(crate) use acts::{exit, paused, started, unpaused};
+pub(crate) use build::{StepEnd, present_step, step};
 pub(crate) use containers::{created, deployed, list, removed, retired, status_text, stopped, unit};
 pub(crate) use detailed::detailed;
 pub(crate) use doctor::doctor;
 pub(crate) use exempt::{exempted, exemptions};
+pub(crate) use images::image_made;
 pub(crate) use journal::{event, history};
 pub(crate) use limits::limits;
 pub(crate) use machine::{gpu_release, machine};
