@@ -8,12 +8,15 @@ mod client;
 mod commands;
 mod completion;
 mod context;
+mod devcontainer;
 #[cfg_attr(not(test), expect(dead_code, reason = "packages are read next"))]
 mod dockerfile;
 mod doctor;
 mod failure;
 mod frames;
 mod manual;
+mod project;
+mod prompts;
 mod render;
 mod shell;
 mod signals;

@@ -2,6 +2,7 @@
 
 pub(crate) mod argv;
 mod container;
+mod devcontainer;
 mod duration;
 pub(crate) mod elsewhere;
 mod image;
@@ -9,6 +10,7 @@ mod listing;
 mod looking;
 mod making;
 pub(crate) mod moment;
+mod project;
 mod sharing;
 mod size;
 
@@ -21,10 +23,12 @@ pub(crate) use container::{
     AttachArgs, ContainerCommand, ExitArgs, PauseArgs, RemoveArgs, RetireArgs, RunArgs, StartArgs, StopArgs,
     Targets,
 };
+pub(crate) use devcontainer::{DevContainerCheckArgs, DevContainerCommand, DevContainerInitArgs};
 pub(crate) use image::{ImageCommand, ImageUpdateArgs};
 pub(crate) use listing::ListArgs;
 pub(crate) use looking::{EventsArgs, GpuStatusArgs, HistoryArgs, LogsArgs, StatsArgs};
 pub(crate) use making::{CreateArgs, DeployArgs, MakingArgs, Patience};
+pub(crate) use project::{InitArgs, LaunchArgs, ProjectCommand, ProjectType, StatusArgs};
 pub(crate) use sharing::{RepairArgs, ShareArgs, ShareKind, UnshareArgs};
 
 const EXAMPLES: &str = "\
@@ -56,6 +60,12 @@ pub(crate) enum Command {
     /// Create, update, list and delete the images of your projects
     #[command(subcommand, arg_required_else_help = true)]
     Image(ImageCommand),
+    /// Begin projects, and see how they stand
+    #[command(subcommand, arg_required_else_help = true)]
+    Project(ProjectCommand),
+    /// Dev containers of VS Code and others: a file that works here, and what is wrong with one
+    #[command(subcommand, arg_required_else_help = true)]
+    Devcontainer(DevContainerCommand),
     /// Look at the GPUs
     #[command(subcommand, arg_required_else_help = true)]
     Gpu(GpuCommand),
@@ -343,6 +353,17 @@ impl Cli {
                 | ContainerCommand::Logs(_) => false,
             },
             Command::Image(ImageCommand::Update(args)) => args.json,
+            Command::Project(command) => match command {
+                ProjectCommand::Init(args) => args.json,
+                ProjectCommand::Launch(args) => args.deploy.making.json,
+                ProjectCommand::List(plain) => plain.json,
+                ProjectCommand::Status(args) => args.json,
+            },
+            Command::Devcontainer(command) => match command {
+                DevContainerCommand::Init(args) => args.json,
+                DevContainerCommand::Check(args) => args.json,
+                DevContainerCommand::Prepare => false,
+            },
             Command::Gpu(GpuCommand::Status(args)) => args.json,
             Command::Check(CheckCommand::Limits(plain)) => plain.json,
             Command::Gpu(GpuCommand::Release(args)) => args.json,

@@ -3,6 +3,7 @@
 mod attach;
 mod create;
 mod deploy;
+mod devcontainer;
 mod doctor;
 mod exempt;
 mod exit;
@@ -13,6 +14,7 @@ mod list;
 mod logs;
 mod man;
 mod pause;
+mod project;
 mod remove;
 mod retire;
 mod run;
@@ -34,6 +36,10 @@ use crate::completion;
 use crate::failure::Failure;
 use crate::ui::Ui;
 
+pub(crate) use devcontainer::{Checked, Written};
+pub(crate) use image::recipe::home;
+pub(crate) use project::{Begun, Disk, Standing};
+
 /// Does what was typed; returns the exit code.
 pub(crate) async fn perform(cli: Cli, ui: Ui) -> Result<u8, Failure> {
     match &cli.command {
@@ -52,6 +58,8 @@ pub(crate) async fn perform(cli: Cli, ui: Ui) -> Result<u8, Failure> {
     match &cli.command {
         Command::Container(command) => container(&door, command, ui).await,
         Command::Image(command) => image::perform(&door, command, ui).await,
+        Command::Devcontainer(command) => devcontainer::perform(&door, command, ui).await,
+        Command::Project(command) => project::perform(&door, command, ui).await,
         Command::Gpu(GpuCommand::Status(args)) => show::gpu_status(&door, args, ui).await,
         Command::Gpu(GpuCommand::Release(args)) => show::gpu_release(&door, args.time, ui).await,
         Command::Check(CheckCommand::Limits(_)) => show::check_limits(&door, ui).await,

@@ -5,8 +5,10 @@
 mod acts;
 mod commands;
 mod deploy;
+mod devcontainers;
 mod listing;
 mod logs;
+mod projects;
 mod pty;
 mod shell;
 mod stats;
