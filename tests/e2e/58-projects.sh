@@ -41,10 +41,10 @@ said_by alice container retire pr58-thesis >/dev/null
 assert_contains "$(echo 'touch made-inside; nvidia-smi -L 2>/dev/null; ls /dev/nvidia[0-9]*' | as alice project launch pr58-thesis --open 2>&1)" /dev/nvidia
 assert_eq "$(engine image inspect --format '{{.Id}}' ds01-alice/pr58-thesis)" "$first" "nothing was to be built"
 assert_eq "$(stat -c %U "$HOME_OF_ALICE/workspace/pr58-thesis/made-inside")" alice
-echo 'RUN echo more >/opt/more' | as alice tee -a workspace/pr58-thesis/Dockerfile >/dev/null
+echo 'RUN echo more >/more' | as alice tee -a workspace/pr58-thesis/Dockerfile >/dev/null
 assert_contains "$(said_by alice project-launch pr58-thesis --background)" "has a container of the image as it was before"
 said_by alice project launch pr58-thesis --force >/dev/null
-assert_eq "$(as alice docker exec pr58-thesis._.alice cat /opt/more)" more
+assert_eq "$(as alice docker exec pr58-thesis._.alice cat /more)" more
 assert_contains "$(said_by alice project launch pr58-thesis --rebuild)" "pr58-thesis"
 assert_fails "there is no project pr58-none" as alice project launch pr58-none --open
 

@@ -37,7 +37,7 @@ use crate::failure::Failure;
 use crate::ui::Ui;
 
 pub(crate) use devcontainer::{Checked, Written};
-pub(crate) use image::recipe::home;
+pub(crate) use image::recipe::{home, spoken};
 pub(crate) use project::{Begun, Disk, Standing};
 
 /// Does what was typed; returns the exit code.

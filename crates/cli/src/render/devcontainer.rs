@@ -1,7 +1,9 @@
 //! Dev containers: the file that was written, and what one would run into.
 
+use std::path::Path;
+
 use super::{BAD, CARE, GOOD, QUIET, TITLE, facts, next_steps, styled};
-use crate::commands::{Checked, Written};
+use crate::commands::{Checked, Written, spoken};
 use crate::devcontainer::{Effect, Finding};
 
 /// `devcontainer init`.
@@ -11,7 +13,11 @@ pub(crate) fn devcontainer_written(written: &Written) -> String {
         (false, true) => "for one command: ds01 run -- python train.py, inside",
         (false, false) => "none: permanent, nobody stops it",
     };
-    let rows = [("file", written.file.clone()), ("image", written.image.clone()), ("GPU", gpu.to_owned())];
+    let rows = [
+        ("file", spoken(Path::new(&written.file))),
+        ("image", written.image.clone()),
+        ("GPU", gpu.to_owned()),
+    ];
     let steps = [
         ("code .".to_owned(), "then \"Dev Containers: Reopen in Container\""),
         ("ds01 devcontainer check".to_owned(), "after every change of the file"),
@@ -26,9 +32,10 @@ pub(crate) fn devcontainer_checked(checked: &Checked) -> String {
         text += &format!("{} {}\n", styled(GOOD, "changed"), shown(&finding.at));
     }
     if checked.findings.is_empty() {
-        return text + &format!("{}: a container of it is permanent here.\n", checked.file);
+        return text
+            + &format!("{}: a container of it is permanent here.\n", spoken(Path::new(&checked.file)));
     }
-    text += &format!("{}\n", checked.file);
+    text += &format!("{}\n", spoken(Path::new(&checked.file)));
     text.extend(checked.findings.iter().map(one));
     if checked.findings.iter().any(|finding| finding.fixable) {
         let steps =

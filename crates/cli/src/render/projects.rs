@@ -8,7 +8,7 @@ use super::containers::status_text;
 use super::table::{Cell, Column, table};
 use super::words::{bytes, count, duration};
 use super::{GOOD, QUIET, TITLE, facts, next_steps, styled};
-use crate::commands::{Begun, Disk, Standing};
+use crate::commands::{Begun, Disk, Standing, spoken};
 
 /// How many of a directory's parts are told: the largest.
 const PARTS_SHOWN: usize = 4;
@@ -20,12 +20,12 @@ pub(crate) fn begun(begun: &Begun) -> String {
     let name = &begun.project;
     let repository = if begun.git { "with a first commit" } else { "none" };
     let rows = [
-        ("directory", begun.directory.clone()),
+        ("directory", spoken(Path::new(&begun.directory))),
         ("image", format!("from {}; the packages are in requirements.txt", begun.base)),
         ("git", repository.to_owned()),
     ];
     let steps = [
-        (format!("cd {}", begun.directory), "what is there: README.md tells"),
+        (format!("cd {}", spoken(Path::new(&begun.directory))), "what is there: README.md tells"),
         (format!("project launch {name} --open"), "build its image, and a shell with a GPU"),
     ];
     format!("{} is begun.\n{}\n{}", styled(TITLE, name), facts(rows), next_steps(&steps))
@@ -44,7 +44,7 @@ pub(crate) fn projects(projects: &[Standing], columns: Option<u16>) -> String {
             container(project.container.as_ref()),
             project.image.as_ref().map_or("-".to_owned(), |image| bytes(image.bytes)).into(),
             last_used(project).into(),
-            project.directory.as_deref().unwrap_or("-").into(),
+            directory(project).unwrap_or_else(|| "-".to_owned()).into(),
         ]
     };
     table(&heads, &projects.iter().map(row).collect::<Vec<_>>(), columns)
@@ -63,7 +63,7 @@ fn one(project: &Standing) -> String {
     let name = &project.project;
     let mut rows = vec![(
         "directory",
-        project.directory.clone().unwrap_or_else(|| "none: it is made with the next container".to_owned()),
+        directory(project).unwrap_or_else(|| "none: it is made with the next container".to_owned()),
     )];
     if let Some(counted) = &project.disk {
         rows.push(("disk", disk(counted)));
@@ -80,6 +80,10 @@ fn one(project: &Standing) -> String {
     rows.push(("container", project.container.as_ref().map_or("none".to_owned(), status_text)));
     rows.push(("last used", last_used(project)));
     format!("{}\n{}", styled(TITLE, name), facts(rows))
+}
+
+fn directory(project: &Standing) -> Option<String> {
+    project.directory.as_deref().map(|directory| spoken(Path::new(directory)))
 }
 
 fn none() -> String {
