@@ -1,6 +1,7 @@
 //! The command line: what can be typed, and the texts that `--help` shows. It must never read the world or act.
 
 pub(crate) mod argv;
+mod borrow;
 mod container;
 mod devcontainer;
 mod duration;
@@ -19,6 +20,7 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
+pub(crate) use borrow::BorrowArgs;
 pub(crate) use container::{
     AttachArgs, ContainerCommand, ExitArgs, PauseArgs, RemoveArgs, RetireArgs, RunArgs, StartArgs, StopArgs,
     Targets,
@@ -74,6 +76,18 @@ pub(crate) enum Command {
     Check(CheckCommand),
     /// Show who you are here, and in which group
     Whoami(Plain),
+    /// Borrow a GPU for one command
+    #[command(after_help = "\
+The command runs in a container beside: in a project's directory of the project's image and workspace; in a dev container
+(ds01 devcontainer init --gpu-on-demand) of that one's image, mounts, user and variables. What was installed by hand into the
+dev container is not in its image, so not there. Input, output, Ctrl-C and the exit code are the command's; when it ends, the
+GPU is free.
+
+Examples:
+  ds01 run -- python src/train.py --epochs 20
+  ds01 run --wait 2h -- python src/train.py
+  ds01 run --project my-thesis -- nvidia-smi")]
+    Run(BorrowArgs),
     /// Show who waits for a GPU
     Queue(Plain),
     /// Explain why a container is as it is
@@ -378,7 +392,7 @@ impl Cli {
             Command::Shares(plain) => plain.json,
             Command::Repair(args) => args.json,
             Command::Doctor(args) => args.json,
-            Command::InstallLinks(_) | Command::Completion(_) | Command::Man(_) => false,
+            Command::Run(_) | Command::InstallLinks(_) | Command::Completion(_) | Command::Man(_) => false,
         }
     }
 }

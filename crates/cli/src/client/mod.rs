@@ -4,10 +4,12 @@
 //! print, and never let a control character from an answer through: what it returns can be shown on a terminal.
 
 mod build;
+mod containers;
 mod error;
 mod events;
 mod exec;
 mod images;
+mod line;
 mod lines;
 mod logs;
 mod start;
@@ -33,8 +35,9 @@ use tokio::net::UnixStream;
 
 pub(crate) use build::{BuildNews, BuildWanted};
 pub(crate) use error::ClientError;
-pub(crate) use exec::{ExecHandle, ExecSession};
+pub(crate) use exec::ExecHandle;
 pub(crate) use images::ImageFacts;
+pub(crate) use line::{Line, Sizer};
 pub(crate) use logs::LogsWanted;
 pub(crate) use stats::Usage;
 

@@ -1,6 +1,7 @@
 //! One file per command: ask the door, show the answer. A command must never decide what policy decides.
 
 mod attach;
+mod borrow;
 mod create;
 mod deploy;
 mod devcontainer;
@@ -64,6 +65,7 @@ pub(crate) async fn perform(cli: Cli, ui: Ui) -> Result<u8, Failure> {
         Command::Gpu(GpuCommand::Release(args)) => show::gpu_release(&door, args.time, ui).await,
         Command::Check(CheckCommand::Limits(_)) => show::check_limits(&door, ui).await,
         Command::Whoami(_) => show::whoami(&door, ui).await,
+        Command::Run(args) => borrow::perform(&door, args, ui).await,
         Command::Queue(_) => show::queue(&door, ui).await,
         Command::Why(args) => show::why(&door, &args.name, ui).await,
         Command::Exempt(args) => exempt::perform(&door, args, ui).await,

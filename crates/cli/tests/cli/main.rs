@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking, as the tests do")]
 
 mod acts;
+mod borrow;
 mod commands;
 mod deploy;
 mod devcontainers;
