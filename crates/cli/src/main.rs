@@ -4,13 +4,20 @@
 //! no privilege of its own. Only `ds01 doctor` looks at the machine itself, with the rights of whoever calls it.
 
 mod args;
+mod carry;
 mod client;
 mod commands;
 mod completion;
+mod context;
+mod devcontainer;
+#[cfg_attr(not(test), expect(dead_code, reason = "packages are read next"))]
+mod dockerfile;
 mod doctor;
 mod failure;
 mod frames;
 mod manual;
+mod project;
+mod prompts;
 mod render;
 mod shell;
 mod signals;

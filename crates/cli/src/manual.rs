@@ -33,9 +33,10 @@ pub(crate) fn pages() -> Vec<Page> {
         let see: Vec<String> = vec![PROGRAM.to_owned()];
         pages.push(page(command, &name, &name.replace('-', " "), &see));
         for sub in shown(command) {
-            let link = format!("{name}-{}", sub.get_name());
+            let link = link(&name, sub);
             let see = [name.clone(), PROGRAM.to_owned()];
-            pages.push(page(sub, &link, &format!("{name} {}", sub.get_name()), &see));
+            let typed = format!("{} {}", name.replace('-', " "), sub.get_name());
+            pages.push(page(sub, &link, &typed, &see));
             let leads =
                 |alias: &str| Page { name: format!("{name}-{alias}"), text: format!(".so man1/{link}.1\n") };
             pages.extend(sub.get_visible_aliases().map(leads));
@@ -131,7 +132,13 @@ fn commands(roff: &mut Roff, command: &Command, name: &str) {
 
 /// The page of a command below the page `name`.
 fn link(name: &str, sub: &Command) -> String {
-    if name == PROGRAM { of_program(sub) } else { format!("{name}-{}", sub.get_name()) }
+    if name == PROGRAM {
+        return of_program(sub);
+    }
+    // A group whose name alone is another program's has commands with links of their own all the same.
+    let group = name.strip_prefix("ds01-").unwrap_or(name);
+    let link = format!("{group}-{}", sub.get_name());
+    if link_names().contains(&link) { link } else { format!("{name}-{}", sub.get_name()) }
 }
 
 fn examples(roff: &mut Roff, command: &Command) {

@@ -80,6 +80,13 @@ impl Ui {
         let _ = stderr().flush();
     }
 
+    /// Takes the line of [`Ui::passing`] away, where there can be one.
+    pub(crate) fn end_passing(self) {
+        if !self.json && stderr().is_terminal() {
+            self.passing("");
+        }
+    }
+
     /// Draws on the screen of standard output: `text` without its colours where those are refused, every other control
     /// sequence as it is.
     pub(crate) fn draw(self, before: &str, text: &str, lay_out: impl FnOnce(&str) -> String) {

@@ -6,7 +6,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 /// The groups and the commands in each, as the documents spell them.
-const GROUPS: [(&str, &[&str]); 3] = [
+const GROUPS: [(&str, &[&str]); 6] = [
     (
         "container",
         &[
@@ -14,9 +14,16 @@ const GROUPS: [(&str, &[&str]); 3] = [
             "remove", "rm", "list", "ls", "logs", "stats",
         ],
     ),
+    ("image", &["update"]),
+    ("project", &["init", "launch", "list", "ls", "status"]),
+    ("devcontainer", &["init", "check", "prepare"]),
     ("gpu", &["status", "release"]),
     ("check", &["limits"]),
 ];
+
+/// Groups whose name alone is another program's: the Dev Containers' own command line is `devcontainer`. Their commands
+/// are called by the longer names, and by `ds01`.
+const TAKEN: [&str; 1] = ["devcontainer"];
 
 /// A command line in the spelling `ds01 GROUP COMMAND …`, and how the user began it.
 #[derive(Debug, PartialEq, Eq)]
@@ -56,7 +63,8 @@ pub(crate) fn link_names() -> Vec<String> {
         .iter()
         .flat_map(|(group, commands)| {
             let joined = commands.iter().map(move |command| format!("{group}-{command}"));
-            std::iter::once((*group).to_owned()).chain(joined)
+            let alone = (!TAKEN.contains(group)).then(|| (*group).to_owned());
+            alone.into_iter().chain(joined)
         })
         .collect()
 }

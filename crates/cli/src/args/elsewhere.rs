@@ -3,11 +3,8 @@
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-const ELSEWHERE: [(&str, &str); 3] = [
-    ("exec", "container attach NAME opens a shell; docker exec NAME COMMAND runs one command"),
-    ("image", "docker images, docker build -t ds01-<you>/<project>:latest, docker rmi"),
-    ("project", "mkdir ~/workspace/<project>, then container deploy <project>"),
-];
+const ELSEWHERE: [(&str, &str); 1] =
+    [("exec", "container attach NAME opens a shell; docker exec NAME COMMAND runs one command")];
 
 /// What to type instead, for a command that is known and not here.
 pub(crate) fn hint(error: &clap::Error) -> Option<&'static str> {
@@ -29,7 +26,6 @@ mod tests {
         let hint_for =
             |line: &str| hint(&crate::args::parse(line.split_whitespace().map(OsString::from)).unwrap_err());
         assert!(hint_for("container exec p").is_some_and(|hint| hint.contains("container attach NAME")));
-        assert!(hint_for("ds01 image create").is_some_and(|hint| hint.contains("docker build")));
         assert_eq!(hint_for("container destroy p"), None);
         assert_eq!(hint_for("container deploy"), None);
         for (word, _) in ELSEWHERE {

@@ -1,13 +1,17 @@
 //! The command line: what can be typed, and the texts that `--help` shows. It must never read the world or act.
 
 pub(crate) mod argv;
+mod borrow;
 mod container;
+mod devcontainer;
 mod duration;
 pub(crate) mod elsewhere;
+mod image;
 mod listing;
 mod looking;
 mod making;
 pub(crate) mod moment;
+mod project;
 mod sharing;
 mod size;
 
@@ -16,13 +20,17 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
+pub(crate) use borrow::BorrowArgs;
 pub(crate) use container::{
     AttachArgs, ContainerCommand, ExitArgs, PauseArgs, RemoveArgs, RetireArgs, RunArgs, StartArgs, StopArgs,
     Targets,
 };
+pub(crate) use devcontainer::{DevContainerCheckArgs, DevContainerCommand, DevContainerInitArgs};
+pub(crate) use image::{ImageCommand, ImageUpdateArgs};
 pub(crate) use listing::ListArgs;
 pub(crate) use looking::{EventsArgs, GpuStatusArgs, HistoryArgs, LogsArgs, StatsArgs};
 pub(crate) use making::{CreateArgs, DeployArgs, MakingArgs, Patience};
+pub(crate) use project::{InitArgs, LaunchArgs, ProjectCommand, ProjectType, StatusArgs};
 pub(crate) use sharing::{RepairArgs, ShareArgs, ShareKind, UnshareArgs};
 
 const EXAMPLES: &str = "\
@@ -51,6 +59,15 @@ pub(crate) enum Command {
     /// Deploy, enter, stop, retire and list containers
     #[command(subcommand, arg_required_else_help = true)]
     Container(ContainerCommand),
+    /// Create, update, list and delete the images of your projects
+    #[command(subcommand, arg_required_else_help = true)]
+    Image(ImageCommand),
+    /// Begin projects, and see how they stand
+    #[command(subcommand, arg_required_else_help = true)]
+    Project(ProjectCommand),
+    /// Dev containers of VS Code and others: a file that works here, and what is wrong with one
+    #[command(subcommand, arg_required_else_help = true)]
+    Devcontainer(DevContainerCommand),
     /// Look at the GPUs
     #[command(subcommand, arg_required_else_help = true)]
     Gpu(GpuCommand),
@@ -59,6 +76,18 @@ pub(crate) enum Command {
     Check(CheckCommand),
     /// Show who you are here, and in which group
     Whoami(Plain),
+    /// Borrow a GPU for one command
+    #[command(after_help = "\
+The command runs in a container beside: in a project's directory of the project's image and workspace; in a dev container
+(ds01 devcontainer init --gpu-on-demand) of that one's image, mounts, user and variables. What was installed by hand into the
+dev container is not in its image, so not there. Input, output, Ctrl-C and the exit code are the command's; when it ends, the
+GPU is free.
+
+Examples:
+  ds01 run -- python src/train.py --epochs 20
+  ds01 run --wait 2h -- python src/train.py
+  ds01 run --project my-thesis -- nvidia-smi")]
+    Run(BorrowArgs),
     /// Show who waits for a GPU
     Queue(Plain),
     /// Explain why a container is as it is
@@ -337,6 +366,18 @@ impl Cli {
                 | ContainerCommand::Exit(_)
                 | ContainerCommand::Logs(_) => false,
             },
+            Command::Image(ImageCommand::Update(args)) => args.json,
+            Command::Project(command) => match command {
+                ProjectCommand::Init(args) => args.json,
+                ProjectCommand::Launch(args) => args.deploy.making.json,
+                ProjectCommand::List(plain) => plain.json,
+                ProjectCommand::Status(args) => args.json,
+            },
+            Command::Devcontainer(command) => match command {
+                DevContainerCommand::Init(args) => args.json,
+                DevContainerCommand::Check(args) => args.json,
+                DevContainerCommand::Prepare => false,
+            },
             Command::Gpu(GpuCommand::Status(args)) => args.json,
             Command::Check(CheckCommand::Limits(plain)) => plain.json,
             Command::Gpu(GpuCommand::Release(args)) => args.json,
@@ -351,7 +392,7 @@ impl Cli {
             Command::Shares(plain) => plain.json,
             Command::Repair(args) => args.json,
             Command::Doctor(args) => args.json,
-            Command::InstallLinks(_) | Command::Completion(_) | Command::Man(_) => false,
+            Command::Run(_) | Command::InstallLinks(_) | Command::Completion(_) | Command::Man(_) => false,
         }
     }
 }

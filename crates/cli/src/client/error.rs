@@ -110,10 +110,20 @@ impl ClientError {
     }
 }
 
+/// Whether it is where the door is where nobody says otherwise.
+fn is_usual(socket: &Path) -> bool {
+    super::SOCKETS.iter().any(|usual| socket == Path::new(usual))
+}
+
 fn connect_hint(error: &io::Error, socket: &Path) -> String {
     match error.kind() {
         io::ErrorKind::PermissionDenied => {
             "you may not use this socket: ask an admin to let you in".to_owned()
+        }
+        io::ErrorKind::NotFound if is_usual(socket) && Path::new("/.dockerenv").exists() => {
+            "this is a container, and it does not see DS01: run the command on the server, or give a dev container \
+             ds01 devcontainer init --gpu-on-demand"
+                .to_owned()
         }
         io::ErrorKind::NotFound => {
             format!("there is no {}: ask an admin to start ds01d, or set DOCKER_HOST", socket.display())

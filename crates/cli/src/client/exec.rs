@@ -1,15 +1,13 @@
-//! A shell through Docker's exec: create, start with the connection taken over, resize, ask how it ended.
+//! A shell through Docker's exec: create, start with the connection taken over, ask how it ended.
 //!
 //! This module answers for the protocol; bytes are pumped elsewhere. It must never touch the terminal.
 
 use ds01_api::{Container, paths};
 use hyper::Method;
-use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::net::UnixStream;
 
-use super::{ANSWER_MAX, Bytes, ClientError, Door, json as body, read_json, within};
+use super::{ANSWER_MAX, Bytes, ClientError, Door, Line, json as body, read_json, within};
 
 /// Prefers bash, and does with sh: an image need not have more.
 const SHELL: [&str; 3] = ["/bin/sh", "-c", "command -v bash >/dev/null 2>&1 && exec bash || exec sh"];
@@ -22,10 +20,8 @@ const DETACH_KEYS: &str = "ctrl-],ctrl-^,ctrl-],ctrl-^";
 pub(crate) struct ExecSession {
     door: Door,
     id: String,
-    /// What the shell writes and reads; raw with a terminal, in Docker's frames without.
-    pub(crate) stream: UnixStream,
-    /// What came in the same packet as the answer's head, before anything of `stream`.
-    pub(crate) early: Bytes,
+    /// What the shell writes and reads.
+    pub(crate) line: Line,
 }
 
 /// How an exec stands after its stream has ended.
@@ -65,12 +61,8 @@ impl Door {
 
         let start = body(&json!({ "Detach": false, "Tty": tty }))?;
         let path = paths::with_name("/exec/{name}/start", &id);
-        let response = within(ANSWER_MAX, self.send(Method::POST, &path, start, Some("tcp"))).await?;
-        let upgraded = hyper::upgrade::on(response).await.map_err(ClientError::broken)?;
-        let parts = upgraded
-            .downcast::<TokioIo<UnixStream>>()
-            .map_err(|_| ClientError::broken("the connection is not ours to take over"))?;
-        Ok(ExecSession { door: self.clone(), id, stream: parts.io.into_inner(), early: parts.read_buf })
+        let line = self.take_over(&path, start, paths::with_name("/exec/{name}/resize", &id)).await?;
+        Ok(ExecSession { door: self.clone(), id, line })
     }
 }
 
@@ -81,7 +73,7 @@ impl ExecSession {
     }
 }
 
-/// Asks and tells about an exec on connections of its own.
+/// Asks about an exec on connections of its own.
 #[derive(Debug, Clone)]
 pub(crate) struct ExecHandle {
     door: Door,
@@ -89,12 +81,6 @@ pub(crate) struct ExecHandle {
 }
 
 impl ExecHandle {
-    /// Tells the shell's terminal its size.
-    pub(crate) async fn resize(&self, columns: u16, rows: u16) -> Result<(), ClientError> {
-        let path = paths::with_name("/exec/{name}/resize", &self.id) + &format!("?h={rows}&w={columns}");
-        within(ANSWER_MAX, self.door.send(Method::POST, &path, Bytes::new(), None)).await.map(drop)
-    }
-
     /// How it ended.
     pub(crate) async fn exit(&self) -> Result<ExecExit, ClientError> {
         let path = paths::with_name("/exec/{name}/json", &self.id);

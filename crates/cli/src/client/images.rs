@@ -1,10 +1,11 @@
-//! Images through Docker's routes: fetched from a registry, or removed. It must never decide which image is meant.
+//! Images through Docker's routes: looked at, fetched from a registry, removed. It must never decide which image is meant.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ds01_api::paths;
 use hyper::Method;
+use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::lines::Lines;
@@ -30,6 +31,35 @@ pub(crate) struct Pulled {
     pub(crate) of: usize,
 }
 
+/// What the Engine knows of an image.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct ImageFacts {
+    pub(crate) id: String,
+    created: String,
+    /// Bytes, of all layers together.
+    pub(crate) size: u64,
+    config: ImageConfig,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct ImageConfig {
+    labels: Option<BTreeMap<String, String>>,
+}
+
+impl ImageFacts {
+    /// When it was built; some builders do not say.
+    pub(crate) fn created(&self) -> Option<Timestamp> {
+        self.created.parse().ok()
+    }
+
+    /// What a label says.
+    pub(crate) fn label(&self, name: &str) -> Option<&str> {
+        self.config.labels.as_ref()?.get(name).map(String::as_str)
+    }
+}
+
 /// A line of the Engine's.
 #[derive(Debug, Deserialize)]
 struct Line {
@@ -41,6 +71,15 @@ struct Line {
 }
 
 impl Door {
+    /// Looks at an image; `None` if it is not here, or not the caller's to see.
+    pub(crate) async fn image(&self, name: &str) -> Result<Option<ImageFacts>, ClientError> {
+        match self.get(&paths::with_name("/images/{name}/json", name)).await {
+            Ok(facts) => Ok(Some(facts)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Begins to fetch an image.
     pub(crate) async fn pull(&self, image: &str) -> Result<Pull, ClientError> {
         let (name, tag) = split_tag(image);

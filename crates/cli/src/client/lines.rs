@@ -25,12 +25,22 @@ impl Lines {
 
     /// The next value; `None` at the end.
     pub(super) async fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, ClientError> {
+        self.next_line().await?.map(|line| parse(&line)).transpose()
+    }
+
+    /// The next value with its control characters: for what a program printed, which has its own ways of being cleaned.
+    pub(super) async fn next_printed<T: DeserializeOwned>(&mut self) -> Result<Option<T>, ClientError> {
+        let line = self.next_line().await?;
+        line.map(|line| serde_json::from_slice(&line).map_err(ClientError::broken)).transpose()
+    }
+
+    async fn next_line(&mut self) -> Result<Option<BytesMut>, ClientError> {
         loop {
             while let Some(end) = self.unread.iter().position(|&byte| byte == b'\n') {
                 let line = self.unread.split_to(end);
                 self.unread.advance(1);
                 if !line.trim_ascii().is_empty() {
-                    return parse(&line).map(Some);
+                    return Ok(Some(line));
                 }
             }
             if self.unread.len() > ANSWER_BYTES_MAX {

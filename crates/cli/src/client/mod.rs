@@ -3,24 +3,29 @@
 //! This module answers for finding the socket, for sending and for reading answers into the API's types. It must never
 //! print, and never let a control character from an answer through: what it returns can be shown on a terminal.
 
+mod build;
+mod containers;
 mod error;
 mod events;
 mod exec;
 mod images;
+mod line;
 mod lines;
 mod logs;
 mod start;
 mod stats;
+mod upload;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
 use ds01_api::{ApiError, Container, paths};
+use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
-use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::header::{CONTENT_TYPE, HOST, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
@@ -28,8 +33,11 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::net::UnixStream;
 
+pub(crate) use build::{BuildNews, BuildWanted};
 pub(crate) use error::ClientError;
-pub(crate) use exec::{ExecHandle, ExecSession};
+pub(crate) use exec::ExecHandle;
+pub(crate) use images::ImageFacts;
+pub(crate) use line::{Line, Sizer};
 pub(crate) use logs::LogsWanted;
 pub(crate) use stats::Usage;
 
@@ -42,7 +50,7 @@ pub(crate) const ACT_MAX: Duration = Duration::from_secs(180);
 /// The largest answer that is read; a list of a thousand containers has about 1 MiB.
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-type Body = Full<Bytes>;
+type Body = UnsyncBoxBody<Bytes, std::io::Error>;
 
 /// The door, before anyone has knocked.
 #[derive(Debug, Clone)]
@@ -142,6 +150,21 @@ impl Door {
         body: Bytes,
         upgrade: Option<&'static str>,
     ) -> Result<Response<Incoming>, ClientError> {
+        let mut request = Request::builder().method(method).uri(path);
+        if !body.is_empty() {
+            request = request.header(CONTENT_TYPE, "application/json");
+        }
+        if let Some(protocol) = upgrade {
+            request = request.header("connection", "Upgrade").header("upgrade", protocol);
+        }
+        let body = Full::new(body).map_err(|never| match never {}).boxed_unsync();
+        self.send_request(request.body(body).map_err(ClientError::broken)?).await
+    }
+
+    /// As [`Door::send`], with whatever body.
+    async fn send_request(&self, mut request: Request<Body>) -> Result<Response<Incoming>, ClientError> {
+        let path = request.uri().path().to_owned();
+        request.headers_mut().insert(HOST, HeaderValue::from_static("ds01"));
         let stream = UnixStream::connect(&self.socket)
             .await
             .map_err(|source| ClientError::Connect { socket: self.socket.clone(), source })?;
@@ -149,14 +172,6 @@ impl Door {
             http1::handshake::<_, Body>(TokioIo::new(stream)).await.map_err(ClientError::broken)?;
         // Ends with the connection: when the answer's body is read or dropped, or with the process.
         tokio::spawn(connection.with_upgrades());
-        let mut request = Request::builder().method(method).uri(path).header(HOST, "ds01");
-        if !body.is_empty() {
-            request = request.header(CONTENT_TYPE, "application/json");
-        }
-        if let Some(protocol) = upgrade {
-            request = request.header("connection", "Upgrade").header("upgrade", protocol);
-        }
-        let request = request.body(Body::new(body)).map_err(ClientError::broken)?;
         let response = sender.send_request(request).await.map_err(ClientError::broken)?;
         let status = response.status();
         if status.is_success()
@@ -165,7 +180,7 @@ impl Door {
         {
             return Ok(response);
         }
-        Err(self.refusal(status, path, response.into_body()).await)
+        Err(self.refusal(status, &path, response.into_body()).await)
     }
 
     /// Reads an error in our shape or in Docker's.

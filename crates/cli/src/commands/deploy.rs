@@ -3,10 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use ds01_api::{
-    ContainerState, DataMount, DeployRequest, Deployed, Exit, RetireRequest, Retired, UnitRef, codes, names,
-    paths,
-};
+use ds01_api::{ContainerState, DataMount, DeployRequest, Deployed, RetireRequest, Retired, UnitRef, paths};
 use serde::Serialize;
 
 use super::image;
@@ -117,13 +114,7 @@ async fn enter(door: &Door, deployed: &Deployed, started: &Started, ui: Ui) -> R
 }
 
 fn project(name: &str) -> Result<String, Failure> {
-    names::Project::new(name).map(|project| project.as_str().to_owned()).map_err(|error| {
-        let failure = Failure::new(Exit::Usage, codes::NAME_INVALID, error.to_string());
-        match error.suggestion() {
-            Some(name) => failure.with_hint(format!("call it {name}")),
-            None => failure.with_hint("use small letters, digits and single dashes: my-project"),
-        }
-    })
+    image::project(name).map(|project| project.as_str().to_owned())
 }
 
 /// A path as the daemon can use it: absolute, and with a `~` that the shell left alone (`--workspace=~/x`) filled in.

@@ -1,18 +1,21 @@
 //! One file per command: ask the door, show the answer. A command must never decide what policy decides.
 
 mod attach;
+mod borrow;
 mod create;
 mod deploy;
+mod devcontainer;
 mod doctor;
 mod exempt;
 mod exit;
-mod image;
+pub(crate) mod image;
 mod install_links;
 mod journal;
 mod list;
 mod logs;
 mod man;
 mod pause;
+mod project;
 mod remove;
 mod retire;
 mod run;
@@ -34,6 +37,10 @@ use crate::completion;
 use crate::failure::Failure;
 use crate::ui::Ui;
 
+pub(crate) use devcontainer::{Checked, Written};
+pub(crate) use image::recipe::{home, spoken};
+pub(crate) use project::{Begun, Disk, Standing};
+
 /// Does what was typed; returns the exit code.
 pub(crate) async fn perform(cli: Cli, ui: Ui) -> Result<u8, Failure> {
     match &cli.command {
@@ -51,10 +58,14 @@ pub(crate) async fn perform(cli: Cli, ui: Ui) -> Result<u8, Failure> {
     let door = door()?;
     match &cli.command {
         Command::Container(command) => container(&door, command, ui).await,
+        Command::Image(command) => image::perform(&door, command, ui).await,
+        Command::Devcontainer(command) => devcontainer::perform(&door, command, ui).await,
+        Command::Project(command) => project::perform(&door, command, ui).await,
         Command::Gpu(GpuCommand::Status(args)) => show::gpu_status(&door, args, ui).await,
         Command::Gpu(GpuCommand::Release(args)) => show::gpu_release(&door, args.time, ui).await,
         Command::Check(CheckCommand::Limits(_)) => show::check_limits(&door, ui).await,
         Command::Whoami(_) => show::whoami(&door, ui).await,
+        Command::Run(args) => borrow::perform(&door, args, ui).await,
         Command::Queue(_) => show::queue(&door, ui).await,
         Command::Why(args) => show::why(&door, &args.name, ui).await,
         Command::Exempt(args) => exempt::perform(&door, args, ui).await,

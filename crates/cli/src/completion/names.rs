@@ -25,7 +25,9 @@ pub(super) fn offered(command: Command, typed: &[OsString]) -> Command {
 
 fn with_names(arg: Arg, command: &str, typed: &[OsString]) -> Arg {
     match (arg.get_id().as_str(), command) {
-        ("project", _) | ("name", "deploy" | "create") => arg.add(ArgValueCandidates::new(projects)),
+        ("project", _) | ("name", "deploy" | "create" | "launch") => {
+            arg.add(ArgValueCandidates::new(projects))
+        }
         ("name" | "names", _) => {
             let (command, typed) = (command.to_owned(), typed.to_vec());
             arg.add(ArgValueCandidates::new(move || containers(&command, &typed)))

@@ -2,14 +2,18 @@
 //! it does not belong. Nothing here may print, ask, or read a clock.
 
 mod acts;
+mod build;
 mod containers;
 mod detailed;
+mod devcontainer;
 mod doctor;
 mod exempt;
+mod images;
 mod journal;
 mod limits;
 mod machine;
 mod people;
+mod projects;
 mod sharing;
 mod stats;
 mod table;
@@ -18,14 +22,18 @@ mod waiting;
 pub(crate) mod words;
 
 pub(crate) use acts::{exit, paused, started, unpaused};
+pub(crate) use build::{StepEnd, present_step, step};
 pub(crate) use containers::{created, deployed, list, removed, retired, status_text, stopped, unit};
 pub(crate) use detailed::detailed;
+pub(crate) use devcontainer::{devcontainer_checked, devcontainer_written};
 pub(crate) use doctor::doctor;
 pub(crate) use exempt::{exempted, exemptions};
+pub(crate) use images::image_made;
 pub(crate) use journal::{event, history};
 pub(crate) use limits::limits;
 pub(crate) use machine::{gpu_release, machine};
 pub(crate) use people::{kept, queue, whoami, why};
+pub(crate) use projects::{begun, counting, project_status, projects};
 pub(crate) use sharing::{repaired, shared, shares, unshared};
 pub(crate) use stats::{ContainerStats, Stats, stats};
 pub(crate) use template::{Filter, Template, fits_all, id};

@@ -3,10 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking, as the tests do")]
 
 mod acts;
+mod borrow;
 mod commands;
 mod deploy;
+mod devcontainers;
 mod listing;
 mod logs;
+mod projects;
 mod pty;
 mod shell;
 mod stats;

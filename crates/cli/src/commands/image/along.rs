@@ -11,7 +11,7 @@ use crate::ui::Ui;
 
 /// What became of a project's image that was to go.
 #[derive(Debug)]
-pub(super) enum Image {
+pub(in crate::commands) enum Image {
     /// It was not to go, or it is not the project's own.
     Kept,
     Gone,
@@ -21,7 +21,7 @@ pub(super) enum Image {
 
 impl Image {
     /// Removes it, if there is one to remove.
-    pub(super) async fn remove(door: &Door, image: Option<String>) -> Self {
+    pub(in crate::commands) async fn remove(door: &Door, image: Option<String>) -> Self {
         let Some(image) = image else { return Self::Kept };
         match door.remove_image(&image).await {
             Ok(()) => Self::Gone,
@@ -36,7 +36,7 @@ impl Image {
 }
 
 /// The image of a container that is to go with it: one in its owner's own namespace, and only if that is wanted.
-pub(super) async fn of_its_project(
+pub(in crate::commands) async fn of_its_project(
     door: &Door,
     name: &str,
     wanted: bool,
@@ -50,7 +50,7 @@ pub(super) async fn of_its_project(
 }
 
 /// Fetches the image that a framework stands for, where that is what a deploy lacks; whether it did.
-pub(super) async fn fetch_framework(
+pub(in crate::commands) async fn fetch_framework(
     door: &Door,
     request: &DeployRequest,
     refusal: &ClientError,
@@ -81,7 +81,7 @@ pub(super) async fn fetch_framework(
 }
 
 /// Fetches an image, and tells how far that is.
-async fn pull(door: &Door, image: &str, ui: Ui) -> Result<(), ClientError> {
+pub(super) async fn pull(door: &Door, image: &str, ui: Ui) -> Result<(), ClientError> {
     let mut pull = door.pull(image).await?;
     let columns = terminal::error_columns().filter(|_| !ui.json);
     if columns.is_none() {

@@ -1,0 +1,36 @@
+//! The images of projects: made from Dockerfiles, and what comes and goes with a container. Whose an image is, the door
+//! decides; what stands in a Dockerfile, its author.
+
+mod advice;
+mod along;
+pub(crate) mod build;
+mod progress;
+pub(crate) mod recipe;
+mod update;
+
+pub(super) use along::{Image, fetch_framework, of_its_project};
+
+use ds01_api::names::Project;
+use ds01_api::{Exit, codes};
+
+use crate::args::ImageCommand;
+use crate::client::Door;
+use crate::failure::Failure;
+use crate::ui::Ui;
+
+pub(super) async fn perform(door: &Door, command: &ImageCommand, ui: Ui) -> Result<u8, Failure> {
+    match command {
+        ImageCommand::Update(args) => update::perform(door, args, ui).await,
+    }
+}
+
+/// The project that a name means, or the name that it could have.
+pub(super) fn project(name: &str) -> Result<Project, Failure> {
+    Project::new(name).map_err(|error| {
+        let failure = Failure::new(Exit::Usage, codes::NAME_INVALID, error.to_string());
+        match error.suggestion() {
+            Some(name) => failure.with_hint(format!("call it {name}")),
+            None => failure.with_hint("use small letters, digits and single dashes: my-project"),
+        }
+    })
+}

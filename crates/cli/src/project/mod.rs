@@ -1,0 +1,140 @@
+//! What a new project consists of: its files as values, made of the templates beside. Pure: it must never write one.
+
+mod place;
+
+use crate::args::ProjectType;
+
+pub(crate) use place::{Place, of_directory, workspace};
+
+/// A file of a new project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NewFile {
+    /// Below the project's directory; the directories above it come with it.
+    pub(crate) path: &'static str,
+    /// What stands in it.
+    pub(crate) text: String,
+}
+
+/// What a project is to begin with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Beginning<'a> {
+    /// Its name.
+    pub(crate) project: &'a str,
+    /// What it is about; `None`: directories and a Dockerfile, no more.
+    pub(crate) kind: Option<ProjectType>,
+    /// The image that its own is made from.
+    pub(crate) base: &'a str,
+    /// Whether that image has PyTorch, which the program to begin with needs.
+    pub(crate) torch: bool,
+}
+
+/// Directories that a project has though nothing is in them yet.
+const EMPTY: [&str; 5] = [
+    "data/raw/.gitkeep",
+    "data/processed/.gitkeep",
+    "models/.gitkeep",
+    "results/.gitkeep",
+    "notebooks/.gitkeep",
+];
+
+/// The files of a new project.
+pub(crate) fn files(beginning: &Beginning<'_>) -> Vec<NewFile> {
+    let fill =
+        |text: &str| text.replace("{{project}}", beginning.project).replace("{{base}}", beginning.base);
+    let file = |path, text: &str| NewFile { path, text: fill(text) };
+    let mut files = vec![
+        file(".gitignore", include_str!("templates/gitignore")),
+        file(".dockerignore", include_str!("templates/dockerignore")),
+        file("data/README.md", include_str!("templates/data-README.md")),
+    ];
+    files.extend(EMPTY.map(|path| file(path, "")));
+    let Some(kind) = beginning.kind else {
+        files.extend([
+            file("README.md", include_str!("templates/README-blank.md")),
+            file("Dockerfile", include_str!("templates/Dockerfile-blank")),
+            file("requirements.txt", ""),
+            file("src/.gitkeep", ""),
+            file("tests/.gitkeep", ""),
+        ]);
+        return files;
+    };
+    files.extend([
+        file("README.md", include_str!("templates/README.md")),
+        file("Dockerfile", include_str!("templates/Dockerfile")),
+        file("requirements.txt", requirements(kind)),
+        file("src/__init__.py", ""),
+    ]);
+    if beginning.torch {
+        files.push(file("src/train.py", include_str!("templates/train.py")));
+        files.push(file("tests/test_train.py", include_str!("templates/test_train.py")));
+    } else {
+        files.push(file("tests/.gitkeep", ""));
+    }
+    files
+}
+
+/// The packages to begin with.
+fn requirements(kind: ProjectType) -> &'static str {
+    match kind {
+        ProjectType::Ml => include_str!("templates/requirements/ml.txt"),
+        ProjectType::Cv => include_str!("templates/requirements/cv.txt"),
+        ProjectType::Nlp => include_str!("templates/requirements/nlp.txt"),
+        ProjectType::Rl => include_str!("templates/requirements/rl.txt"),
+        ProjectType::Audio => include_str!("templates/requirements/audio.txt"),
+        ProjectType::Ts => include_str!("templates/requirements/ts.txt"),
+        ProjectType::Llm => include_str!("templates/requirements/llm.txt"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::ValueEnum as _;
+
+    use super::*;
+
+    fn paths(files: &[NewFile]) -> Vec<&str> {
+        files.iter().map(|file| file.path).collect()
+    }
+
+    #[test]
+    fn the_documented_structure_is_there() {
+        for kind in ProjectType::value_variants() {
+            let beginning =
+                Beginning { project: "thesis", kind: Some(*kind), base: "lab/torch:2.8", torch: true };
+            let files = files(&beginning);
+            for path in ["README.md", "requirements.txt", ".gitignore", "Dockerfile", "src/__init__.py"] {
+                assert!(paths(&files).contains(&path), "{path} of {kind:?}");
+            }
+            for directory in ["data/raw", "data/processed", "notebooks", "models", "results", "src", "tests"]
+            {
+                assert!(paths(&files).iter().any(|path| path.starts_with(directory)), "{directory}");
+            }
+            let all: String = files.iter().map(|file| file.text.as_str()).collect();
+            assert!(!all.contains("{{") && all.contains("FROM lab/torch:2.8\n"), "{all}");
+        }
+    }
+
+    #[test]
+    fn what_a_package_list_names_is_named_once() {
+        for kind in ProjectType::value_variants() {
+            let names: Vec<&str> =
+                requirements(*kind).lines().filter(|line| !line.starts_with('#')).collect();
+            let mut once = names.clone();
+            once.sort_unstable();
+            once.dedup();
+            assert_eq!(once.len(), names.len(), "{kind:?}: {names:?}");
+            assert!(names.contains(&"numpy") && names.contains(&"jupyterlab"), "{kind:?}: {names:?}");
+        }
+    }
+
+    #[test]
+    fn no_program_where_it_would_not_run() {
+        let beginning = Beginning { project: "p", kind: None, base: "busybox", torch: true };
+        let blank = files(&beginning);
+        assert!(!paths(&blank).contains(&"src/train.py"), "blank is blank");
+        let dockerfile = blank.iter().find(|file| file.path == "Dockerfile").unwrap();
+        assert!(!dockerfile.text.contains("RUN"), "nothing to install: {}", dockerfile.text);
+        let other = Beginning { kind: Some(ProjectType::Ml), torch: false, ..beginning };
+        assert!(!paths(&files(&other)).contains(&"src/train.py"), "it needs PyTorch");
+    }
+}
