@@ -15,6 +15,7 @@ mod render;
 mod shell;
 mod signals;
 mod terminal;
+mod tui;
 mod ui;
 mod watch;
 

@@ -83,8 +83,11 @@ impl Ui {
     /// Draws on the screen of standard output: `text` without its colours where those are refused, every other control
     /// sequence as it is.
     pub(crate) fn draw(self, before: &str, text: &str, lay_out: impl FnOnce(&str) -> String) {
-        let coloured = anstream::AutoStream::choice(&stdout()) != anstream::ColorChoice::Never;
-        let text = if coloured { text.to_owned() } else { anstream::adapter::strip_str(text).to_string() };
+        let text = if terminal::has_colour() {
+            text.to_owned()
+        } else {
+            anstream::adapter::strip_str(text).to_string()
+        };
         let mut screen = stdout();
         let _ = screen.write_all(format!("{before}{}", lay_out(&text)).as_bytes());
         let _ = screen.flush();

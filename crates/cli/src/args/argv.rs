@@ -18,6 +18,9 @@ const GROUPS: [(&str, &[&str]); 3] = [
     ("check", &["limits"]),
 ];
 
+/// Commands of no group that have a name of their own, as the documents spell them.
+const ALONE: [&str; 1] = ["dashboard"];
+
 /// A command line in the spelling `ds01 GROUP COMMAND …`, and how the user began it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Argv {
@@ -52,17 +55,18 @@ pub(crate) fn normalise(argv: impl IntoIterator<Item = OsString>) -> Argv {
 
 /// Every name under which the program may be called, apart from `ds01`.
 pub(crate) fn link_names() -> Vec<String> {
-    GROUPS
-        .iter()
-        .flat_map(|(group, commands)| {
-            let joined = commands.iter().map(move |command| format!("{group}-{command}"));
-            std::iter::once((*group).to_owned()).chain(joined)
-        })
-        .collect()
+    let grouped = GROUPS.iter().flat_map(|(group, commands)| {
+        let joined = commands.iter().map(move |command| format!("{group}-{command}"));
+        std::iter::once((*group).to_owned()).chain(joined)
+    });
+    grouped.chain(ALONE.map(str::to_owned)).collect()
 }
 
 /// `container` → `[container]`, `container-deploy` → `[container, deploy]`, anything else → nothing.
 fn expand(word: &str) -> Option<Vec<&'static str>> {
+    if let Some(alone) = ALONE.into_iter().find(|known| *known == word) {
+        return Some(vec![alone]);
+    }
     GROUPS.iter().find_map(|(group, commands)| {
         let rest = word.strip_prefix(group)?;
         if rest.is_empty() {
@@ -113,6 +117,9 @@ mod tests {
             ("ds01 why container-run", "ds01 why container-run"),
             ("ds01 container-frobnicate", "ds01 container-frobnicate"),
             ("containers", "ds01"),
+            ("dashboard", "ds01 dashboard"),
+            ("ds01 dashboard", "ds01 dashboard"),
+            ("ds01 why dashboard", "ds01 why dashboard"),
         ] {
             assert_eq!(normal(typed), read, "{typed}");
         }
@@ -122,7 +129,9 @@ mod tests {
     #[test]
     fn links_are_groups_and_commands() {
         let names = link_names();
-        assert!(names.contains(&"container".to_owned()) && names.contains(&"container-ls".to_owned()));
+        for name in ["container", "container-ls", "dashboard"] {
+            assert!(names.contains(&name.to_owned()), "{name}");
+        }
         assert!(names.iter().all(|name| expand(name).is_some()));
     }
 }

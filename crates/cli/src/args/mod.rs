@@ -2,7 +2,7 @@
 
 pub(crate) mod argv;
 mod container;
-mod duration;
+pub(crate) mod duration;
 pub(crate) mod elsewhere;
 mod listing;
 mod looking;
@@ -57,6 +57,13 @@ pub(crate) enum Command {
     /// Look at your limits
     #[command(subcommand, arg_required_else_help = true)]
     Check(CheckCommand),
+    /// Show the machine on the whole screen: GPUs, containers, people, the line, what happens
+    #[command(after_help = "\
+Arrows and Tab move, ? tells the other keys, q leaves. What others do not show to you is not shown here.
+
+Example:
+  dashboard")]
+    Dashboard,
     /// Show who you are here, and in which group
     Whoami(Plain),
     /// Show who waits for a GPU
@@ -351,7 +358,7 @@ impl Cli {
             Command::Shares(plain) => plain.json,
             Command::Repair(args) => args.json,
             Command::Doctor(args) => args.json,
-            Command::InstallLinks(_) | Command::Completion(_) | Command::Man(_) => false,
+            Command::Dashboard | Command::InstallLinks(_) | Command::Completion(_) | Command::Man(_) => false,
         }
     }
 }

@@ -32,6 +32,7 @@ use crate::args::{CheckCommand, Cli, Command, ContainerCommand, GpuCommand};
 use crate::client::{ClientError, Door};
 use crate::completion;
 use crate::failure::Failure;
+use crate::tui;
 use crate::ui::Ui;
 
 /// Does what was typed; returns the exit code.
@@ -54,6 +55,7 @@ pub(crate) async fn perform(cli: Cli, ui: Ui) -> Result<u8, Failure> {
         Command::Gpu(GpuCommand::Status(args)) => show::gpu_status(&door, args, ui).await,
         Command::Gpu(GpuCommand::Release(args)) => show::gpu_release(&door, args.time, ui).await,
         Command::Check(CheckCommand::Limits(_)) => show::check_limits(&door, ui).await,
+        Command::Dashboard => tui::run(&door).await,
         Command::Whoami(_) => show::whoami(&door, ui).await,
         Command::Queue(_) => show::queue(&door, ui).await,
         Command::Why(args) => show::why(&door, &args.name, ui).await,

@@ -5,6 +5,7 @@ mod acts;
 mod containers;
 mod detailed;
 mod doctor;
+mod drawing;
 mod exempt;
 mod journal;
 mod limits;
@@ -18,9 +19,12 @@ mod waiting;
 pub(crate) mod words;
 
 pub(crate) use acts::{exit, paused, started, unpaused};
-pub(crate) use containers::{created, deployed, list, removed, retired, status_text, stopped, unit};
+pub(crate) use containers::{
+    created, deployed, gpus, list, removed, retired, state_word, status_text, stopped, unit,
+};
 pub(crate) use detailed::detailed;
 pub(crate) use doctor::doctor;
+pub(crate) use drawing::{ascii, bar, step};
 pub(crate) use exempt::{exempted, exemptions};
 pub(crate) use journal::{event, history};
 pub(crate) use limits::limits;
@@ -28,6 +32,7 @@ pub(crate) use machine::{gpu_release, machine};
 pub(crate) use people::{kept, queue, whoami, why};
 pub(crate) use sharing::{repaired, shared, shares, unshared};
 pub(crate) use stats::{ContainerStats, Stats, stats};
+pub(crate) use table::cut;
 pub(crate) use template::{Filter, Template, fits_all, id};
 pub(crate) use waiting::{fetching, waiting_line, waiting_report};
 

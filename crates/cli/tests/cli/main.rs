@@ -4,6 +4,7 @@
 
 mod acts;
 mod commands;
+mod dashboard;
 mod deploy;
 mod listing;
 mod logs;
