@@ -2,6 +2,7 @@
 //! it does not belong. Nothing here may print, ask, or read a clock.
 
 mod acts;
+mod cards;
 mod containers;
 mod detailed;
 mod doctor;
@@ -19,6 +20,7 @@ mod waiting;
 pub(crate) mod words;
 
 pub(crate) use acts::{exit, paused, started, unpaused};
+pub(crate) use cards::drawn as machine_drawn;
 pub(crate) use containers::{
     created, deployed, gpus, list, removed, retired, state_word, status_text, stopped, unit,
 };
@@ -27,7 +29,7 @@ pub(crate) use doctor::doctor;
 pub(crate) use drawing::{ascii, bar, step};
 pub(crate) use exempt::{exempted, exemptions};
 pub(crate) use journal::{event, history};
-pub(crate) use limits::limits;
+pub(crate) use limits::{limits, limits_drawn};
 pub(crate) use machine::{gpu_release, machine};
 pub(crate) use people::{kept, queue, whoami, why};
 pub(crate) use sharing::{repaired, shared, shares, unshared};

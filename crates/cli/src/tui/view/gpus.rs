@@ -7,7 +7,7 @@ use ratatui::style::Style;
 
 use super::columns::{self, BUSY, Cell, Column, FULL};
 use super::{BAD, CARE, CURSOR, GOOD, Name, QUIET, rule, short};
-use crate::render::words::mib;
+use crate::render::words::{fullness, mib};
 use crate::tui::model::{Model, Pane, Row};
 
 /// Draws the units; `tall` gives each two rows.
@@ -83,7 +83,7 @@ fn cells(model: &Model, card: &Card, unit: Option<&Unit>, told: bool) -> Vec<Cel
         }));
         cells.push(used.map_or(Cell::Nothing, |used| Cell::Bar(used, name.memory_mib, FULL)));
     }
-    cells.push(Cell::text(memory(used, name.memory_mib)));
+    cells.push(Cell::text(fullness(used, name.memory_mib)));
     let (who, held, left) = holder(unit);
     cells.extend([who, held, left]);
     cells
@@ -156,14 +156,6 @@ fn who(holder: &Holder) -> Cell {
         None => holder.owner.clone(),
     };
     Cell::styled(if holder.mine { GOOD } else { Style::new() }, text)
-}
-
-/// How full: `31.2/80 GiB`.
-fn memory(used_mib: Option<u64>, total_mib: u64) -> String {
-    match used_mib {
-        Some(used) => format!("{}.{}/{}", used / 1024, used % 1024 * 10 / 1024, mib(total_mib)),
-        None => mib(total_mib),
-    }
 }
 
 /// The model without what it is made of: its memory has a column of its own.
