@@ -64,6 +64,13 @@ Arrows and Tab move, ? tells the other keys, q leaves. What others do not show t
 Example:
   dashboard")]
     Dashboard,
+    /// Say in three lines what is free and what you have running, for logins
+    #[command(after_help = "\
+Says nothing, and is no error, where ds01d does not answer within a third of a second.
+
+Example, in /etc/profile.d/ds01.sh:
+  case $- in *i*) ds01 greeting ;; esac")]
+    Greeting(Plain),
     /// Show who you are here, and in which group
     Whoami(Plain),
     /// Show who waits for a GPU
@@ -347,7 +354,7 @@ impl Cli {
             Command::Gpu(GpuCommand::Status(args)) => args.json,
             Command::Check(CheckCommand::Limits(plain)) => plain.json,
             Command::Gpu(GpuCommand::Release(args)) => args.json,
-            Command::Whoami(plain) | Command::Queue(plain) => plain.json,
+            Command::Whoami(plain) | Command::Queue(plain) | Command::Greeting(plain) => plain.json,
             Command::Why(args) => args.json,
             Command::Exempt(args) => args.json,
             Command::Events(args) => args.json,

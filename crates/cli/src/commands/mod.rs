@@ -6,6 +6,7 @@ mod deploy;
 mod doctor;
 mod exempt;
 mod exit;
+mod greeting;
 mod image;
 mod install_links;
 mod journal;
@@ -44,6 +45,8 @@ pub(crate) async fn perform(cli: Cli, ui: Ui) -> Result<u8, Failure> {
             ui.say(&completion::script(args.shell));
             return Ok(0);
         }
+        // It says nothing where there is no door.
+        Command::Greeting(_) => return greeting::perform(ui).await,
         _ => {}
     }
     if let Command::Doctor(args) = &cli.command {
@@ -67,7 +70,11 @@ pub(crate) async fn perform(cli: Cli, ui: Ui) -> Result<u8, Failure> {
         Command::Shares(_) => sharing::shares(&door, ui).await,
         Command::Repair(args) => sharing::repair(&door, args, ui).await,
         Command::Keep(args) => show::keep(&door, &args.name, args.time, ui).await,
-        Command::Doctor(_) | Command::InstallLinks(_) | Command::Completion(_) | Command::Man(_) => {
+        Command::Greeting(_)
+        | Command::Doctor(_)
+        | Command::InstallLinks(_)
+        | Command::Completion(_)
+        | Command::Man(_) => {
             unreachable!("needs no door and was done above")
         }
     }

@@ -175,6 +175,7 @@ mod tests {
             CPUs per container    -      16
             run time              -      1 d, not enforced yet
             whole GPUs            -      no
-        "#]].assert_eq(&plain(&limits_drawn(&answer, 50)));
+        "#]]
+        .assert_eq(&plain(&limits_drawn(&answer, 50)));
     }
 }

@@ -7,7 +7,7 @@
 mod feed;
 mod model;
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 mod screen;
 mod view;
 

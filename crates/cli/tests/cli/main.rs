@@ -6,6 +6,7 @@ mod acts;
 mod commands;
 mod dashboard;
 mod deploy;
+mod greeting;
 mod listing;
 mod logs;
 mod pty;
