@@ -51,11 +51,15 @@ impl Screen {
     /// Takes it again, whoever has had it; the next picture is drawn whole.
     pub(crate) fn take(&mut self) -> io::Result<()> {
         let mut lent = LENT.lock().unwrap_or_else(PoisonError::into_inner);
-        // What is there now is what will be given back: another program may have set it since.
-        drop(lent.take());
+        // Restored first, so that what is found, and given back in the end, is never raw.
+        let had = lent.take().is_some();
         *lent = Some(RawMode::enter()?);
         drop(lent);
-        execute!(stdout(), EnterAlternateScreen, Hide)?;
+        if !had {
+            // Entering the second page twice would lose where the cursor was on the first.
+            execute!(stdout(), EnterAlternateScreen)?;
+        }
+        execute!(stdout(), Hide)?;
         let (columns, rows) = terminal::output_size().unwrap_or((80, 24));
         self.terminal.resize(Rect::new(0, 0, columns, rows))
     }
