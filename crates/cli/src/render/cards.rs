@@ -91,23 +91,28 @@ fn row(card: &Card, unit: &Unit, card_bar: u64) -> Vec<Cell> {
 
 /// How full it is, as long as its part of the card's memory.
 fn picture(card: &Card, unit: &Unit, card_bar: u64) -> Cell {
-    let part = unit.unit.memory_mib.min(card.memory_mib) * card_bar / card.memory_mib.max(1);
-    let width = usize::try_from(part.max(1)).unwrap_or(1);
     let style = match (&unit.holder, unit.health) {
         (Some(holder), _) if holder.mine => GOOD,
         (None, Health::Available) => QUIET,
         _ => CARE,
     };
+    Cell::styled(style, unit_bar(card, unit, card_bar))
+}
+
+/// A unit as a bar: as long as its part of the card's memory, of which all has `card_bar` characters, and as full as it is.
+/// Where nobody tells that, it says whether it is taken.
+pub(crate) fn unit_bar(card: &Card, unit: &Unit, card_bar: u64) -> String {
+    let part = unit.unit.memory_mib.min(card.memory_mib) * card_bar / card.memory_mib.max(1);
+    let width = usize::try_from(part.max(1)).unwrap_or(1);
     let taken = unit.holder.is_some() || unit.health != Health::Available;
-    let text = match unit.figures.memory_used_mib {
+    match unit.figures.memory_used_mib {
         Some(used) => {
             let (filled, rest) = bar(used, unit.unit.memory_mib, width);
             filled + &rest
         }
         None if taken => TAKEN.repeat(width),
         None => bar(0, 1, width).1,
-    };
-    Cell::styled(style, text)
+    }
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ mod waiting;
 pub(crate) mod words;
 
 pub(crate) use acts::{exit, paused, started, unpaused};
-pub(crate) use cards::drawn as machine_drawn;
+pub(crate) use cards::{drawn as machine_drawn, unit_bar};
 pub(crate) use containers::{
     created, deployed, gpus, list, removed, retired, state_word, status_text, stopped, unit,
 };

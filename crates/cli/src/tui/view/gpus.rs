@@ -7,15 +7,33 @@ use ratatui::style::Style;
 
 use super::columns::{self, BUSY, Cell, Column, FULL};
 use super::{BAD, CARE, CURSOR, GOOD, Name, QUIET, rule, short};
+use crate::render;
 use crate::render::words::{fullness, mib};
 use crate::tui::model::{Model, Pane, Row};
 
-/// Draws the units; `tall` gives each two rows.
-pub(super) fn draw(buffer: &mut Buffer, area: Rect, model: &Model, tall: bool) {
+/// From so many rows on each unit has two of them: how busy and how full.
+const TALL_ROWS: u16 = 40;
+/// The bar of a whole card, where nobody tells what units do.
+const CARD_BAR: u64 = 16;
+
+/// How many rows each unit has on a screen of so many.
+pub(super) fn rows_each(model: &Model, screen_rows: u16) -> u16 {
+    if screen_rows >= TALL_ROWS && is_told(model) { 2 } else { 1 }
+}
+
+/// Whether anything is told of what units do. Where it is not, there is nothing to see.
+fn is_told(model: &Model) -> bool {
+    model.seen.as_ref().is_some_and(|seen| seen.machine.figures_age_seconds.is_some())
+}
+
+/// Draws the units, with one row or two for each.
+pub(super) fn draw(buffer: &mut Buffer, area: Rect, model: &Model, rows_each: u16) {
     let has_keys = model.pane == Pane::Gpus;
     rule(buffer, area, &[("GPUs".to_owned(), if has_keys { Name::HasKeys } else { Name::Seen })]);
     let area = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
-    let Some(seen) = &model.seen else { return };
+    if model.seen.is_none() {
+        return;
+    }
     let rows = model.rows(Pane::Gpus);
     if rows.is_empty() {
         buffer.set_stringn(
@@ -27,8 +45,7 @@ pub(super) fn draw(buffer: &mut Buffer, area: Rect, model: &Model, tall: bool) {
         );
         return;
     }
-    // Where nothing is told of what units do, there is nothing to see.
-    let told = seen.machine.figures_age_seconds.is_some();
+    let (told, tall) = (is_told(model), rows_each > 1);
     let heads = heads(told, tall);
     let cells: Vec<Vec<Cell>> = rows
         .iter()
@@ -53,6 +70,8 @@ fn heads(told: bool, tall: bool) -> Vec<Column> {
         if !tall {
             heads.push(Column::graph("FULL", 5, 6, 24));
         }
+    } else {
+        heads.push(Column::text("", 3));
     }
     heads.push(Column::text("MEMORY", if told { 2 } else { 5 }));
     heads.extend([Column::text("WHO", 0), Column::text("HELD", 7), Column::text("LEFT", 1)]);
@@ -62,9 +81,7 @@ fn heads(told: bool, tall: bool) -> Vec<Column> {
 fn cells(model: &Model, card: &Card, unit: Option<&Unit>, told: bool) -> Vec<Cell> {
     let Some(unit) = unit else {
         let mut cells = vec![Cell::text(card.index.to_string()), Cell::text(short_model(&card.model))];
-        if told {
-            cells.extend([Cell::Nothing, Cell::Nothing, Cell::Nothing, Cell::Nothing]);
-        }
+        cells.resize_with(if told { 6 } else { 3 }, || Cell::Nothing);
         cells.push(Cell::text(mib(card.memory_mib)));
         cells.extend([Cell::styled(QUIET, "no slices"), Cell::Nothing, Cell::Nothing]);
         return cells;
@@ -82,6 +99,9 @@ fn cells(model: &Model, card: &Card, unit: Option<&Unit>, told: bool) -> Vec<Cel
             Cell::Curve(curve.newest().collect(), if curve.tells_busy() { BUSY } else { FULL })
         }));
         cells.push(used.map_or(Cell::Nothing, |used| Cell::Bar(used, name.memory_mib, FULL)));
+    } else {
+        let style = if unit.holder.is_some() { FULL } else { QUIET };
+        cells.push(Cell::styled(style, render::unit_bar(card, unit, CARD_BAR)));
     }
     cells.push(Cell::text(fullness(used, name.memory_mib)));
     let (who, held, left) = holder(unit);
@@ -98,13 +118,12 @@ fn two_rows(
     cursor: usize,
     has_keys: bool,
 ) {
-    // A bar of memory has no column of its own here.
-    let told = heads.len() > 6;
+    // The bar of memory has no column of its own here.
     let (full, first): (Vec<Cell>, Vec<Vec<Cell>>) = rows
         .iter()
         .map(|row| {
             let mut row = row.clone();
-            let full = if told { row.remove(5) } else { Cell::Nothing };
+            let full = row.remove(5);
             (full, row)
         })
         .unzip();
@@ -128,7 +147,7 @@ fn two_rows(
                 columns::put(buffer, place, cell);
             }
         }
-        if let Some(place) = place(3, 1).filter(|_| told) {
+        if let Some(place) = place(3, 1) {
             columns::put(buffer, Rect { y: y + 1, ..place }, &full[at]);
         }
     }

@@ -17,7 +17,7 @@ use crate::tui::model::{Model, Pane, Person, Row};
 const NEAR_SECONDS: u64 = 15 * 60;
 const MIB: u64 = 1024 * 1024;
 /// A sentence is not cut below this before other columns are missed.
-const SENTENCE_MIN: u16 = 30;
+const SENTENCE_MIN: u16 = 36;
 
 /// Draws the containers; returns the ids of those that are seen.
 pub(super) fn containers(buffer: &mut Buffer, area: Rect, model: &Model) -> Vec<String> {

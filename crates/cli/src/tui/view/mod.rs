@@ -35,8 +35,6 @@ const COLUMNS_MIN: u16 = 40;
 const ROWS_MIN: u16 = 12;
 /// From here on the lists below the containers stand beside each other.
 const BESIDE_COLUMNS: u16 = 132;
-/// From here on each unit has two rows: how busy and how full.
-const TALL_ROWS: u16 = 40;
 
 /// What the terminal can show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,14 +71,14 @@ pub(crate) fn draw(frame: &mut Frame<'_>, model: &Model, look: Look) -> Shown {
 fn everything(buffer: &mut Buffer, area: Rect, model: &Model) -> Shown {
     head(buffer, Rect { height: 1, ..area }, model);
     let [gpus, containers, below] = split(area, model);
-    gpus::draw(buffer, gpus, model, area.height >= TALL_ROWS);
+    gpus::draw(buffer, gpus, model, gpus::rows_each(model, area.height));
     let shown = lists::containers(buffer, containers, model);
     if area.width < BESIDE_COLUMNS {
         lists::below(buffer, below, model, model.below, true);
         return Shown { containers: shown };
     }
-    // People need the least, what happened the most.
-    let parts = [area.width * 3 / 12, area.width * 4 / 12];
+    // People need the least.
+    let parts = [area.width * 2 / 9, area.width * 3 / 8];
     let mut x = below.x;
     for (pane, width) in Pane::BELOW.into_iter().zip([parts[0], parts[1], area.width - parts[0] - parts[1]]) {
         // A column between two lists.
@@ -93,7 +91,7 @@ fn everything(buffer: &mut Buffer, area: Rect, model: &Model) -> Shown {
 /// The areas of the units, of the containers, and of what stands below.
 fn split(area: Rect, model: &Model) -> [Rect; 3] {
     let room = area.height - 2;
-    let each = if area.height >= TALL_ROWS { 2 } else { 1 };
+    let each = gpus::rows_each(model, area.height);
     let units = u16::try_from(model.rows(Pane::Gpus).len()).unwrap_or(u16::MAX);
     // Its title and the columns' are two rows more.
     let gpus = units.max(1).saturating_mul(each).saturating_add(2).min(room * 2 / 5);

@@ -82,6 +82,44 @@ fn at_first() {
 }
 
 #[test]
+fn a_machine_of_which_nothing_is_told() {
+    let mut model = Model::new();
+    let mut snapshot = sample::snapshot(0);
+    snapshot.machine.figures_age_seconds = None;
+    for unit in snapshot.machine.cards.iter_mut().flat_map(|card| &mut card.units) {
+        unit.figures = ds01_api::Figures::default();
+    }
+    model.hear(News::Seen(Box::new(snapshot)));
+    check(&model, 80, 24, &expect![[r#"
+        dgx1  1 of 4 GPU units free · 2 in line                                 14:00:00
+        ─ GPUs ─────────────────────────────────────────────────────────────────────────
+        GPU  WHAT                       MEMORY   WHO                HELD  LEFT
+        0    A100     ▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒  80 GiB   bob                2 h
+        1:0  3g.40gb  ▒▒▒▒▒▒▒▒          40 GiB   alice/train        2 h   22 h
+        1:1  2g.20gb  ░░░░              20 GiB   free, carol first
+        1:2  1g.10gb  ▒                 9.5 GiB  lost
+        2    A100                       80 GiB   no slices
+        ─ Containers 3, by age ─────────────────────────────────────────────────────────
+        NAME    GPU          BUSY  GPU MEM  CPU  MEMORY  STATUS     AGE   LEFT
+        next    (1 GPU)      -     -        -    -       waits 2/2  40 s  -
+        train   1:0 3g.40gb  -     700 MiB  -    -       running    2 h   22 h
+        parked  -            -     -        -    -       running    1 d   4 min, idle
+        ─ People 3 ─ Line 2 ─ What happened ────────────────────────────────────────────
+        Nothing in the last hour.
+
+
+
+
+
+
+
+
+        q quit  Tab list  s sort  / filter  w why  K keep  x stop  ? help
+    "#]]);
+    assert_eq!(screen(&model, 200, 60, PLAIN).lines().nth(4).unwrap().split_whitespace().next(), Some("1:0"));
+}
+
+#[test]
 fn on_a_large_screen() {
     check(
         &sample::model(),
@@ -118,12 +156,12 @@ fn on_a_large_screen() {
 
 
 
-            ─ People 3 ────────────────────────────────────── ─ Line 2 ──────────────────────────────────────────────────────── ─ What happened ───────────────────────────────────────────────────────────────────
-            USER   GPUS  UNITS  IN LINE  RUNNING                  USER   CONTAINER  LEFT        EXPECTED                        TIME      EVENT    OF            GPU
-            bob    1     0      -        -                    1.  carol  -          1 min 30 s  expected 14:20, if bob stays i… 13:59:30  queued   alice/next         1 GPU
-            alice  0.5   1:0    1        2                    2.  alice  next       2 min 30 s  all 4 units are held            13:59:00  unit                   1:2  is gone from the machine
-            carol  0            1        -                                                                                      13:50:00  warned   alice/parked  1:1  its GPU is idle; it is stopped in 15 min
-                                                                                                                                13:10:00  granted  alice/train   1:0  after a wait of 5 s
+            ─ People 3 ──────────────────────────────── ─ Line 2 ───────────────────────────────────────────────────────────────── ─ What happened ────────────────────────────────────────────────────────────────
+            USER   GPUS  UNITS  IN LINE  RUNNING            USER   CONTAINER  LEFT        EXPECTED                                 TIME      EVENT    OF            GPU
+            bob    1     0      -        -              1.  carol  -          1 min 30 s  expected 14:20, if bob stays idle; at t… 13:59:30  queued   alice/next         1 GPU
+            alice  0.5   1:0    1        2              2.  alice  next       2 min 30 s  all 4 units are held                     13:59:00  unit                   1:2  is gone from the machine
+            carol  0            1        -                                                                                         13:50:00  warned   alice/parked  1:1  its GPU is idle; it is stopped in 15 min
+                                                                                                                                   13:10:00  granted  alice/train   1:0  after a wait of 5 s
 
 
 
@@ -276,9 +314,9 @@ fn lists_below() {
             train   1:0 3g.40gb  -     700 MiB  150%  1.5 GiB  running    2 h   22 h
             parked  -            -     -        -     -        running    1 d   4 min, idle
             ─ People 3 ─ Line 2 ─ What happened ────────────────────────────────────────────
-                USER   CONTAINER  WANTS   WAITED  LEFT        EXPECTED
-            1.  carol  -          2 GPUs  1 min   1 min 30 s  expected 14:20, if bob stays …
-            2.  alice  next       1 GPU   30 s    2 min 30 s  all 4 units are held
+                USER   CONTAINER  WANTS   LEFT        EXPECTED
+            1.  carol  -          2 GPUs  1 min 30 s  expected 14:20, if bob stays idle; at…
+            2.  alice  next       1 GPU   2 min 30 s  all 4 units are held
 
 
 
