@@ -16,6 +16,8 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
+use crate::texts::Levels;
+
 pub(crate) use container::{
     AttachArgs, ContainerCommand, ExitArgs, PauseArgs, RemoveArgs, RetireArgs, RunArgs, StartArgs, StopArgs,
     Targets,
@@ -74,7 +76,7 @@ Example, in /etc/profile.d/ds01.sh:
     /// Show who you are here, and in which group
     Whoami(Plain),
     /// Show who waits for a GPU
-    Queue(Plain),
+    Queue(Explained),
     /// Explain why a container is as it is
     #[command(after_help = "Example:\n  ds01 why my-project")]
     Why(WhyArgs),
@@ -214,7 +216,7 @@ pub(crate) struct GpuReleaseArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum CheckCommand {
     /// Show what you may use, what you use, and who set it
-    Limits(Plain),
+    Limits(Explained),
 }
 
 /// A command that only shows something.
@@ -223,6 +225,15 @@ pub(crate) struct Plain {
     /// Print JSON, for scripts
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// A command that only shows something, and has a text about it.
+#[derive(Debug, Args)]
+pub(crate) struct Explained {
+    #[command(flatten)]
+    pub(crate) plain: Plain,
+    #[command(flatten)]
+    pub(crate) levels: Levels,
 }
 
 #[derive(Debug, Args)]
@@ -332,6 +343,24 @@ pub(crate) fn parse(argv: impl IntoIterator<Item = OsString>) -> Result<Cli, cla
     Cli::from_arg_matches(&matches)
 }
 
+/// The names of the command that a command line leads to, whatever alias was typed: `container list`.
+pub(crate) fn path_of(words: &[OsString]) -> String {
+    let mut command = &Cli::command();
+    let mut path = Vec::new();
+    for word in words.iter().skip(1) {
+        let Some(next) = word.to_str().and_then(|word| command.find_subcommand(word)) else { break };
+        path.push(next.get_name());
+        command = next;
+    }
+    path.join(" ")
+}
+
+/// What `--help` says of a command, with its colours.
+pub(crate) fn help(path: &str) -> String {
+    let words = ["ds01"].into_iter().chain(path.split(' ')).chain(["--help"]);
+    parse(words.map(OsString::from)).map_or_else(|help| help.render().ansi().to_string(), |_| String::new())
+}
+
 impl Cli {
     /// Whether every line that is written is to be JSON.
     pub(crate) fn wants_json(&self) -> bool {
@@ -352,9 +381,10 @@ impl Cli {
                 | ContainerCommand::Logs(_) => false,
             },
             Command::Gpu(GpuCommand::Status(args)) => args.json,
-            Command::Check(CheckCommand::Limits(plain)) => plain.json,
+            Command::Check(CheckCommand::Limits(args)) => args.plain.json,
             Command::Gpu(GpuCommand::Release(args)) => args.json,
-            Command::Whoami(plain) | Command::Queue(plain) | Command::Greeting(plain) => plain.json,
+            Command::Whoami(plain) | Command::Greeting(plain) => plain.json,
+            Command::Queue(args) => args.plain.json,
             Command::Why(args) => args.json,
             Command::Exempt(args) => args.json,
             Command::Events(args) => args.json,

@@ -139,12 +139,9 @@ impl Session {
         let _ = std::fs::remove_dir_all(&self.links);
         drop(self.slave);
         drop(self.master);
+        // With its last end closed the terminal is read to its end, and the reader with it.
         while let Ok(more) = self.screen.recv_timeout(PATIENCE) {
             self.seen.push_str(&String::from_utf8_lossy(&more));
-            // The reader's copy of the master stays; what has been written is there by now.
-            if self.screen.try_recv().is_err() {
-                break;
-            }
         }
         (code, self.seen)
     }

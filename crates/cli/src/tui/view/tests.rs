@@ -90,7 +90,11 @@ fn a_machine_of_which_nothing_is_told() {
         unit.figures = ds01_api::Figures::default();
     }
     model.hear(News::Seen(Box::new(snapshot)));
-    check(&model, 80, 24, &expect![[r#"
+    check(
+        &model,
+        80,
+        24,
+        &expect![[r#"
         dgx1  1 of 4 GPU units free · 2 in line                                 14:00:00
         ─ GPUs ─────────────────────────────────────────────────────────────────────────
         GPU  WHAT                       MEMORY   WHO                HELD  LEFT
@@ -115,7 +119,8 @@ fn a_machine_of_which_nothing_is_told() {
 
 
         q quit  Tab list  s sort  / filter  w why  K keep  x stop  ? help
-    "#]]);
+    "#]],
+    );
     assert_eq!(screen(&model, 200, 60, PLAIN).lines().nth(4).unwrap().split_whitespace().next(), Some("1:0"));
 }
 
