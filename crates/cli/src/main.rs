@@ -22,6 +22,8 @@ mod render;
 mod shell;
 mod signals;
 mod terminal;
+mod texts;
+mod tui;
 mod ui;
 mod watch;
 
@@ -32,6 +34,10 @@ use ds01_api::Exit;
 fn main() -> ExitCode {
     if let Some(words) = completion::answer(std::env::args_os()) {
         ui::Ui { json: false }.say(&words);
+        return ExitCode::SUCCESS;
+    }
+    if let Some(text) = texts::answer(std::env::args_os()) {
+        ui::Ui { json: false }.say(&text);
         return ExitCode::SUCCESS;
     }
     let cli = match args::parse(std::env::args_os()) {

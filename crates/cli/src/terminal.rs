@@ -31,6 +31,25 @@ pub(crate) fn can_draw() -> bool {
     std::env::var_os("TERM").is_none_or(|term| term != "dumb" && !term.is_empty())
 }
 
+/// Whether text is read as UTF-8 here, as the environment's locale has it.
+pub(crate) fn speaks_utf8() -> bool {
+    let variables = ["LC_ALL", "LC_CTYPE", "LANG"];
+    let locale = variables.into_iter().filter_map(std::env::var_os).find(|value| !value.is_empty());
+    is_utf8(&locale.unwrap_or_default().to_string_lossy())
+}
+
+/// Whether a locale's characters are those of Unicode: `de_DE.UTF-8`, `C.utf8`.
+fn is_utf8(locale: &str) -> bool {
+    let codeset = locale.split_once('.').map_or("", |(_, codeset)| codeset);
+    let codeset = codeset.split('@').next().unwrap_or_default();
+    codeset.eq_ignore_ascii_case("utf-8") || codeset.eq_ignore_ascii_case("utf8")
+}
+
+/// Whether standard output takes colours, and nobody refuses them (`NO_COLOR`).
+pub(crate) fn has_colour() -> bool {
+    anstream::AutoStream::choice(&stdout()) != anstream::ColorChoice::Never
+}
+
 /// The columns of the terminal behind standard error; `None` for a pipe.
 pub(crate) fn error_columns() -> Option<u16> {
     stderr().is_terminal().then(|| size_of(stderr().as_fd()).map_or(80, |(columns, _)| columns))
@@ -59,5 +78,23 @@ impl Drop for RawMode {
     fn drop(&mut self) {
         // The terminal may be gone by now; then there is nothing to restore.
         let _ = tcsetattr(&self.input, SetArg::TCSANOW, &self.before);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn locales() {
+        for (locale, utf8) in [
+            ("C.UTF-8", true),
+            ("de_DE.utf8@euro", true),
+            ("C", false),
+            ("", false),
+            ("de_DE.ISO-8859-1", false),
+        ] {
+            assert_eq!(is_utf8(locale), utf8, "{locale}");
+        }
     }
 }

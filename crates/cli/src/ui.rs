@@ -7,7 +7,7 @@ use std::io::{IsTerminal as _, Write as _, stderr, stdin, stdout};
 use serde::Serialize;
 
 use crate::failure::Failure;
-use crate::render::{BAD, CARE, QUIET, styled};
+use crate::render::{self, BAD, CARE, QUIET, styled};
 use crate::terminal;
 
 /// How this run speaks.
@@ -21,6 +21,24 @@ impl Ui {
     /// The columns to lay out for; `None` for a pipe.
     pub(crate) fn columns(self) -> Option<u16> {
         terminal::output_columns()
+    }
+
+    /// A picture for the terminal behind standard output, in the characters that it has; the plain text for a pipe, and for
+    /// terminals that cannot draw.
+    pub(crate) fn picture(
+        self,
+        drawn: impl FnOnce(u16) -> String,
+        plain: impl FnOnce(Option<u16>) -> String,
+    ) -> String {
+        match self.columns() {
+            Some(columns) if terminal::can_draw() => self.in_its_characters(drawn(columns)),
+            columns => plain(columns),
+        }
+    }
+
+    /// A picture in the characters that the terminal has.
+    pub(crate) fn in_its_characters(self, drawn: String) -> String {
+        if terminal::speaks_utf8() { drawn } else { render::ascii(&drawn) }
     }
 
     /// Writes text to standard output; anstream takes the colours away for pipes, `NO_COLOR` and `TERM=dumb`.
@@ -90,8 +108,11 @@ impl Ui {
     /// Draws on the screen of standard output: `text` without its colours where those are refused, every other control
     /// sequence as it is.
     pub(crate) fn draw(self, before: &str, text: &str, lay_out: impl FnOnce(&str) -> String) {
-        let coloured = anstream::AutoStream::choice(&stdout()) != anstream::ColorChoice::Never;
-        let text = if coloured { text.to_owned() } else { anstream::adapter::strip_str(text).to_string() };
+        let text = if terminal::has_colour() {
+            text.to_owned()
+        } else {
+            anstream::adapter::strip_str(text).to_string()
+        };
         let mut screen = stdout();
         let _ = screen.write_all(format!("{before}{}", lay_out(&text)).as_bytes());
         let _ = screen.flush();

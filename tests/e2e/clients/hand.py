@@ -154,6 +154,9 @@ class Scene:
 def look(s):
     """What there is when nobody has anything."""
     s.each("alice", "ds01 whoami", "gpu-status", "check-limits", "container list", "ds01 queue")
+    for mode in (TERMINAL, PIPE):
+        s.do(mode, "alice", "ds01 greeting")
+    s.do(PIPE, "alice", "dashboard")
     for spelling in ("check limits", "ds01 check limits", "ds01 gpu status", "container ls", "container-ls --all"):
         s.do(PIPE, "alice", spelling)
 
@@ -394,7 +397,7 @@ def help_texts(s):
         "ds01", "container", "container deploy", "container create", "container start", "container run", "container attach",
         "container exit", "container stop", "container pause", "container unpause", "container retire", "container remove",
         "container list", "container logs", "container stats", "gpu-status", "check-limits", "ds01 whoami", "ds01 queue",
-        "ds01 why", "ds01 install-links", "ds01 completion", "ds01 man", "ds01 doctor", "ds01 keep",
+        "ds01 why", "dashboard", "ds01 greeting", "ds01 install-links", "ds01 completion", "ds01 man", "ds01 doctor", "ds01 keep",
     ):
         s.do(PIPE, "alice", f"{command} --help")
 

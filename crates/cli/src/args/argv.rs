@@ -24,6 +24,8 @@ const GROUPS: [(&str, &[&str]); 6] = [
 /// Groups whose name alone is another program's: the Dev Containers' own command line is `devcontainer`. Their commands
 /// are called by the longer names, and by `ds01`.
 const TAKEN: [&str; 1] = ["devcontainer"];
+/// Commands of no group that have a name of their own, as the documents spell them.
+const ALONE: [&str; 1] = ["dashboard"];
 
 /// A command line in the spelling `ds01 GROUP COMMAND …`, and how the user began it.
 #[derive(Debug, PartialEq, Eq)]
@@ -66,11 +68,15 @@ pub(crate) fn link_names() -> Vec<String> {
             let alone = (!TAKEN.contains(group)).then(|| (*group).to_owned());
             alone.into_iter().chain(joined)
         })
+        .chain(ALONE.map(str::to_owned))
         .collect()
 }
 
 /// `container` → `[container]`, `container-deploy` → `[container, deploy]`, anything else → nothing.
 fn expand(word: &str) -> Option<Vec<&'static str>> {
+    if let Some(alone) = ALONE.into_iter().find(|known| *known == word) {
+        return Some(vec![alone]);
+    }
     GROUPS.iter().find_map(|(group, commands)| {
         let rest = word.strip_prefix(group)?;
         if rest.is_empty() {
@@ -121,6 +127,9 @@ mod tests {
             ("ds01 why container-run", "ds01 why container-run"),
             ("ds01 container-frobnicate", "ds01 container-frobnicate"),
             ("containers", "ds01"),
+            ("dashboard", "ds01 dashboard"),
+            ("ds01 dashboard", "ds01 dashboard"),
+            ("ds01 why dashboard", "ds01 why dashboard"),
         ] {
             assert_eq!(normal(typed), read, "{typed}");
         }
@@ -130,7 +139,9 @@ mod tests {
     #[test]
     fn links_are_groups_and_commands() {
         let names = link_names();
-        assert!(names.contains(&"container".to_owned()) && names.contains(&"container-ls".to_owned()));
+        for name in ["container", "container-ls", "dashboard"] {
+            assert!(names.contains(&name.to_owned()), "{name}");
+        }
         assert!(names.iter().all(|name| expand(name).is_some()));
     }
 }

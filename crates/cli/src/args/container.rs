@@ -7,6 +7,8 @@ use super::listing::ListArgs;
 use super::making::{CreateArgs, DeployArgs, Patience};
 use super::{LogsArgs, StatsArgs};
 
+use crate::texts::Levels;
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum ContainerCommand {
     /// Create a container with a GPU and start it
@@ -220,6 +222,8 @@ pub(crate) struct RetireArgs {
     /// Print JSON, for scripts
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) levels: Levels,
 }
 
 #[derive(Debug, Args)]

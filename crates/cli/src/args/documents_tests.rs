@@ -8,7 +8,7 @@ use std::path::Path;
 use clap::error::ErrorKind;
 use clap::{Command, CommandFactory as _};
 
-use super::{Cli, argv, parse};
+use super::{Cli, argv, parse, path_of};
 
 /// What users are told of, whoever tells them.
 const TABLE: &str = include_str!("../../../../tests/documents/commands.tsv");
@@ -57,14 +57,7 @@ fn words(example: &str) -> Vec<OsString> {
 
 /// The names of the command that an example leads to: `container list` for `container-ls --all`.
 fn canonical(words: Vec<OsString>) -> String {
-    let mut command = &Cli::command();
-    let mut path = Vec::new();
-    for word in argv::normalise(words).words.iter().skip(1) {
-        let Some(next) = word.to_str().and_then(|word| command.find_subcommand(word)) else { break };
-        path.push(next.get_name().to_owned());
-        command = next;
-    }
-    path.join(" ")
+    path_of(&argv::normalise(words).words)
 }
 
 #[test]

@@ -4,6 +4,7 @@ use clap::Args;
 
 use super::looking::Watching;
 use crate::render::{Filter, Template};
+use crate::texts::Levels;
 
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {
@@ -30,4 +31,6 @@ pub(crate) struct ListArgs {
     /// Print JSON, for scripts
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) levels: Levels,
 }

@@ -4,6 +4,8 @@ use clap::Args;
 
 use super::moment::{self, Moment};
 
+use crate::texts::Levels;
+
 #[derive(Debug, Args)]
 pub(crate) struct LogsArgs {
     /// The project, or a container's name or id
@@ -78,6 +80,8 @@ pub(crate) struct GpuStatusArgs {
     /// Print JSON, for scripts
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) levels: Levels,
 }
 
 #[derive(Debug, Args)]

@@ -8,6 +8,8 @@ use clap::Args;
 
 use super::{duration, size};
 
+use crate::texts::Levels;
+
 #[derive(Debug, Args)]
 pub(crate) struct DeployArgs {
     #[command(flatten)]
@@ -20,6 +22,8 @@ pub(crate) struct DeployArgs {
     pub(crate) background: bool,
     #[command(flatten)]
     pub(crate) patience: Patience,
+    #[command(flatten)]
+    pub(crate) levels: Levels,
 }
 
 #[derive(Debug, Args)]

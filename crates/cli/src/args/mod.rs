@@ -4,7 +4,7 @@ pub(crate) mod argv;
 mod borrow;
 mod container;
 mod devcontainer;
-mod duration;
+pub(crate) mod duration;
 pub(crate) mod elsewhere;
 mod image;
 mod listing;
@@ -20,7 +20,9 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
+use crate::texts::Levels;
 pub(crate) use borrow::BorrowArgs;
+
 pub(crate) use container::{
     AttachArgs, ContainerCommand, ExitArgs, PauseArgs, RemoveArgs, RetireArgs, RunArgs, StartArgs, StopArgs,
     Targets,
@@ -74,6 +76,20 @@ pub(crate) enum Command {
     /// Look at your limits
     #[command(subcommand, arg_required_else_help = true)]
     Check(CheckCommand),
+    /// Show the machine on the whole screen: GPUs, containers, people, the line, what happens
+    #[command(after_help = "\
+Arrows and Tab move, ? tells the other keys, q leaves. What others do not show to you is not shown here.
+
+Example:
+  dashboard")]
+    Dashboard,
+    /// Say in three lines what is free and what you have running, for logins
+    #[command(after_help = "\
+Says nothing, and is no error, where ds01d does not answer within a third of a second.
+
+Example, in /etc/profile.d/ds01.sh:
+  case $- in *i*) ds01 greeting ;; esac")]
+    Greeting(Plain),
     /// Show who you are here, and in which group
     Whoami(Plain),
     /// Borrow a GPU for one command
@@ -89,7 +105,7 @@ Examples:
   ds01 run --project my-thesis -- nvidia-smi")]
     Run(BorrowArgs),
     /// Show who waits for a GPU
-    Queue(Plain),
+    Queue(Explained),
     /// Explain why a container is as it is
     #[command(after_help = "Example:\n  ds01 why my-project")]
     Why(WhyArgs),
@@ -229,7 +245,7 @@ pub(crate) struct GpuReleaseArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum CheckCommand {
     /// Show what you may use, what you use, and who set it
-    Limits(Plain),
+    Limits(Explained),
 }
 
 /// A command that only shows something.
@@ -238,6 +254,15 @@ pub(crate) struct Plain {
     /// Print JSON, for scripts
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// A command that only shows something, and has a text about it.
+#[derive(Debug, Args)]
+pub(crate) struct Explained {
+    #[command(flatten)]
+    pub(crate) plain: Plain,
+    #[command(flatten)]
+    pub(crate) levels: Levels,
 }
 
 #[derive(Debug, Args)]
@@ -347,6 +372,24 @@ pub(crate) fn parse(argv: impl IntoIterator<Item = OsString>) -> Result<Cli, cla
     Cli::from_arg_matches(&matches)
 }
 
+/// The names of the command that a command line leads to, whatever alias was typed: `container list`.
+pub(crate) fn path_of(words: &[OsString]) -> String {
+    let mut command = &Cli::command();
+    let mut path = Vec::new();
+    for word in words.iter().skip(1) {
+        let Some(next) = word.to_str().and_then(|word| command.find_subcommand(word)) else { break };
+        path.push(next.get_name());
+        command = next;
+    }
+    path.join(" ")
+}
+
+/// What `--help` says of a command, with its colours.
+pub(crate) fn help(path: &str) -> String {
+    let words = ["ds01"].into_iter().chain(path.split(' ')).chain(["--help"]);
+    parse(words.map(OsString::from)).map_or_else(|help| help.render().ansi().to_string(), |_| String::new())
+}
+
 impl Cli {
     /// Whether every line that is written is to be JSON.
     pub(crate) fn wants_json(&self) -> bool {
@@ -379,9 +422,10 @@ impl Cli {
                 DevContainerCommand::Prepare => false,
             },
             Command::Gpu(GpuCommand::Status(args)) => args.json,
-            Command::Check(CheckCommand::Limits(plain)) => plain.json,
+            Command::Check(CheckCommand::Limits(args)) => args.plain.json,
             Command::Gpu(GpuCommand::Release(args)) => args.json,
-            Command::Whoami(plain) | Command::Queue(plain) => plain.json,
+            Command::Whoami(plain) | Command::Greeting(plain) => plain.json,
+            Command::Queue(args) => args.plain.json,
             Command::Why(args) => args.json,
             Command::Exempt(args) => args.json,
             Command::Events(args) => args.json,
@@ -392,7 +436,11 @@ impl Cli {
             Command::Shares(plain) => plain.json,
             Command::Repair(args) => args.json,
             Command::Doctor(args) => args.json,
-            Command::Run(_) | Command::InstallLinks(_) | Command::Completion(_) | Command::Man(_) => false,
+            Command::Run(_)
+            | Command::Dashboard
+            | Command::InstallLinks(_)
+            | Command::Completion(_)
+            | Command::Man(_) => false,
         }
     }
 }

@@ -26,7 +26,12 @@ pub(crate) struct Usage {
 impl Door {
     /// Asks for one sample; the Engine looks twice for it, which takes it a second or two.
     pub(crate) async fn usage(&self, container: &Container) -> Result<Usage, ClientError> {
-        let path = paths::with_name("/containers/{name}/stats", &container.id) + "?stream=0";
+        self.usage_of(&container.id).await
+    }
+
+    /// As [`Door::usage`], by the container's id.
+    pub(crate) async fn usage_of(&self, id: &str) -> Result<Usage, ClientError> {
+        let path = paths::with_name("/containers/{name}/stats", id) + "?stream=0";
         Ok(usage(&self.get(&path).await?))
     }
 }

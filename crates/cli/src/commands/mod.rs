@@ -8,6 +8,7 @@ mod devcontainer;
 mod doctor;
 mod exempt;
 mod exit;
+mod greeting;
 pub(crate) mod image;
 mod install_links;
 mod journal;
@@ -35,6 +36,7 @@ use crate::args::{CheckCommand, Cli, Command, ContainerCommand, GpuCommand};
 use crate::client::{ClientError, Door};
 use crate::completion;
 use crate::failure::Failure;
+use crate::tui;
 use crate::ui::Ui;
 
 pub(crate) use devcontainer::{Checked, Written};
@@ -50,6 +52,8 @@ pub(crate) async fn perform(cli: Cli, ui: Ui) -> Result<u8, Failure> {
             ui.say(&completion::script(args.shell));
             return Ok(0);
         }
+        // It says nothing where there is no door.
+        Command::Greeting(_) => return greeting::perform(ui).await,
         _ => {}
     }
     if let Command::Doctor(args) = &cli.command {
@@ -64,6 +68,7 @@ pub(crate) async fn perform(cli: Cli, ui: Ui) -> Result<u8, Failure> {
         Command::Gpu(GpuCommand::Status(args)) => show::gpu_status(&door, args, ui).await,
         Command::Gpu(GpuCommand::Release(args)) => show::gpu_release(&door, args.time, ui).await,
         Command::Check(CheckCommand::Limits(_)) => show::check_limits(&door, ui).await,
+        Command::Dashboard => tui::run(&door).await,
         Command::Whoami(_) => show::whoami(&door, ui).await,
         Command::Run(args) => borrow::perform(&door, args, ui).await,
         Command::Queue(_) => show::queue(&door, ui).await,
@@ -76,7 +81,11 @@ pub(crate) async fn perform(cli: Cli, ui: Ui) -> Result<u8, Failure> {
         Command::Shares(_) => sharing::shares(&door, ui).await,
         Command::Repair(args) => sharing::repair(&door, args, ui).await,
         Command::Keep(args) => show::keep(&door, &args.name, args.time, ui).await,
-        Command::Doctor(_) | Command::InstallLinks(_) | Command::Completion(_) | Command::Man(_) => {
+        Command::Greeting(_)
+        | Command::Doctor(_)
+        | Command::InstallLinks(_)
+        | Command::Completion(_)
+        | Command::Man(_) => {
             unreachable!("needs no door and was done above")
         }
     }

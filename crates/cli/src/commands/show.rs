@@ -15,12 +15,20 @@ pub(super) async fn gpu_status(door: &Door, args: &GpuStatusArgs, ui: Ui) -> Res
     if let Some(seconds) = args.watching.watch {
         return watch(seconds, ui, async |columns| {
             let machine: Machine = door.get(paths::MACHINE).await?;
-            Ok(render::machine(&machine, columns))
+            Ok(match columns {
+                Some(columns) => ui.in_its_characters(render::machine_drawn(&machine, columns)),
+                None => render::machine(&machine, None),
+            })
         })
         .await;
     }
     let machine: Machine = door.get(paths::MACHINE).await?;
-    ui.answer(&machine, |machine| render::machine(machine, ui.columns()));
+    ui.answer(&machine, |machine| {
+        ui.picture(
+            |columns| render::machine_drawn(machine, columns),
+            |columns| render::machine(machine, columns),
+        )
+    });
     Ok(0)
 }
 
@@ -33,7 +41,9 @@ pub(super) async fn gpu_release(door: &Door, time: Duration, ui: Ui) -> Result<u
 
 pub(super) async fn check_limits(door: &Door, ui: Ui) -> Result<u8, Failure> {
     let limits: Limits = door.get(paths::LIMITS).await?;
-    ui.answer(&limits, |limits| render::limits(limits, ui.columns()));
+    ui.answer(&limits, |limits| {
+        ui.picture(|columns| render::limits_drawn(limits, columns), |columns| render::limits(limits, columns))
+    });
     Ok(0)
 }
 

@@ -107,7 +107,7 @@ pub(crate) fn status_text(container: &Container) -> String {
 }
 
 /// What a container does, in a word.
-pub(super) fn state_word(state: ContainerState) -> &'static str {
+pub(crate) fn state_word(state: ContainerState) -> &'static str {
     match state {
         ContainerState::Created => "created",
         ContainerState::Waiting => "waiting",
@@ -120,7 +120,7 @@ pub(super) fn state_word(state: ContainerState) -> &'static str {
 }
 
 /// What it holds, or in brackets what it asks for.
-pub(super) fn gpus(container: &Container) -> String {
+pub(crate) fn gpus(container: &Container) -> String {
     if container.units.is_empty() {
         return container.want.as_ref().map_or_else(|| "-".to_owned(), |want| format!("({want})"));
     }

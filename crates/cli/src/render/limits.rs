@@ -2,30 +2,60 @@
 
 use ds01_api::{Limit, LimitUnit, Limits, Source};
 
-use super::table::{Cell, Column, table};
+use super::drawing::bar;
+use super::table::{Cell, Column, table, titled};
 use super::words::{bytes, duration, milli};
-use super::{CARE, QUIET, TITLE, styled};
+use super::{CARE, GOOD, QUIET, TITLE, styled};
 
-/// `check-limits`.
+/// A bar's characters.
+const BAR: usize = 8;
+/// Terminals narrower than this have no room for who set a limit, nor for bars.
+const NARROW_COLUMNS: u16 = 76;
+/// Blanks between columns where there are bars.
+const GAP: usize = 2;
+
+/// `check-limits`, in a pipe.
 pub(crate) fn limits(limits: &Limits, columns: Option<u16>) -> String {
-    let admin = if limits.admin { ", admin" } else { "" };
-    let headline = format!("{}, group {}{admin}", limits.user, limits.group);
-    let heads =
-        [("LIMIT", 0), ("USED", 0), ("OF", 0), ("SET BY", 1)].map(|(title, drop)| Column { title, drop });
-    let rows: Vec<Vec<Cell>> = limits.limits.iter().map(row).collect();
-    format!("{}\n{}", styled(TITLE, &headline), table(&heads, &rows, columns))
+    let heads = [("LIMIT", 0), ("USED", 0), ("OF", 0), ("SET BY", 1)];
+    let heads = heads.map(|(title, drop)| Column { title, drop });
+    let rows: Vec<Vec<Cell>> = limits.limits.iter().map(|limit| row(limit, false)).collect();
+    headline(limits) + &table(&heads, &rows, columns)
 }
 
-fn row(limit: &Limit) -> Vec<Cell> {
+/// `check-limits` on a terminal: with bars of what is used.
+pub(crate) fn limits_drawn(limits: &Limits, columns: u16) -> String {
+    // Where there is nearly enough room the longest label is cut, and nothing is missed.
+    let narrow = |drop: u8| if columns < NARROW_COLUMNS { drop } else { 0 };
+    let heads = [("LIMIT", 0), ("", narrow(2)), ("USED", 0), ("OF", 0), ("SET BY", narrow(1))];
+    let heads = heads.map(|(title, drop)| Column { title, drop });
+    let rows: Vec<Vec<Cell>> = limits.limits.iter().map(|limit| row(limit, true)).collect();
+    headline(limits) + &titled(&heads, &rows, Some(columns), GAP)
+}
+
+fn headline(limits: &Limits) -> String {
+    let admin = if limits.admin { ", admin" } else { "" };
+    let headline = format!("{}, group {}{admin}", limits.user, limits.group);
+    format!("{}\n", styled(TITLE, &headline))
+}
+
+fn row(limit: &Limit, drawn: bool) -> Vec<Cell> {
     let used = limit.used.map_or_else(|| "-".to_owned(), |used| amount(limit.unit, used));
     let spent = matches!((limit.used, limit.limit), (Some(used), Some(limit)) if used >= limit);
     let style = if spent { CARE } else { anstyle::Style::new() };
-    vec![
-        limit.label.as_str().into(),
+    let mut row: Vec<Cell> = vec![limit.label.as_str().into()];
+    row.extend(drawn.then(|| match (limit.used, limit.limit) {
+        (Some(used), Some(of)) => {
+            let (filled, rest) = bar(used, of, BAR);
+            Cell::styled(if spent { CARE } else { GOOD }, filled + &rest)
+        }
+        _ => "".into(),
+    }));
+    row.extend([
         Cell::styled(style, used),
         ceiling(limit).into(),
         Cell::styled(QUIET, source(&limit.source)),
-    ]
+    ]);
+    row
 }
 
 fn ceiling(limit: &Limit) -> String {
@@ -125,5 +155,27 @@ mod tests {
             whole GPUs             -       no                      admin
         "#]]
         .assert_eq(&plain(&limits(&answer, Some(80))));
+        expect![[r#"
+            alice, group student
+            LIMIT                           USED   OF                     SET BY
+            GPUs at once          ██▎░░░░░  0.286  1                      group student
+            containers            ████████  2      2                      defaults
+            memory per container            -      64 GiB                 built in
+            CPUs per container              -      16                     group student
+            run time                        -      1 d, not enforced yet  user alice
+            whole GPUs                      -      no                     admin
+        "#]]
+        .assert_eq(&plain(&limits_drawn(&answer, 80)));
+        expect![[r#"
+            alice, group student
+            LIMIT                 USED   OF
+            GPUs at once          0.286  1
+            containers            2      2
+            memory per container  -      64 GiB
+            CPUs per container    -      16
+            run time              -      1 d, not enforced yet
+            whole GPUs            -      no
+        "#]]
+        .assert_eq(&plain(&limits_drawn(&answer, 50)));
     }
 }

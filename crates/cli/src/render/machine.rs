@@ -9,17 +9,7 @@ use super::{BAD, CARE, GOOD, QUIET, TITLE, styled};
 
 /// `gpu-status`.
 pub(crate) fn machine(machine: &Machine, columns: Option<u16>) -> String {
-    let simulated = if machine.simulated { " (simulated)" } else { "" };
-    let headline = format!(
-        "{}: {} of {} free{simulated}",
-        machine.host,
-        machine.free_units,
-        count(machine.total_units.into(), "GPU unit")
-    );
-    let mut text = format!("{}\n", styled(TITLE, &headline));
-    for problem in &machine.problems {
-        text += &format!("{BAD}{problem}{BAD:#}\n");
-    }
+    let text = headline(machine);
     if machine.total_units == 0 {
         return text + "This machine has no GPU that can be given out.\n";
     }
@@ -42,7 +32,28 @@ pub(crate) fn machine(machine: &Machine, columns: Option<u16>) -> String {
         }
         rows.extend(card.units.iter().map(|unit| row(unit, told)));
     }
-    text += &table(&heads, &rows, columns);
+    text + &table(&heads, &rows, columns) + &tail(machine)
+}
+
+/// What stands above: how many are free, and what is wrong.
+pub(super) fn headline(machine: &Machine) -> String {
+    let simulated = if machine.simulated { " (simulated)" } else { "" };
+    let headline = format!(
+        "{}: {} of {} free{simulated}",
+        machine.host,
+        machine.free_units,
+        count(machine.total_units.into(), "GPU unit")
+    );
+    let mut text = format!("{}\n", styled(TITLE, &headline));
+    for problem in &machine.problems {
+        text += &format!("{BAD}{problem}{BAD:#}\n");
+    }
+    text
+}
+
+/// What stands below: how old the figures are, and who waits.
+pub(super) fn tail(machine: &Machine) -> String {
+    let mut text = String::new();
     if let Some(age) = machine.figures_age_seconds.filter(|age| *age >= AGE_TOLD_FROM) {
         text += &format!("{QUIET}how busy and how full they are was told {age} s ago{QUIET:#}\n");
     }
@@ -77,7 +88,7 @@ fn row(unit: &Unit, told: bool) -> Vec<Cell> {
         memory(unit.figures.memory_used_mib, name.memory_mib).into(),
     ];
     row.extend(told.then(|| busy(unit.figures.utilization_percent).into()));
-    row.push(state(unit));
+    row.push(state_cell(unit));
     match &unit.holder {
         Some(holder) => row.extend([
             Cell::styled(if holder.mine { GOOD } else { anstyle::Style::new() }, holder.owner.as_str()),
@@ -90,7 +101,8 @@ fn row(unit: &Unit, told: bool) -> Vec<Cell> {
     row
 }
 
-fn state(unit: &Unit) -> Cell {
+/// How a unit stands, in a word.
+pub(super) fn state_cell(unit: &Unit) -> Cell {
     match (unit.health, &unit.holder, &unit.preferred_for) {
         (Health::Lost, ..) => Cell::styled(BAD, "lost"),
         (Health::Dirty, None, _) => Cell::styled(CARE, "in use still"),
@@ -102,7 +114,7 @@ fn state(unit: &Unit) -> Cell {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use ds01_api::{Card, Figures, Holder, UnitRef};
     use expect_test::expect;
 
@@ -127,7 +139,7 @@ mod tests {
         }
     }
 
-    fn two_cards() -> Machine {
+    pub(in super::super) fn two_cards() -> Machine {
         let holder = |owner: &str, mine: bool, container: Option<&str>| Holder {
             owner: owner.to_owned(),
             mine,
@@ -169,6 +181,15 @@ mod tests {
         }
     }
 
+    /// The same over a driver that tells what units do.
+    pub(in super::super) fn told() -> Machine {
+        let mut told = Machine { simulated: false, figures_age_seconds: Some(6), ..two_cards() };
+        told.cards[0].units[0].figures =
+            Figures { utilization_percent: Some(97), memory_used_mib: Some(31_949) };
+        told.cards[1].units[0].figures = Figures { utilization_percent: None, memory_used_mib: Some(700) };
+        told
+    }
+
     #[test]
     fn the_machine() {
         expect![[r#"
@@ -194,10 +215,7 @@ mod tests {
             2 starts wait in line: ds01 queue
         "#]]
         .assert_eq(&plain(&machine(&two_cards(), Some(70))));
-        let mut told = Machine { simulated: false, figures_age_seconds: Some(6), ..two_cards() };
-        told.cards[0].units[0].figures =
-            Figures { utilization_percent: Some(97), memory_used_mib: Some(31_949) };
-        told.cards[1].units[0].figures = Figures { utilization_percent: None, memory_used_mib: Some(700) };
+        let told = told();
         expect![[r#"
             dgx1: 1 of 5 GPU units free
             UNIT   MEMORY              BUSY   STATE               USER    CONTAINER

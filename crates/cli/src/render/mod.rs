@@ -3,11 +3,14 @@
 
 mod acts;
 mod build;
+mod cards;
 mod containers;
 mod detailed;
 mod devcontainer;
 mod doctor;
+mod drawing;
 mod exempt;
+mod greeting;
 mod images;
 mod journal;
 mod limits;
@@ -23,19 +26,25 @@ pub(crate) mod words;
 
 pub(crate) use acts::{exit, paused, started, unpaused};
 pub(crate) use build::{StepEnd, present_step, step};
-pub(crate) use containers::{created, deployed, list, removed, retired, status_text, stopped, unit};
+pub(crate) use cards::{drawn as machine_drawn, unit_bar};
+pub(crate) use containers::{
+    created, deployed, gpus, list, removed, retired, state_word, status_text, stopped, unit,
+};
 pub(crate) use detailed::detailed;
 pub(crate) use devcontainer::{devcontainer_checked, devcontainer_written};
 pub(crate) use doctor::doctor;
+pub(crate) use drawing::{ascii, bar, curve_step};
 pub(crate) use exempt::{exempted, exemptions};
+pub(crate) use greeting::greeting;
 pub(crate) use images::image_made;
 pub(crate) use journal::{event, history};
-pub(crate) use limits::limits;
+pub(crate) use limits::{limits, limits_drawn};
 pub(crate) use machine::{gpu_release, machine};
 pub(crate) use people::{kept, queue, whoami, why};
 pub(crate) use projects::{begun, counting, project_status, projects};
 pub(crate) use sharing::{repaired, shared, shares, unshared};
 pub(crate) use stats::{ContainerStats, Stats, stats};
+pub(crate) use table::cut;
 pub(crate) use template::{Filter, Template, fits_all, id};
 pub(crate) use waiting::{fetching, waiting_line, waiting_report};
 

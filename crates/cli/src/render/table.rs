@@ -40,22 +40,35 @@ impl<T: Into<String>> From<T> for Cell {
 
 /// Lays a table out for `columns` characters a line.
 pub(super) fn table(heads: &[Column], rows: &[Vec<Cell>], columns: Option<u16>) -> String {
-    let mut shown: Vec<usize> = (0..heads.len()).collect();
-    let mut widths: Vec<usize> = (0..heads.len())
-        .map(|at| {
-            rows.iter().map(|row| row[at].text.width()).chain([heads[at].title.width()]).max().unwrap_or(0)
-        })
-        .collect();
-    if let Some(columns) = columns {
-        fit(heads, &mut shown, &mut widths, usize::from(columns));
-    }
-    let title: Vec<Cell> = heads.iter().map(|head| Cell::styled(TITLE, head.title)).collect();
-    std::iter::once(&title).chain(rows).map(|row| line(row, &shown, &widths)).collect()
+    titled(heads, rows, columns, GAP)
 }
 
-fn fit(heads: &[Column], shown: &mut Vec<usize>, widths: &mut [usize], columns: usize) {
+/// As [`table`], with so many blanks between columns.
+pub(super) fn titled(heads: &[Column], rows: &[Vec<Cell>], columns: Option<u16>, gap: usize) -> String {
+    let title: Vec<Cell> = heads.iter().map(|head| Cell::styled(TITLE, head.title)).collect();
+    let rows: Vec<&[Cell]> = std::iter::once(&title).chain(rows).map(Vec::as_slice).collect();
+    lines(heads, &rows, columns, gap)
+}
+
+/// Rows without titles, with so many blanks between columns.
+pub(super) fn untitled(heads: &[Column], rows: &[Vec<Cell>], columns: u16, gap: usize) -> String {
+    let rows: Vec<&[Cell]> = rows.iter().map(Vec::as_slice).collect();
+    lines(heads, &rows, Some(columns), gap)
+}
+
+fn lines(heads: &[Column], rows: &[&[Cell]], columns: Option<u16>, gap: usize) -> String {
+    let mut shown: Vec<usize> = (0..heads.len()).collect();
+    let mut widths: Vec<usize> =
+        (0..heads.len()).map(|at| rows.iter().map(|row| row[at].text.width()).max().unwrap_or(0)).collect();
+    if let Some(columns) = columns {
+        fit(heads, &mut shown, &mut widths, usize::from(columns), gap);
+    }
+    rows.iter().map(|row| line(row, &shown, &widths, gap)).collect()
+}
+
+fn fit(heads: &[Column], shown: &mut Vec<usize>, widths: &mut [usize], columns: usize, gap: usize) {
     loop {
-        let total = shown.iter().map(|&at| widths[at]).sum::<usize>() + GAP * (shown.len() - 1);
+        let total = shown.iter().map(|&at| widths[at]).sum::<usize>() + gap * (shown.len() - 1);
         if total <= columns {
             return;
         }
@@ -72,7 +85,7 @@ fn fit(heads: &[Column], shown: &mut Vec<usize>, widths: &mut [usize], columns: 
     }
 }
 
-fn line(row: &[Cell], shown: &[usize], widths: &[usize]) -> String {
+fn line(row: &[Cell], shown: &[usize], widths: &[usize], gap: usize) -> String {
     let mut line = String::new();
     let mut blanks = 0;
     for &at in shown {
@@ -80,14 +93,14 @@ fn line(row: &[Cell], shown: &[usize], widths: &[usize]) -> String {
         line.push_str(&" ".repeat(blanks));
         let style = row[at].style;
         line.push_str(&format!("{style}{text}{style:#}"));
-        blanks = widths[at].saturating_sub(text.width()) + GAP;
+        blanks = widths[at].saturating_sub(text.width()) + gap;
     }
     line.push('\n');
     line
 }
 
 /// `text` in at most `width` columns, with `…` for what is missing.
-pub(super) fn cut(text: &str, width: usize) -> String {
+pub(crate) fn cut(text: &str, width: usize) -> String {
     if text.width() <= width {
         return text.to_owned();
     }

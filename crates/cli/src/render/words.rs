@@ -58,6 +58,14 @@ pub(crate) fn share(part: u64, whole: u64) -> String {
     }
 }
 
+/// Memory in use of all there is, where there is little room: `31.2/80 GiB`.
+pub(crate) fn fullness(used_mib: Option<u64>, total_mib: u64) -> String {
+    match used_mib {
+        Some(used) => format!("{}.{}/{}", used / 1024, used % 1024 * 10 / 1024, mib(total_mib)),
+        None => mib(total_mib),
+    }
+}
+
 /// Thousandths: `1`, `0.286`, `1.5`.
 pub(crate) fn milli(milli: u64) -> String {
     match (milli / 1000, milli % 1000) {
@@ -85,6 +93,10 @@ mod tests {
             "1 MiB, 512 MiB, 9.7 GiB, 20 GiB, 80 GiB, 2 TiB"
         );
         assert_eq!(bytes(100 * 1024 + 512), "100 KiB");
+        assert_eq!(
+            [None, Some(0), Some(31_949)].map(|used| fullness(used, 81_920)),
+            ["80 GiB", "0.0/80 GiB", "31.2/80 GiB"]
+        );
         assert_eq!([0, 286, 1000, 1500, 1571].map(milli).join(", "), "0, 0.286, 1, 1.5, 1.571");
     }
 }

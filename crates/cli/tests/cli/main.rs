@@ -5,8 +5,10 @@
 mod acts;
 mod borrow;
 mod commands;
+mod dashboard;
 mod deploy;
 mod devcontainers;
+mod greeting;
 mod listing;
 mod logs;
 mod projects;

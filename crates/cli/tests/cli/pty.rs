@@ -5,12 +5,46 @@ use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
+use std::time::Instant;
 
 use nix::pty::{Winsize, openpty};
 use nix::sys::termios::{LocalFlags, Termios, tcgetattr};
 use nix::unistd::Pid;
 
 use crate::support::*;
+
+/// What stands on a screen on which this was written: as much of a terminal as a program needs that moves the cursor,
+/// clears the screen and writes.
+fn shown(written: &str) -> String {
+    let mut screen: Vec<Vec<char>> = Vec::new();
+    let (mut row, mut column) = (0, 0);
+    let mut rest = written;
+    while let Some(c) = rest.chars().next() {
+        rest = &rest[c.len_utf8()..];
+        if c != '\u{1b}' {
+            if screen.len() <= row {
+                screen.resize(row + 1, Vec::new());
+            }
+            if screen[row].len() <= column {
+                screen[row].resize(column + 1, ' ');
+            }
+            screen[row][column] = c;
+            column += 1;
+            continue;
+        }
+        let Some(sequence) = rest.strip_prefix('[') else { continue };
+        let Some(end) = sequence.find(|c: char| c.is_ascii_alphabetic()) else { break };
+        let number =
+            |at: usize| sequence[..end].split(';').nth(at).and_then(|text| text.parse().ok()).unwrap_or(1);
+        match &sequence[end..=end] {
+            "H" => (row, column) = (number(0) - 1, number(1) - 1),
+            "J" => screen.clear(),
+            _ => {}
+        }
+        rest = &sequence[end + 1..];
+    }
+    screen.iter().map(|line| line.iter().collect::<String>() + "\n").collect()
+}
 
 /// A program on a terminal of its own.
 pub(crate) struct Session {
@@ -74,6 +108,25 @@ impl Session {
         }
     }
 
+    /// Reads the screen until `text` stands somewhere on it, whatever was written in which order.
+    pub(crate) fn await_shown(&mut self, text: &str) {
+        self.await_screen(text, true);
+    }
+
+    /// Reads the screen until `text` stands nowhere on it.
+    pub(crate) fn await_gone(&mut self, text: &str) {
+        self.await_screen(text, false);
+    }
+
+    fn await_screen(&mut self, text: &str, there: bool) {
+        let until = Instant::now() + PATIENCE;
+        while shown(&self.seen).contains(text) != there {
+            let more = self.screen.recv_timeout(until.saturating_duration_since(Instant::now()));
+            let more = more.unwrap_or_else(|_| panic!("{text:?} there: not {there}\n{}", shown(&self.seen)));
+            self.seen.push_str(&String::from_utf8_lossy(&more));
+        }
+    }
+
     /// Whether keys go through unchanged.
     pub(crate) fn is_raw(&self) -> bool {
         !tcgetattr(&self.slave).unwrap().local_flags.intersects(LocalFlags::ICANON | LocalFlags::ISIG)
@@ -86,12 +139,9 @@ impl Session {
         let _ = std::fs::remove_dir_all(&self.links);
         drop(self.slave);
         drop(self.master);
+        // With its last end closed the terminal is read to its end, and the reader with it.
         while let Ok(more) = self.screen.recv_timeout(PATIENCE) {
             self.seen.push_str(&String::from_utf8_lossy(&more));
-            // The reader's copy of the master stays; what has been written is there by now.
-            if self.screen.try_recv().is_err() {
-                break;
-            }
         }
         (code, self.seen)
     }
