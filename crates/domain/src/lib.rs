@@ -25,6 +25,7 @@ mod keep;
 mod line;
 mod observed;
 mod outlook;
+mod outsiders;
 #[cfg(test)]
 mod plain;
 mod plan;
@@ -50,11 +51,12 @@ pub use idle::{
     Activity, Evidence, MINUTES_KEPT, Minute, Reading, Thresholds, UnitReading, Use, Verdict, VerdictState,
 };
 pub use ids::{CardId, ContainerId, Epoch, Ticket, Time, Token, Uid, UnitId, Weight};
-pub use journal::{About, Ending, Entry, Note, Stint, What, notes, stints};
+pub use journal::{About, Ending, Entry, Note, Stint, What, note_of, notes, stints};
 pub use keep::{KEEP_WINDOW, keep};
 pub use line::Waiter;
 pub use observed::{Identity, Observed, Occupancy, Processes, Run, Seen, UnitSeen};
 pub use outlook::{GoesBack, Named, OUTLOOKS_MAX, Outlook, outlooks};
+pub use outsiders::{Outsider, Outsiders, ProcessId, Turn, ungranted};
 pub use plan::{Action, plan};
 pub use policy::{
     Aggregate, Cap, GPU_HOLD_AFTER_STOP, Group, KindTimes, Limits, Person, Policy, Profile, Rules,

@@ -7,6 +7,7 @@
 mod board;
 mod counters;
 mod keep_file;
+mod outsiders;
 mod sample;
 mod store;
 
@@ -16,8 +17,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ds01_domain::{
-    Activity, ContainerId, Epoch, Kind, Mode, Phase, Standing, Thresholds, Time, TimeLimits, Uid, UnitId,
-    Watched,
+    Activity, ContainerId, Epoch, Kind, Mode, Outsiders, Phase, Standing, Thresholds, Time, TimeLimits, Uid,
+    UnitId, Watched,
 };
 use tokio::sync::watch;
 
@@ -45,6 +46,7 @@ pub struct Watch {
     runs: BTreeMap<ContainerId, Run>,
     /// What an earlier daemon had written down.
     stored: BTreeMap<ContainerId, Stored>,
+    outsiders: Outsiders,
 }
 
 /// One run of a container.
@@ -72,9 +74,10 @@ impl Watch {
     /// A watch that goes on from what lies in this directory.
     #[must_use]
     pub fn new(door: Arc<Door>, receipts: PathBuf, state: PathBuf) -> Self {
-        let (store, stored) = Store::open(state);
+        let (store, known) = Store::open(state);
         door.board.begin(store.begun());
-        Self { door, receipts, store, runs: BTreeMap::new(), stored }
+        let outsiders = outsiders::resumed(known.outsiders);
+        Self { door, receipts, store, runs: BTreeMap::new(), stored: known.runs, outsiders }
     }
 
     /// Reads and tells until told to stop; then what is known is written down.
@@ -132,7 +135,12 @@ impl Watch {
             let minutes = minutes(&id).unwrap_or_default();
             (id, Seen { watched, minutes })
         });
-        self.door.board.write(seen.collect());
+        let turned = outsiders::look(&self.door, &self.receipts, &mut self.outsiders).await;
+        self.door.board.write(seen.collect(), self.outsiders.told().map(|(one, _)| one.clone()).collect());
+        if turned {
+            // At once: a daemon that comes after this one tells of nobody twice.
+            self.write();
+        }
         shortest
     }
 
@@ -193,7 +201,7 @@ impl Watch {
 
     fn write(&self) {
         let runs = self.runs.iter().map(|(id, run)| (id.clone(), Stored::of(run.epoch, &run.activity)));
-        if let Err(error) = self.store.write(runs.collect()) {
+        if let Err(error) = self.store.write(runs.collect(), outsiders::written(&self.outsiders)) {
             tracing::warn!(%error, "what containers did cannot be written down: a restart of ds01d forgets it");
         }
     }
