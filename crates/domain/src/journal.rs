@@ -423,6 +423,7 @@ impl fmt::Display for Ending {
             Self::ByUser => f.write_str("stopped by its user"),
             Self::Retired => f.write_str("retired"),
             Self::Stopped(Cause::Idle) => f.write_str("stopped: idle"),
+            Self::Stopped(Cause::Demand) => f.write_str("stopped: idle, and somebody waited"),
             Self::Stopped(Cause::Runtime) => f.write_str("stopped: maximum run time"),
         }
     }
