@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Idle GPUs by what NVIDIA's driver says (a faked one): a card that is busy, a card that falls quiet, a slice whose program
-# computes and one whose program is parked, and a driver that does not answer, which stops nobody.
+# computes and one whose program is parked, programs that were granted nothing, and a driver that does not answer, which
+# stops nobody.
 source "$(dirname "$0")/lib.sh"
 
 MACHINE=$SCRATCH/machine.json
@@ -14,7 +15,7 @@ cat >"$MACHINE" <<JSON
     {"uuid": "$(slice 1)", "profile": "1g.10gb", "gi": 2, "compute": 1, "memory_mib": 9856},
     {"uuid": "$(slice 2)", "profile": "1g.10gb", "gi": 3, "compute": 1, "memory_mib": 9856}]}}]}
 JSON
-lab_start --nvidia "$MACHINE" --users alice:student,bob:student,carol:researcher
+lab_start --nvidia "$MACHINE" --users alice:student,bob:student,carol:researcher --admins carol
 sed -i -e 's/^defaults:/policies: { sigterm_grace_seconds: 1 }\ndefaults:\n  idle_timeout: 30s/' "$DS01_CONFIG"
 kill -HUP "$(pgrep -f "$DIR/bin/ds01d" | head -n 1)"
 
@@ -51,6 +52,38 @@ assert_ok is card running
 (($(since_start card) >= 30)) || fail "nothing was shown: the others did not have the time"
 wait_for tells alice computes 'its GPU is at work'
 note "a busy card and a slice that computes stay; a slice whose program is parked goes back"
+
+# Programs on a card that they were not granted: one of no container, and one of a container that has another unit. A
+# program that only draws is none.
+sleep 300 &
+OUTSIDE=$!
+sleep 300 &
+DRAWS=$!
+change --argjson o "$OUTSIDE" --argjson d "$DRAWS" --argjson a "$(pid_in computes)" \
+    "$(card "$H100").processes[0].busy = 50
+     | $(card "$H100").processes += [{pid: \$o, memory_mib: 500}, {pid: \$a}, {pid: \$d, graphics: true}]"
+ungranted() { as "$1" gpu-status --json | jq -r '.cards[].units[] | .address as $unit | .ungranted[]? | "\($unit) \(.pid) \(.name) \(.user) \(.container // "-")"' | sort; }
+events() { as carol ds01 events --json | jq -r --arg what "$1" 'select(.event == $what) | (.units | join(",")) + " " + .text'; }
+all_told() { (($(ungranted bob | wc -l) == 2)); }
+wait_for -t 30 all_told
+alices=$(pid_in computes)
+assert_eq "$(ungranted bob)" "$(printf '0 %s sh alice alice/computes\n0 %s sleep root -\n' "$alices" "$OUTSIDE" | sort)" "who is on a card without a grant"
+assert_contains "$(as bob gpu-status)" "used by $OUTSIDE sleep of root, outside of DS01"
+assert_contains "$(as bob gpu-status)" "used by $alices sh of alice/computes, which was not granted it"
+assert_contains "$(as alice ds01 events --json | jq -r .text)" "its process $alices (sh) computes on it without a grant" "what its owner is told"
+doctor() { ds01 doctor --config "$DS01_CONFIG" --json | jq -r '.findings[] | select(.check == "ds01.units") | .found'; }
+assert_contains "$(doctor)" "GPU 0 is used by process $OUTSIDE (sleep) of root, outside of DS01"
+"$LAB" restart-door "$DIR" --kill >/dev/null
+wait_for -t 30 all_told
+assert_eq "$(events ungranted | wc -l)" 2 "how often it was told, through a killed daemon: $(events ungranted)"
+kill "$OUTSIDE" "$DRAWS"
+none_left() { [[ -z $(ungranted bob) ]]; }
+change "$(card "$H100").processes |= .[:1]"
+wait_for -t 30 none_left
+assert_eq "$(events cleared | wc -l)" 2 "how often it was told that they went"
+assert_contains "$(events cleared)" "0 process $OUTSIDE (sleep) of root is no longer on it, after"
+is computes running || fail "a container was stopped for being on another's card"
+note "programs on a card that they were not granted are told of, once, and left alone"
 
 # A server with rare requests: a look at the moment finds the card quiet, the driver remembers who worked.
 change "$(card "$H100").utilization = 0 | $(card "$H100").processes[0].busy = 5"

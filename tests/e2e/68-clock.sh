@@ -79,3 +79,20 @@ assert_fails "there is no such exemption" as root ds01 exempt --remove exempted.
 wait_for -t $((IDLE * 3)) is alice exempted._.alice exited
 assert_contains "$(as alice ds01 history --json | jq -r '.stints[] | .container + " " + .ending.kind')" "exempted idle"
 note "who is exempt is not stopped, until that is taken back"
+
+# While somebody waits for what a container holds and does not use, it may be idle for half as long: not who waits himself, and not
+# one that nobody could be given.
+sed -i 's/sigterm_grace_seconds: 2/sigterm_grace_seconds: 2, high_demand: { idle_timeout_factor: 0.5 }/' "$DS01_CONFIG"
+reload
+as alice container deploy held --image busybox --background >/dev/null
+as bob container deploy lent --image busybox --background >/dev/null
+wait_for -t 20 tells bob lent "at most $IDLE s)"
+in_background hurry as alice docker run --rm --gpus all busybox echo it is mine
+wait_for -t 20 tells bob lent "at most $((IDLE / 2)) s instead of $IDLE s, as somebody waits for it"
+tells alice held "at most $IDLE s)" || fail "who waits has the usual time: $(why alice held)"
+wait_for -t $((IDLE * 2)) is bob lent._.bob exited
+wait_for said hurry 'it is mine'
+assert_contains "$(why bob lent)" "it did not use its GPU, and somebody waited for it"
+assert_contains "$(as bob ds01 events --json | jq -r .text)" 'by DS01: idle, and somebody waits'
+is alice held._.alice running || fail "who waits was hurried himself"
+note "while somebody waits, idle containers that he could have go back sooner"

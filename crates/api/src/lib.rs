@@ -34,7 +34,7 @@ pub use doctor::{Configuration, GpuSource, Probed};
 pub use error::{ApiError, Exit};
 pub use journal::{Ending, EventLine, History, Stint, Total};
 pub use limits::{Limit, LimitUnit, Limits, Source};
-pub use machine::{Card, Figures, GpuRelease, Health, Holder, Machine, Unit, UnitRef};
+pub use machine::{Card, Figures, GpuRelease, Health, Holder, Machine, Process, Unit, UnitRef};
 pub use person::{Via, WhoAmI};
 pub use queue::{Fact, Outlook, Queue, Waiter, Why};
 pub use sharing::{RepairRequest, Repaired, Share, ShareKind, ShareList, ShareRequest};

@@ -70,6 +70,23 @@ pub struct Unit {
     /// What it does.
     #[serde(flatten)]
     pub figures: Figures,
+    /// Programs on it that were not granted it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ungranted: Vec<Process>,
+}
+
+/// A program on a unit that it was not granted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// Its number on the host.
+    pub pid: u32,
+    /// What it calls itself.
+    pub name: String,
+    /// Whose it is.
+    pub user: String,
+    /// The container that it is in, with its owner: `alice/train`; absent outside of DS01.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
 }
 
 /// What a unit does, as the driver last told. Absent is what it does not tell: all of it for simulated units, how busy

@@ -87,14 +87,15 @@ fn spoken(name: &str) -> String {
 pub fn will_be_stopped(name: &str, cause: Cause, left: Duration, quiet_for: Option<Duration>) -> String {
     let project = spoken(name);
     let left = for_people(left);
+    let waited_for = if cause == Cause::Demand { ", and somebody waits for it" } else { "" };
     match (cause, quiet_for) {
-        (Cause::Idle, Some(quiet)) => format!(
-            "ds01: {project} will be stopped in {left}: it has not used its GPU for {}.\n      \
+        (Cause::Idle | Cause::Demand, Some(quiet)) => format!(
+            "ds01: {project} will be stopped in {left}: it has not used its GPU for {}{waited_for}.\n      \
              Files in /workspace stay. To keep it: use the GPU, or  ds01 keep {project} --for 2h",
             for_people(quiet)
         ),
-        (Cause::Idle, None) => format!(
-            "ds01: {project} will be stopped in {left}: it does not use its GPU.\n      \
+        (Cause::Idle | Cause::Demand, None) => format!(
+            "ds01: {project} will be stopped in {left}: it does not use its GPU{waited_for}.\n      \
              Files in /workspace stay. To keep it: use the GPU, or  ds01 keep {project} --for 2h"
         ),
         (Cause::Runtime, _) => format!(

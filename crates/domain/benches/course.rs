@@ -81,6 +81,7 @@ impl Hall {
             let one = Watched {
                 verdict: activity.verdict(&limits, self.now),
                 idle_timeout: Some(IDLE_TIMEOUT),
+                hurry: None,
                 max_runtime: Some(IDLE_TIMEOUT * 100),
                 keep_file_until: None,
             };

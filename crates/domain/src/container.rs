@@ -165,7 +165,7 @@ impl Container {
     /// Its owner was told of its stop.
     pub(crate) fn warned(&mut self, course: Course) {
         match course.cause {
-            Cause::Idle => self.course = Some(course),
+            Cause::Idle | Cause::Demand => self.course = Some(course),
             Cause::Runtime => self.runtime_course = Some(course),
         }
     }

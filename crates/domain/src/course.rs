@@ -10,6 +10,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::container::{Container, Kind, Standing};
+use crate::demand::Hurry;
 use crate::event::Event;
 use crate::grant::{Holding, Phase};
 use crate::idle::{Verdict, VerdictState};
@@ -28,6 +29,8 @@ const SAME_SILENCE: Duration = Duration::from_secs(90);
 pub enum Cause {
     /// Its units were not used.
     Idle,
+    /// They were not used, and somebody waits for them.
+    Demand,
     /// It ran for as long as it may.
     Runtime,
 }
@@ -36,6 +39,7 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Idle => "idle",
+            Self::Demand => "idle, and somebody waits",
             Self::Runtime => "maximum run time",
         })
     }
@@ -94,6 +98,8 @@ pub struct Watched {
     pub verdict: Verdict,
     /// How long it may be idle; `None` for ever.
     pub idle_timeout: Option<Duration>,
+    /// How long while somebody waits for what it holds, where that is shorter.
+    pub hurry: Option<Hurry>,
     /// How long all its runs together may last; `None` for ever.
     pub max_runtime: Option<Duration>,
     /// Its owner has asked, by a file in the workspace, that idleness be passed over until then.
@@ -109,6 +115,15 @@ pub struct Deadline {
     pub at: Time,
     /// The time that ends then: the idle timeout, or the maximum run time.
     pub of: Duration,
+    /// What that time is where nobody waits.
+    pub usual: Duration,
+}
+
+impl Deadline {
+    /// How long before it this is told. The last warning leaves as much time as ever, however short the time is.
+    fn lead(&self, stage: Stage) -> Duration {
+        stage.lead(if stage == Stage::Last { self.usual } else { self.of })
+    }
 }
 
 /// When this container will be stopped if nothing changes; `None` where nothing leads there.
@@ -130,20 +145,40 @@ pub(crate) fn runtime_deadline(
     // One that has passed stays where it was.
     let over = Time(now.0.saturating_sub(millis(ran.saturating_sub(most))));
     let exempt = container.exempt_until.unwrap_or_default();
-    Some(Deadline { cause: Cause::Runtime, at: over.after(most.saturating_sub(ran)).max(exempt), of: most })
+    let at = over.after(most.saturating_sub(ran)).max(exempt);
+    Some(Deadline { cause: Cause::Runtime, at, of: most, usual: most })
 }
 
 fn idle_deadline(container: &Container, watched: &Watched) -> Option<Deadline> {
-    let timeout = watched.idle_timeout.filter(|_| container.kind != Kind::Infrastructure)?;
+    let usual = idle_deadline_for(Cause::Idle, container, watched)?;
+    let hurried = idle_deadline_for(Cause::Demand, container, watched);
+    let hurried = hurried.filter(|hurried| match container.stopping {
+        // What was decided is carried out, whoever waits by then.
+        Some(cause) => cause == Cause::Demand,
+        // What was told of the usual time is not brought forward.
+        None => {
+            let told = container.course.filter(|course| course.cause == Cause::Idle);
+            let stands = told.is_some_and(|course| !is_later(usual, course.stop_at));
+            watched.hurry.is_some_and(|hurry| hurry.now) && hurried.at < usual.at && !stands
+        }
+    });
+    Some(hurried.unwrap_or(usual))
+}
+
+/// When the idle time ends that goes with this cause, whether or not it holds now.
+fn idle_deadline_for(cause: Cause, container: &Container, watched: &Watched) -> Option<Deadline> {
+    let usual = watched.idle_timeout.filter(|_| container.kind != Kind::Infrastructure)?;
+    let timeout = if cause == Cause::Demand { watched.hurry?.timeout } else { usual };
     if !watched.verdict.counts() {
         return None;
     }
     let all_quiet = watched.verdict.quiet_since.after(timeout);
-    let units_quiet = watched.verdict.units_quiet_since.after(timeout * BUSY_FACTOR);
+    // Who works beside its units is not idle, and has the usual time for that.
+    let units_quiet = watched.verdict.units_quiet_since.after(usual * BUSY_FACTOR);
     let kept =
         [container.kept_until, watched.keep_file_until, container.exempt_until].into_iter().flatten().max();
     let at = all_quiet.min(units_quiet).max(kept.unwrap_or_default());
-    Some(Deadline { cause: Cause::Idle, at, of: timeout })
+    Some(Deadline { cause, at, of: timeout, usual })
 }
 
 /// What the containers' use of their units asks for now. To be carried out in order; asked again, it gives nothing new but
@@ -200,7 +235,7 @@ fn step(mode: Mode, holding: &Holding, container: &Container, watched: &Watched,
         return actions;
     }
     let course = match deadline.cause {
-        Cause::Idle => container.course.filter(|_| !spared),
+        Cause::Idle | Cause::Demand => container.course.filter(|_| !spared),
         // A time that was lengthened is warned of anew.
         Cause::Runtime => container.runtime_course.filter(|course| !is_later(deadline, course.stop_at)),
     };
@@ -217,6 +252,9 @@ fn go_on(
     now: Time,
 ) -> Vec<Action> {
     let cause = deadline.cause;
+    // It was told of a shorter time, and nobody waits any more.
+    let lapsed = course.filter(|course| course.cause != cause && is_later(deadline, course.stop_at));
+    let course = course.filter(|_| lapsed.is_none());
     if let Some(course) = course.filter(|course| course.stage == Stage::Last)
         && now >= course.stop_at.max(deadline.at)
     {
@@ -229,32 +267,35 @@ fn go_on(
         return actions;
     }
     let left = Duration::from_millis(deadline.at.0.saturating_sub(now.0));
-    let Some(stage) = Stage::ALL.into_iter().find(|stage| left <= stage.lead(deadline.of)) else {
-        return Vec::new();
-    };
+    let stage = Stage::ALL.into_iter().find(|stage| left <= deadline.lead(*stage));
+    // Who was told that it ends in minutes is told at once that it does not.
+    let stage = stage.or(lapsed.filter(|course| course.stage == Stage::Last).map(|_| Stage::Half));
+    let Some(stage) = stage else { return Vec::new() };
     if course.is_some_and(|course| course.stage >= stage) {
         return Vec::new();
     }
     // Told late, because nobody was there to tell it, it is still told so long before.
     let stop_at =
-        if stage == Stage::Last { deadline.at.max(now.after(stage.lead(deadline.of))) } else { deadline.at };
+        if stage == Stage::Last { deadline.at.max(now.after(deadline.lead(stage))) } else { deadline.at };
     vec![Action::Warn { container, epoch, cause, stage, stop_at }]
 }
 
 /// Whether what was begun is off: it works again, or it was given more time. What nobody can see spares nobody.
 fn is_spared(container: &Container, watched: &Watched, now: Time) -> bool {
-    let begun = |cause, course: Option<Course>| {
-        let course = course.map(|course| course.stop_at);
-        course.or(container.would_stop.filter(|(would, _)| *would == cause).map(|(_, at)| at))
+    let begun = |course: Option<Course>, is_of: fn(Cause) -> bool| {
+        let course = course.map(|course| (course.cause, course.stop_at));
+        course.or(container.would_stop.filter(|(cause, _)| is_of(*cause)))
     };
     let is_off = |deadline: Option<Deadline>, stop_at: Time| deadline.is_none_or(|it| is_later(it, stop_at));
     let unseen = watched.verdict.state == VerdictState::Unknown && watched.idle_timeout.is_some();
-    let idle = begun(Cause::Idle, container.course)
-        .is_some_and(|stop_at| !unseen && is_off(idle_deadline(container, watched), stop_at));
+    // By the time that it was told of: that nobody waits any more is no work of its own.
+    let idle = begun(container.course, |cause| cause != Cause::Runtime).is_some_and(|(cause, stop_at)| {
+        !unseen && is_off(idle_deadline_for(cause, container, watched), stop_at)
+    });
     // Its time goes on, whatever was told of it: only what was decided can be off.
     let decided = container.runtime_course.filter(|_| container.stopping == Some(Cause::Runtime));
-    let runtime = begun(Cause::Runtime, decided)
-        .is_some_and(|stop_at| is_off(runtime_deadline(container, watched.max_runtime, now), stop_at));
+    let runtime = begun(decided, |cause| cause == Cause::Runtime)
+        .is_some_and(|(_, stop_at)| is_off(runtime_deadline(container, watched.max_runtime, now), stop_at));
     idle || runtime
 }
 

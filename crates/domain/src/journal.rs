@@ -13,6 +13,7 @@ use crate::event::{Event, LeftWhy};
 use crate::exempt::{Exempt, Exemption};
 use crate::grant::{Holding, Phase};
 use crate::ids::{ContainerId, Epoch, Time, Uid, UnitId, Weight};
+use crate::outsiders::{Outsider, ProcessId, Turn};
 use crate::state::State;
 use crate::text;
 use crate::unit::Health;
@@ -72,11 +73,15 @@ pub enum What {
     NotExempted,
     /// A unit became fit or unfit for granting.
     Unit,
+    /// A program computes on a unit that it was not granted.
+    Ungranted,
+    /// It does so no more.
+    Cleared,
 }
 
 impl What {
     /// Every one.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Queued,
         Self::Left,
         Self::Granted,
@@ -91,6 +96,8 @@ impl What {
         Self::Exempted,
         Self::NotExempted,
         Self::Unit,
+        Self::Ungranted,
+        Self::Cleared,
     ];
 
     /// The word for it.
@@ -111,6 +118,8 @@ impl What {
             Self::Exempted => "exempted",
             Self::NotExempted => "not-exempted",
             Self::Unit => "unit",
+            Self::Ungranted => "ungranted",
+            Self::Cleared => "cleared",
         }
     }
 }
@@ -192,6 +201,29 @@ pub enum Note {
 pub fn notes(before: &State, event: &Event, now: Time) -> Vec<Note> {
     let entry = entry(before, event, now).map(|entry| Note::Entry(Box::new(entry)));
     entry.into_iter().chain(of_stint(before, event)).collect()
+}
+
+/// What is to be kept of a program on units that it was not granted. Its container's owner reads it too.
+#[must_use]
+pub fn note_of(state: &State, turn: &Turn, now: Time) -> Note {
+    let (what, outsider) = match turn {
+        Turn::Came(outsider) => (What::Ungranted, outsider),
+        Turn::Gone { outsider, .. } => (What::Cleared, outsider),
+    };
+    let about = outsider.container.as_ref().and_then(|id| state.container(id)).map(About::of);
+    let Outsider { process: ProcessId { pid, .. }, name, user, .. } = outsider;
+    let (process, outside) = match about {
+        Some(_) => (format!("its process {pid} ({name})"), ""),
+        None => (format!("process {pid} ({name}) of {user}"), ", outside of DS01"),
+    };
+    let text = match turn {
+        Turn::Came(_) => format!("{process} computes on it without a grant{outside}"),
+        Turn::Gone { since, .. } => {
+            format!("{process} is no longer on it, after {}", text::short(now.since(*since)))
+        }
+    };
+    let units = outsider.units.iter().map(|unit| state.label(unit)).collect();
+    Note::Entry(Box::new(Entry { at: now, what, about, units, text }))
 }
 
 /// The stints that go on.
@@ -391,6 +423,7 @@ impl fmt::Display for Ending {
             Self::ByUser => f.write_str("stopped by its user"),
             Self::Retired => f.write_str("retired"),
             Self::Stopped(Cause::Idle) => f.write_str("stopped: idle"),
+            Self::Stopped(Cause::Demand) => f.write_str("stopped: idle, and somebody waited"),
             Self::Stopped(Cause::Runtime) => f.write_str("stopped: maximum run time"),
         }
     }

@@ -14,6 +14,7 @@ mod choose;
 mod container;
 mod course;
 mod decide;
+mod demand;
 mod denial;
 mod event;
 mod exempt;
@@ -25,6 +26,7 @@ mod keep;
 mod line;
 mod observed;
 mod outlook;
+mod outsiders;
 #[cfg(test)]
 mod plain;
 mod plan;
@@ -42,6 +44,7 @@ pub use choose::fitting;
 pub use container::{Container, Kind, PendingCreate, RestartPolicy, Restarts, Standing};
 pub use course::{Cause, Course, Deadline, Mode, Stage, Watched, course, deadline, expired};
 pub use decide::{Admission, Decision, Request, Wait, WaitReason, decide};
+pub use demand::{Hurry, in_demand};
 pub use denial::{Denial, Holder, KeepBudget, Quota, Timeout};
 pub use event::{Carried, Event, LeftWhy};
 pub use exempt::{Exempt, Exemption};
@@ -50,11 +53,12 @@ pub use idle::{
     Activity, Evidence, MINUTES_KEPT, Minute, Reading, Thresholds, UnitReading, Use, Verdict, VerdictState,
 };
 pub use ids::{CardId, ContainerId, Epoch, Ticket, Time, Token, Uid, UnitId, Weight};
-pub use journal::{About, Ending, Entry, Note, Stint, What, notes, stints};
+pub use journal::{About, Ending, Entry, Note, Stint, What, note_of, notes, stints};
 pub use keep::{KEEP_WINDOW, keep};
 pub use line::Waiter;
 pub use observed::{Identity, Observed, Occupancy, Processes, Run, Seen, UnitSeen};
 pub use outlook::{GoesBack, Named, OUTLOOKS_MAX, Outlook, outlooks};
+pub use outsiders::{Outsider, Outsiders, ProcessId, Turn, ungranted};
 pub use plan::{Action, plan};
 pub use policy::{
     Aggregate, Cap, GPU_HOLD_AFTER_STOP, Group, KindTimes, Limits, Person, Policy, Profile, Rules,

@@ -249,6 +249,15 @@ impl Lab {
                 assert!(doubted.iter().any(|other| other.ticket == waiter.ticket), "{}", waiter.ticket);
             }
         }
+        let demanded = in_demand(&self.state);
+        for held in self.state.holdings().filter(|held| held.phase != Phase::Ending) {
+            let mut units = held.units.iter().filter_map(|id| self.state.unit(id));
+            let wanted = units.any(|view| {
+                let mut waiters = self.state.waiters().filter(|waiter| waiter.can_start(&self.state));
+                waiters.any(|waiter| could_use(&self.state, waiter, view.unit))
+            });
+            assert_eq!(demanded.contains(&held.container), wanted, "{}", held.container);
+        }
         let free: BTreeSet<UnitId> =
             self.state.units().filter(UnitView::is_free).map(|view| view.unit.id.clone()).collect();
         let every = Want::count(1);

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::container::Kind;
 use crate::course::Mode;
+use crate::demand;
 use crate::ids::{Uid, Weight};
 
 /// Somebody who asks, as the door knows him.
@@ -149,6 +150,9 @@ pub struct Rules {
     pub kinds: BTreeMap<Kind, KindTimes>,
     /// How long a container has to end by itself before it is killed.
     pub stop_grace: Duration,
+    /// What part of its idle timeout, in thousandths, a container has while somebody waits for a unit that it holds;
+    /// `None` is all of it.
+    pub hurried_milli: Option<u32>,
 }
 
 /// Times of one kind of container; what is absent is the group's, or built in.
@@ -177,6 +181,7 @@ impl Default for Rules {
             mode: None,
             kinds: BTreeMap::new(),
             stop_grace: STOP_GRACE,
+            hurried_milli: None,
         }
     }
 }
@@ -351,6 +356,13 @@ impl Policy {
             idle_timeout: own.idle_timeout.map_or(limits.idle_timeout, Cap::into_option),
             max_runtime: own.max_runtime.map_or(built_in, Cap::into_option),
         }
+    }
+
+    /// The idle time that holds instead of this one while somebody waits for what a container holds, where the lab has
+    /// set one.
+    #[must_use]
+    pub fn hurried(&self, idle_timeout: Duration) -> Option<Duration> {
+        self.rules.hurried_milli.map(|milli| demand::shortened(idle_timeout, milli))
     }
 
     /// Where [`Policy::times`] has the times of a kind from: the idle timeout, and the longest run.

@@ -155,7 +155,7 @@ impl World {
             mode_since,
         ];
         let renewed = match cause {
-            Cause::Idle => renewed.into_iter().max().unwrap_or_default(),
+            Cause::Idle | Cause::Demand => renewed.into_iter().max().unwrap_or_default(),
             Cause::Runtime => truth.began,
         };
         let same = |told: &&Told| (told.cause, told.stage) == (cause, stage) && told.at > renewed;
@@ -185,6 +185,10 @@ impl World {
             Event::StopDecided { cause, .. } => {
                 real.truth.decided = Some((*cause, clock));
                 self.note_lateness(id, *cause);
+                let waits = self.waited.is_some_and(|waited| clock.since(waited) <= LATE_MAX);
+                if *cause == Cause::Demand && !waits {
+                    self.fail(format!("{} is to be stopped for somebody who does not wait", self.name(id)));
+                }
             }
             Event::Spared { .. } => {
                 real.truth.decided = None;
@@ -208,6 +212,7 @@ impl World {
     pub(crate) fn judge_stop(&mut self, id: &ContainerId, cause: Cause) {
         self.summary.stops += 1;
         let Some(times) = self.times(id) else { return };
+        let hurried = times.idle_timeout.map(|idle| self.policy.hurried(idle).unwrap_or(idle));
         let kind = self.daemon.state.container(id).map(|container| container.kind);
         let ledger = self.daemon.now(self.clock);
         let (clock, away, mode) = (self.clock, self.away_since(Time::default()) + self.jumped, self.mode);
@@ -220,7 +225,8 @@ impl World {
         } else {
             let warned = unwarned(&real.truth, job, cause, &times, clock);
             warned.or_else(|| match cause {
-                Cause::Idle => at_work(&real.truth, job, &times, clock, ledger),
+                Cause::Idle => at_work(&real.truth, job, &times, times.idle_timeout, clock, ledger),
+                Cause::Demand => at_work(&real.truth, job, &times, hurried, clock, ledger),
                 Cause::Runtime => too_early(&real.truth, &times, clock, away),
             })
         };
@@ -253,7 +259,7 @@ impl World {
         let away = self.away_since(truth.began) + truth.held_up;
         if let Some((cause, at)) = truth.decided {
             // While nobody can say what it does nobody is stopped for idleness, whatever was decided.
-            if cause == Cause::Idle && truth.blind {
+            if cause != Cause::Runtime && truth.blind {
                 return None;
             }
             let late = now.since(at.max(truth.hole)) > STOP_TAKES_MAX + away * 3;
@@ -313,12 +319,14 @@ fn ends_by_user(container: &ds01_domain::Container) -> bool {
 /// Nobody told the last warning in this silence, or too late.
 fn unwarned(truth: &Truth, job: &Job, cause: Cause, times: &TimeLimits, now: Time) -> Option<String> {
     let of = match cause {
-        Cause::Idle => times.idle_timeout,
+        Cause::Idle | Cause::Demand => times.idle_timeout,
         Cause::Runtime => times.max_runtime,
     };
     let Some(of) = of else { return Some("though it has all the time there is".to_owned()) };
-    let since = if cause == Cause::Idle { job.units_worked(truth.read) } else { truth.began };
-    let last = |told: &&Told| told.cause == cause && told.stage == Stage::Last && told.at >= since;
+    let of_time = |cause: Cause| cause == Cause::Runtime;
+    let since = if of_time(cause) { truth.began } else { units_seen_at_work(truth, job) };
+    let last =
+        |told: &&Told| of_time(told.cause) == of_time(cause) && told.stage == Stage::Last && told.at >= since;
     let Some(told) = truth.told.iter().filter(last).map(|told| told.at).min() else {
         return Some("and nobody warned of it".to_owned());
     };
@@ -326,13 +334,26 @@ fn unwarned(truth: &Truth, job: &Job, cause: Cause, times: &TimeLimits, now: Tim
     (left < Stage::Last.lead(of)).then(|| format!("{} s after the warning", now.since(told).as_secs()))
 }
 
-/// It works, or did of late, or nobody can say, or it was given time.
-fn at_work(truth: &Truth, job: &Job, times: &TimeLimits, now: Time, ledger: Time) -> Option<String> {
-    let timeout = times.idle_timeout?;
+/// Up to when its units worked as far as readings must have shown it: the first moments of work may be missed.
+fn units_seen_at_work(truth: &Truth, job: &Job) -> Time {
+    let missed = u64::try_from(MISSED_ON_UNITS_MAX.as_millis()).unwrap_or(u64::MAX);
+    job.units_worked(Time(truth.read.0.saturating_sub(missed)))
+}
+
+/// It works, or did within the time that it may be idle, or nobody can say, or it was given time.
+fn at_work(
+    truth: &Truth,
+    job: &Job,
+    times: &TimeLimits,
+    may: Option<Duration>,
+    now: Time,
+    ledger: Time,
+) -> Option<String> {
+    let (timeout, may) = (times.idle_timeout?, may?);
     let at = truth.read;
     let worked = job.worked(at).max(truth.entered.unwrap_or_default());
-    let (quiet, units_quiet) = (at.since(worked), at.since(job.units_worked(at)));
-    if quiet + MISSED_MAX < timeout && units_quiet + MISSED_ON_UNITS_MAX < timeout * BUSY_FACTOR {
+    let (quiet, units_quiet) = (at.since(worked), at.since(units_seen_at_work(truth, job)));
+    if quiet + MISSED_MAX < may && units_quiet + MISSED_ON_UNITS_MAX < timeout * BUSY_FACTOR {
         return Some(format!(
             "having worked {} s ago, on its units {} s ago",
             quiet.as_secs(),

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ds01_domain::{
-    Activity, ContainerId, Epoch, Holding, Phase, Reading, Run as Seen, Standing, Thresholds, Time,
-    TimeLimits, UnitReading, Use, Watched,
+    Activity, ContainerId, Epoch, Holding, Hurry, Phase, Reading, Run as Seen, Standing, Thresholds, Time,
+    TimeLimits, UnitReading, Use, Watched, in_demand,
 };
 
 use crate::coordinator::Message;
@@ -50,16 +50,22 @@ impl World {
             holders.iter().any(of)
         };
         self.daemon.runs.retain(|id, run| is_of(id, run));
+        let (wanted, came_in) = (in_demand(&self.daemon.written), !self.daemon.entered.is_empty());
+        if self.daemon.written.waiting() > 0 {
+            self.waited = Some(self.clock);
+        }
         let mut watched = BTreeMap::new();
         for (held, since) in holders {
-            if let Some(one) = self.look_at_use(&held, since) {
+            let wanted = wanted.contains(&held.container);
+            if let Some(one) = self.look_at_use(&held, since, wanted) {
                 watched.insert(held.container, one);
             }
         }
         watched.retain(|id, _| !self.daemon.stopping.contains(id));
         let holds = self.holds();
         self.message(Message::Course { watched, holds });
-        if self.clock.since(self.written) >= WRITTEN_EVERY {
+        // A daemon that comes after this one does not hear again that somebody came in.
+        if came_in || self.clock.since(self.written) >= WRITTEN_EVERY {
             self.write_activity();
         }
     }
@@ -90,7 +96,7 @@ impl World {
         Some(self.policy.times(&self.policy.resolve(person), container.kind))
     }
 
-    fn look_at_use(&mut self, held: &Holding, since: Time) -> Option<Watched> {
+    fn look_at_use(&mut self, held: &Holding, since: Time, wanted: bool) -> Option<Watched> {
         let id = &held.container;
         let times = self.times(id)?;
         let real = self.engine.containers.get(id)?;
@@ -130,6 +136,10 @@ impl World {
         let watched = Watched {
             verdict: run.activity.verdict(&limits, now),
             idle_timeout: times.idle_timeout,
+            hurry: times
+                .idle_timeout
+                .and_then(|timeout| self.policy.hurried(timeout))
+                .map(|timeout| Hurry { timeout, now: wanted }),
             max_runtime: times.max_runtime,
             keep_file_until: left.map(|left| now.after(left)),
         };

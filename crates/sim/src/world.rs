@@ -157,6 +157,8 @@ pub(crate) struct World {
     /// Whether stops are carried out, and since when.
     pub(crate) mode: Mode,
     pub(crate) mode_since: Time,
+    /// When somebody was last seen in the line.
+    pub(crate) waited: Option<Time>,
     /// The driver says nothing until then.
     pub(crate) blind_until: Time,
     /// When what containers did was last written down.
@@ -210,6 +212,7 @@ impl World {
             due_at: None,
             mode,
             mode_since: Time::default(),
+            waited: None,
             blind_until: Time::default(),
             written: Time::default(),
             away: Vec::new(),
@@ -262,6 +265,8 @@ impl World {
             let most = Some(Cap::At(self.rng.between(15 * 60_000, 4 * 3_600_000)));
             self.policy.rules.kinds.insert(kind, KindTimes { max_runtime: most, ..KindTimes::default() });
         }
+        let hurried = [None, None, Some(500), Some(250)];
+        self.policy.rules.hurried_milli = self.rng.pick(&hurried).copied().flatten();
         let idle = [Cap::At(minutes(8)), Cap::At(minutes(30)), Cap::At(minutes(60)), Cap::Unlimited];
         let quotas = [Some(1000), Some(1500), Some(500), None];
         for (number, (name, quota)) in (0..).zip(["alice", "bob", "carol", "dave"].into_iter().zip(quotas)) {

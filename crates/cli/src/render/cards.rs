@@ -4,11 +4,11 @@
 use ds01_api::{Card, Health, Machine, Unit};
 
 use super::drawing::{bar, frame};
-use super::machine::{headline, state_cell, tail};
+use super::machine::{headline, state_cell, tail, used_by};
 use super::stats::busy;
-use super::table::{Cell, Column, untitled};
+use super::table::{Cell, Column, cut, untitled};
 use super::words::{duration, fullness, mib};
-use super::{CARE, GOOD, QUIET};
+use super::{BAD, CARE, GOOD, QUIET};
 
 /// Terminals narrower than this get the table.
 const COLUMNS_MIN: u16 = 60;
@@ -16,6 +16,8 @@ const COLUMNS_MIN: u16 = 60;
 const COLUMNS_MAX: u16 = 110;
 /// A frame's sides, with a blank each.
 const SIDES: u16 = 4;
+/// What stands before what is said of a unit below its line.
+const NOTE: &str = "  ";
 /// Blanks between columns.
 const GAP: usize = 2;
 /// The bar of a whole card: where there is little room, and where there is more.
@@ -40,7 +42,15 @@ pub(crate) fn drawn(machine: &Machine, columns: u16) -> String {
     let mut lines = lines.lines().map(str::to_owned);
     let mut text = headline(machine);
     for card in &machine.cards {
-        let of_card: Vec<String> = lines.by_ref().take(card.units.len().max(1)).collect();
+        let mut of_card: Vec<String> = lines.by_ref().take(1).collect();
+        for (at, unit) in card.units.iter().enumerate() {
+            if at > 0 {
+                of_card.extend(lines.next());
+            }
+            let inner = usize::from(columns - SIDES) - NOTE.len();
+            let note = |process| format!("{NOTE}{BAD}{}{BAD:#}", cut(&used_by(process), inner));
+            of_card.extend(unit.ungranted.iter().map(note));
+        }
         text += &frame(&title(card), &of_card, columns.into());
     }
     text + &tail(machine)
@@ -117,6 +127,7 @@ pub(crate) fn unit_bar(card: &Card, unit: &Unit, card_bar: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use ds01_api::Process;
     use expect_test::expect;
 
     use super::super::machine::tests::{told, two_cards};
@@ -196,5 +207,18 @@ mod tests {
             2 starts wait in line: ds01 queue
         "#]].assert_eq(&plain(&drawn(&told(), 200)));
         assert_eq!(drawn(&told(), 59), super::super::machine(&told(), Some(59)));
+        let mut used = told();
+        let (name, user) = ("a-program-with-a-name-that-is-long".to_owned(), "bob".to_owned());
+        used.cards[0].units[0].ungranted = vec![Process { pid: 4711, name, user, container: None }];
+        used.cards.truncate(1);
+        expect![[r#"
+            dgx1: 1 of 5 GPU units free
+            ┌─ 0 · A100-SXM4-80GB · 80 GiB ──────────────────────────────┐
+            │ 0  whole  ████▋░░░░░░░  31.2/80 GiB  97%  bob              │
+            │   used by 4711 a-program-with-a-name-that-is-long of bob,… │
+            └────────────────────────────────────────────────────────────┘
+            how busy and how full they are was told 6 s ago
+            2 starts wait in line: ds01 queue
+        "#]].assert_eq(&plain(&drawn(&used, 62)));
     }
 }

@@ -14,7 +14,7 @@ const NAMED_MAX: usize = 4;
 /// One line of `ds01 events`: the time first.
 pub(crate) fn event(line: &EventLine, zone: &TimeZone) -> String {
     let style = match line.event.as_str() {
-        "granted" | "spared" => GOOD,
+        "granted" | "spared" | "cleared" => GOOD,
         "warned" | "would-stop" | "queued" => CARE,
         "stopped" | "unit" | "ungranted" => BAD,
         _ => anstyle::Style::new(),
@@ -138,6 +138,12 @@ mod tests {
             line("would-stop", Some("bob"), &["1"], "idle; DS01 only observes"),
             line("released", Some("bob"), &[], ""),
             line("unit", None, &["1"], "is gone from the machine"),
+            line(
+                "ungranted",
+                None,
+                &["0"],
+                "process 4711 (python) of bob computes on it without a grant, outside of DS01",
+            ),
         ];
         let text: String = lines.iter().map(|line| event(line, &TimeZone::UTC)).collect();
         expect![[r#"
@@ -145,6 +151,7 @@ mod tests {
             2026-01-31 14:00:00 would-stop bob/train GPU 1: idle; DS01 only observes
             2026-01-31 14:00:00 released   bob/train
             2026-01-31 14:00:00 unit       GPU 1: is gone from the machine
+            2026-01-31 14:00:00 ungranted  GPU 0: process 4711 (python) of bob computes on it without a grant, outside of DS01
         "#]]
         .assert_eq(&plain(&text));
     }

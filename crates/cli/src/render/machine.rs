@@ -1,6 +1,6 @@
 //! The machine: `gpu-status`.
 
-use ds01_api::{GpuRelease, Health, Machine, Unit};
+use ds01_api::{GpuRelease, Health, Machine, Process, Unit};
 
 use super::stats::{AGE_TOLD_FROM, busy, memory};
 use super::table::{Cell, Column, table};
@@ -9,7 +9,7 @@ use super::{BAD, CARE, GOOD, QUIET, TITLE, styled};
 
 /// `gpu-status`.
 pub(crate) fn machine(machine: &Machine, columns: Option<u16>) -> String {
-    let text = headline(machine);
+    let mut text = headline(machine);
     if machine.total_units == 0 {
         return text + "This machine has no GPU that can be given out.\n";
     }
@@ -20,6 +20,7 @@ pub(crate) fn machine(machine: &Machine, columns: Option<u16>) -> String {
     heads.extend([("STATE", 0), ("USER", 0), ("CONTAINER", 0), ("HELD", u8::from(told)), ("LEFT", 3)]);
     let heads: Vec<Column> = heads.into_iter().map(|(title, drop)| Column { title, drop }).collect();
     let mut rows: Vec<Vec<Cell>> = Vec::new();
+    let mut below: Vec<&[Process]> = Vec::new();
     for card in &machine.cards {
         if card.units.is_empty() {
             let model = card.model.strip_prefix("NVIDIA ").unwrap_or(&card.model);
@@ -29,10 +30,18 @@ pub(crate) fn machine(machine: &Machine, columns: Option<u16>) -> String {
             row.push(Cell::styled(QUIET, "no slices"));
             row.extend(["-"; 4].map(Cell::from));
             rows.push(row);
+            below.push(&[]);
         }
         rows.extend(card.units.iter().map(|unit| row(unit, told)));
+        below.extend(card.units.iter().map(|unit| unit.ungranted.as_slice()));
     }
-    text + &table(&heads, &rows, columns) + &tail(machine)
+    let table = table(&heads, &rows, columns);
+    // A line for each row, after that of the titles.
+    for (line, processes) in table.lines().zip(std::iter::once(&[][..]).chain(below)) {
+        text += &format!("{line}\n");
+        text.extend(processes.iter().map(|process| format!("  {BAD}{}{BAD:#}\n", used_by(process))));
+    }
+    text + &tail(machine)
 }
 
 /// What stands above: how many are free, and what is wrong.
@@ -101,6 +110,15 @@ fn row(unit: &Unit, told: bool) -> Vec<Cell> {
     row
 }
 
+/// Who else is on a unit.
+pub(super) fn used_by(process: &Process) -> String {
+    let Process { pid, name, user, container } = process;
+    match container {
+        Some(container) => format!("used by {pid} {name} of {container}, which was not granted it"),
+        None => format!("used by {pid} {name} of {user}, outside of DS01"),
+    }
+}
+
 /// How a unit stands, in a word.
 pub(super) fn state_cell(unit: &Unit) -> Cell {
     match (unit.health, &unit.holder, &unit.preferred_for) {
@@ -136,6 +154,7 @@ pub(super) mod tests {
             holder: None,
             preferred_for: None,
             figures: Figures::default(),
+            ungranted: vec![],
         }
     }
 
@@ -215,7 +234,7 @@ pub(super) mod tests {
             2 starts wait in line: ds01 queue
         "#]]
         .assert_eq(&plain(&machine(&two_cards(), Some(70))));
-        let told = told();
+        let mut told = told();
         expect![[r#"
             dgx1: 1 of 5 GPU units free
             UNIT   MEMORY              BUSY   STATE               USER    CONTAINER
@@ -242,6 +261,28 @@ pub(super) mod tests {
             2 starts wait in line: ds01 queue
         "#]]
         .assert_eq(&plain(&machine(&told, None)));
+        let process = |container: Option<&str>| Process {
+            pid: 4711,
+            name: "python".to_owned(),
+            user: "bob".to_owned(),
+            container: container.map(str::to_owned),
+        };
+        told.cards[0].units[0].ungranted = vec![process(None), process(Some("carol/train"))];
+        expect![[r#"
+            dgx1: 1 of 5 GPU units free
+            UNIT   MEMORY              BUSY   STATE               USER    CONTAINER
+            0      31.2 of 80 GiB      97%    held                bob     -
+              used by 4711 python of bob, outside of DS01
+              used by 4711 python of carol/train, which was not granted it
+            1:0    700 MiB of 40 GiB   -      held                alice   my-project
+            1:1    20 GiB              -      free, carol first   -       -
+            1:2    9.5 GiB             -      in use still        -       -
+            1:3    9.5 GiB             -      lost                -       -
+            2      80 GiB              -      no slices           -       -
+            how busy and how full they are was told 6 s ago
+            2 starts wait in line: ds01 queue
+        "#]]
+        .assert_eq(&plain(&machine(&told, Some(80))));
         let empty = Machine { cards: vec![], total_units: 0, free_units: 0, waiting: 0, ..two_cards() };
         expect![[r#"
             dgx1: 0 of 0 GPU units free (simulated)

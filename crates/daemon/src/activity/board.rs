@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use ds01_domain::{ContainerId, Minute, Mode, Rules, Watched};
+use ds01_domain::{ContainerId, Minute, Mode, Outsider, Rules, Watched};
 
 use crate::clock;
 
@@ -29,6 +29,7 @@ pub struct Seen {
 struct Page {
     at: Instant,
     seen: Arc<BTreeMap<ContainerId, Seen>>,
+    outsiders: Arc<[Outsider]>,
 }
 
 /// What the watch last saw.
@@ -53,6 +54,12 @@ impl Board {
     #[must_use]
     pub fn all(&self) -> Arc<BTreeMap<ContainerId, Seen>> {
         self.page().map(|page| page.seen).unwrap_or_default()
+    }
+
+    /// Who was on units without a grant, if that was seen of late.
+    #[must_use]
+    pub fn outsiders(&self) -> Arc<[Outsider]> {
+        self.page().map(|page| page.outsiders).unwrap_or_default()
     }
 
     /// Whether stops are carried out: as the lab says, else from its second week on.
@@ -91,10 +98,10 @@ impl Board {
         self.entered().remove(id)
     }
 
-    pub(super) fn write(&self, seen: BTreeMap<ContainerId, Seen>) {
+    pub(super) fn write(&self, seen: BTreeMap<ContainerId, Seen>, outsiders: Vec<Outsider>) {
         // Commands of containers without a unit are of no interest.
         self.entered().retain(|id| seen.contains_key(id));
-        let page = Page { at: Instant::now(), seen: Arc::new(seen) };
+        let page = Page { at: Instant::now(), seen: Arc::new(seen), outsiders: outsiders.into() };
         *self.page.write().unwrap_or_else(PoisonError::into_inner) = Some(page);
     }
 

@@ -7,6 +7,7 @@
 mod board;
 mod counters;
 mod keep_file;
+mod outsiders;
 mod sample;
 mod store;
 
@@ -16,8 +17,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ds01_domain::{
-    Activity, ContainerId, Epoch, Kind, Mode, Phase, Standing, Thresholds, Time, TimeLimits, Uid, UnitId,
-    Watched,
+    Activity, ContainerId, Epoch, Hurry, Kind, Mode, Outsiders, Phase, Standing, Thresholds, Time,
+    TimeLimits, Uid, UnitId, Watched, in_demand,
 };
 use tokio::sync::watch;
 
@@ -45,6 +46,9 @@ pub struct Watch {
     runs: BTreeMap<ContainerId, Run>,
     /// What an earlier daemon had written down.
     stored: BTreeMap<ContainerId, Stored>,
+    outsiders: Outsiders,
+    /// Whether something was seen that a daemon after this one would not see again.
+    unwritten: bool,
 }
 
 /// One run of a container.
@@ -72,9 +76,10 @@ impl Watch {
     /// A watch that goes on from what lies in this directory.
     #[must_use]
     pub fn new(door: Arc<Door>, receipts: PathBuf, state: PathBuf) -> Self {
-        let (store, stored) = Store::open(state);
+        let (store, known) = Store::open(state);
         door.board.begin(store.begun());
-        Self { door, receipts, store, runs: BTreeMap::new(), stored }
+        let outsiders = outsiders::resumed(known.outsiders);
+        Self { door, receipts, store, runs: BTreeMap::new(), stored: known.runs, outsiders, unwritten: false }
     }
 
     /// Reads and tells until told to stop; then what is known is written down.
@@ -106,8 +111,11 @@ impl Watch {
 
     /// One pass over everything; the shortest time that anybody has.
     async fn pass(&mut self) -> Option<Duration> {
-        let (holders, stopped) =
-            self.door.coordinator.read(|state, _, _| (holders(state), stopped(state))).await.ok()?;
+        let read = self.door.coordinator.read(|state, policy, _| {
+            let wanted = policy.rules.hurried_milli.map(|_| in_demand(state)).unwrap_or_default();
+            (holders(state), stopped(state), wanted)
+        });
+        let (holders, stopped, wanted) = read.await.ok()?;
         // A restart keeps the grant and is a run of its own.
         let is_of = |holder: &Holder, id: &ContainerId, run: &Run| {
             holder.id == *id && holder.epoch == run.epoch && holder.since == run.activity.began()
@@ -117,8 +125,10 @@ impl Watch {
         let mut shortest = None::<Duration>;
         for holder in holders {
             let times = self.times_of(&holder).await;
-            let Some(one) = self.look(&holder, times).await else { continue };
-            shortest = [shortest, times.idle_timeout, times.max_runtime].into_iter().flatten().min();
+            let hurried = times.idle_timeout.and_then(|timeout| self.door.config().policy.hurried(timeout));
+            let hurry = hurried.map(|timeout| Hurry { timeout, now: wanted.contains(&holder.id) });
+            let Some(one) = self.look(&holder, times, hurry).await else { continue };
+            shortest = [shortest, times.idle_timeout, hurried, times.max_runtime].into_iter().flatten().min();
             watched.insert(holder.id.clone(), one);
         }
         let mode = self.door.board.mode(&self.door.config().policy.rules);
@@ -132,7 +142,11 @@ impl Watch {
             let minutes = minutes(&id).unwrap_or_default();
             (id, Seen { watched, minutes })
         });
-        self.door.board.write(seen.collect());
+        self.unwritten |= outsiders::look(&self.door, &self.receipts, &mut self.outsiders).await;
+        self.door.board.write(seen.collect(), self.outsiders.told().map(|(one, _)| one.clone()).collect());
+        if std::mem::take(&mut self.unwritten) {
+            self.write();
+        }
         shortest
     }
 
@@ -155,7 +169,7 @@ impl Watch {
     }
 
     /// Reads one container. `None` where it cannot be told which it is.
-    async fn look(&mut self, holder: &Holder, times: TimeLimits) -> Option<Watched> {
+    async fn look(&mut self, holder: &Holder, times: TimeLimits, hurry: Option<Hurry>) -> Option<Watched> {
         let began = holder.since;
         let stored = self.stored.remove(&holder.id).filter(|stored| stored.epoch == holder.epoch.0);
         let run = self.runs.entry(holder.id.clone()).or_insert_with(|| Run {
@@ -176,6 +190,7 @@ impl Watch {
         run.counters = counters;
         reading.at = self.door.coordinator.now().await.ok()?;
         reading.entered = self.door.board.has_entered(&holder.id);
+        self.unwritten |= reading.entered;
         let limits = match times.idle_timeout {
             Some(timeout) => Thresholds::default().within(timeout),
             None => Thresholds::default(),
@@ -186,6 +201,7 @@ impl Watch {
         Some(Watched {
             verdict: run.activity.verdict(&limits, at),
             idle_timeout: times.idle_timeout,
+            hurry,
             max_runtime: times.max_runtime,
             keep_file_until: file,
         })
@@ -193,7 +209,7 @@ impl Watch {
 
     fn write(&self) {
         let runs = self.runs.iter().map(|(id, run)| (id.clone(), Stored::of(run.epoch, &run.activity)));
-        if let Err(error) = self.store.write(runs.collect()) {
+        if let Err(error) = self.store.write(runs.collect(), outsiders::written(&self.outsiders)) {
             tracing::warn!(%error, "what containers did cannot be written down: a restart of ds01d forgets it");
         }
     }

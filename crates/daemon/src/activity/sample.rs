@@ -23,7 +23,7 @@ const FILES_MAX: usize = 4096;
 const FILES_ALL_MAX: usize = 128 * 1024;
 
 /// Figures of the driver's that are older tell nothing of now.
-const FIGURES_AGE_MAX: Duration = Duration::from_secs(10);
+pub(super) const FIGURES_AGE_MAX: Duration = Duration::from_secs(10);
 
 /// Kernel ticks a second, in which `/proc` counts CPU time.
 static TICKS: LazyLock<u64> = LazyLock::new(|| {
@@ -169,7 +169,7 @@ fn devices_open_in(pid: i32, left: &mut usize) -> BTreeSet<u64> {
 }
 
 /// When a process began, in kernel ticks since boot, and the CPU time that it has had.
-fn cpu_time(pid: i32) -> Option<(u64, Duration)> {
+pub(super) fn cpu_time(pid: i32) -> Option<(u64, Duration)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name may hold anything, spaces and brackets too: what follows the last bracket is the kernel's.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();

@@ -1,5 +1,5 @@
-//! When containers last worked, written down beside the ledger, so that a new daemon neither forgets nor makes up
-//! idleness.
+//! When containers last worked, and who was told of for being on a unit without a grant: written down beside the ledger,
+//! so that a new daemon neither forgets nor makes up idleness, and tells nothing twice.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use ds01_domain::{Activity, ContainerId, Epoch, Time};
 use serde::{Deserialize, Serialize};
 
+use super::outsiders::Told;
 use crate::clock;
 
 const FILE: &str = "activity.json";
@@ -52,11 +53,20 @@ struct Page {
     /// When this lab was first watched: wall time, in milliseconds.
     begun: u64,
     runs: BTreeMap<String, Stored>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    outsiders: Vec<Told>,
+}
+
+/// What an earlier daemon had written down.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    pub(super) runs: BTreeMap<ContainerId, Stored>,
+    pub(super) outsiders: Vec<Told>,
 }
 
 impl Store {
     /// Opens what lies there; what is damaged is as good as nothing, and everything counts from now on.
-    pub(super) fn open(directory: PathBuf) -> (Self, BTreeMap<ContainerId, Stored>) {
+    pub(super) fn open(directory: PathBuf) -> (Self, Known) {
         let page: Option<Page> = match std::fs::read(directory.join(FILE)) {
             Ok(bytes) => serde_json::from_slice(&bytes)
                 .inspect_err(|error| tracing::warn!(%error, "{FILE} is damaged: idle times begin anew"))
@@ -68,10 +78,11 @@ impl Store {
                 None
             }
         };
-        let (begun, runs) =
-            page.map_or_else(|| (clock::wall_ms(), BTreeMap::new()), |page| (page.begun, page.runs));
+        let Some(Page { begun, runs, outsiders }) = page else {
+            return (Self { directory, begun: clock::wall_ms() }, Known::default());
+        };
         let runs = runs.into_iter().filter_map(|(id, stored)| Some((ContainerId::new(&id)?, stored)));
-        (Self { directory, begun }, runs.collect())
+        (Self { directory, begun }, Known { runs: runs.collect(), outsiders })
     }
 
     /// When this lab was first watched: wall time, in milliseconds.
@@ -80,9 +91,9 @@ impl Store {
     }
 
     /// Writes the whole file anew, in one step.
-    pub(super) fn write(&self, runs: BTreeMap<ContainerId, Stored>) -> io::Result<()> {
+    pub(super) fn write(&self, runs: BTreeMap<ContainerId, Stored>, outsiders: Vec<Told>) -> io::Result<()> {
         let runs = runs.into_iter().map(|(id, stored)| (id.to_string(), stored)).collect();
-        let bytes = serde_json::to_vec(&Page { begun: self.begun, runs })?;
+        let bytes = serde_json::to_vec(&Page { begun: self.begun, runs, outsiders })?;
         let draft = self.directory.join(format!("{FILE}.new"));
         let mut file = std::fs::File::create(&draft)?;
         file.write_all(&bytes)?;
@@ -99,15 +110,15 @@ mod tests {
     fn what_is_written_is_read_again_and_damage_is_nothing() {
         let directory = std::env::temp_dir().join(format!("ds01-activity-{}", std::process::id()));
         std::fs::create_dir(&directory).unwrap();
-        let (store, runs) = Store::open(directory.clone());
-        assert!(runs.is_empty());
+        let (store, known) = Store::open(directory.clone());
+        assert!(known.runs.is_empty());
         let id = ContainerId::new(&"a".repeat(64)).unwrap();
         let stored = Stored::of(Epoch(3), &Activity::of_run(Time(5)));
-        store.write(BTreeMap::from([(id.clone(), stored.clone())])).unwrap();
-        let (again, runs) = Store::open(directory.clone());
-        assert_eq!((again.begun(), runs), (store.begun(), BTreeMap::from([(id, stored)])));
+        store.write(BTreeMap::from([(id.clone(), stored.clone())]), Vec::new()).unwrap();
+        let (again, known) = Store::open(directory.clone());
+        assert_eq!((again.begun(), known.runs), (store.begun(), BTreeMap::from([(id, stored)])));
         std::fs::write(directory.join(FILE), "{").unwrap();
-        assert!(Store::open(directory.clone()).1.is_empty());
+        assert!(Store::open(directory.clone()).1.runs.is_empty());
         std::fs::remove_dir_all(&directory).unwrap();
     }
 }

@@ -185,16 +185,30 @@ impl Draft {
                     let seconds = read::one(entry, findings, units::count);
                     self.rules.stop_grace = seconds.map_or(self.rules.stop_grace, Duration::from_secs);
                 }
+                "high_demand" => self.high_demand(entry, findings),
                 key if POLICIES_WITHOUT_EFFECT.contains(&key) => {
                     findings.note(entry.place, format!("policies: `{key}` has no effect in this version"));
                 }
                 _ => read::unknown(
                     entry,
                     "in `policies`",
-                    &["usage_half_life", "overtakes_max", "sigterm_grace_seconds"],
+                    &["usage_half_life", "overtakes_max", "sigterm_grace_seconds", "high_demand"],
                     findings,
                 ),
             }
+        }
+    }
+
+    /// Reads `policies.high_demand`; `null` is what goes without saying.
+    fn high_demand(&mut self, entry: &Entry, findings: &mut Findings) {
+        for entry in read::map(&entry.value, "high_demand", findings).unwrap_or(&[]) {
+            if entry.key != "idle_timeout_factor" {
+                read::unknown(entry, "in `high_demand`", &["idle_timeout_factor"], findings);
+                continue;
+            }
+            let factor = read::one(entry, findings, units::factor);
+            // All of the time is what everybody has anyway.
+            self.rules.hurried_milli = factor.filter(|milli| *milli < 1000);
         }
     }
 

@@ -521,6 +521,24 @@ fn times_of_kinds_and_whether_stops_are_carried_out() {
     assert_eq!(hours(Kind::Compose), (None, Some(72 * 60)));
     assert_eq!(hours(Kind::DevContainer), (Some(60), Some(168 * 60)));
     assert_eq!(hours(Kind::Infrastructure), (None, None));
+    assert_eq!(policy.hurried(Duration::from_secs(3600)), None, "nobody said so");
+    let hurried = |demand: &str| {
+        let policy = good(&format!("policies: {{high_demand: {demand}}}\n")).policy;
+        policy.hurried(Duration::from_secs(7200)).map(|time| time.as_secs() / 60)
+    };
+    assert_eq!(
+        ["null", "{idle_timeout_factor: 1}", "{idle_timeout_factor: 0.5}"].map(hurried),
+        [None, None, Some(60)]
+    );
+    assert_eq!(hurried("{idle_timeout_factor: 0.001}"), Some(15), "what the last warning needs");
+    for wrong in ["0", "1.5", "-1", "half"] {
+        let text = format!("policies: {{high_demand: {{idle_timeout_factor: {wrong}}}}}\n");
+        let told = check_text(&text, "f").1;
+        assert!(
+            told.iter().any(|one| one.to_string().contains("is not a part of a whole")),
+            "{wrong}: {told:?}"
+        );
+    }
     let (_, mistakes) = check_text("lifecycle: maybe\ncontainer_types: {podman: {}}\n", "f");
     let told: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
     assert_eq!(told.len(), 2, "{told:?}");

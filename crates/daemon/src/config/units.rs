@@ -194,6 +194,13 @@ fn in_cpus(milli: u64, text: &str) -> Result<u64, String> {
     }
 }
 
+/// A part of something, in thousandths: `0.5`.
+pub(super) fn factor(text: &str) -> Result<u32, String> {
+    let milli = Decimal::read(text).and_then(|n| n.times(1000)).and_then(|milli| u32::try_from(milli).ok());
+    let milli = milli.filter(|milli| (1..=1000).contains(milli));
+    milli.ok_or_else(|| format!("{text} is not a part of a whole; write e.g. 0.5"))
+}
+
 /// A share of cards: `2`, `0.5`, in steps of a thousandth.
 pub(super) fn weight(text: &str) -> Result<Weight, String> {
     refuse_signs(text, "a number of GPUs", true)?;

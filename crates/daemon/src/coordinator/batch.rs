@@ -241,8 +241,10 @@ impl Desk {
             (Message::LostCreates(reply), Answer::Lost(tokens)) => drop(reply.send(tokens)),
             (Message::Bind { reply, .. }, Answer::Bound(response)) => drop(reply.send(response)),
             (Message::BeginLook(reply), Answer::Began(began)) => drop(reply.send(began)),
-            (Message::Course { done, .. }, _) => drop(done.send(())),
-            (Message::Observed { done, .. }, _) => drop(done.send(())),
+            (
+                Message::Course { done, .. } | Message::Observed { done, .. } | Message::Tell { done, .. },
+                _,
+            ) => drop(done.send(())),
             (Message::Read(question), _) => question(&self.state, &self.policy, self.now()),
             (Message::Owners(question), _) => question(self.books.ledger()),
             _ => {}

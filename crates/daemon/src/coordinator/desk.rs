@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ds01_domain::{
-    Action, ContainerId, Decision, Event, LeftWhy, Mode, Observed, Policy, Request, State, Ticket, Time,
-    Token, Watched, course, decide, expired, keep, notes, plan,
+    Action, ContainerId, Decision, Event, LeftWhy, Mode, Note, Observed, Policy, Request, State, Ticket,
+    Time, Token, Turn, Watched, course, decide, expired, keep, note_of, notes, plan,
 };
 use imbl::{OrdMap, OrdSet};
 use tokio::sync::{mpsc, watch};
@@ -185,6 +185,10 @@ impl Desk {
                 self.follow_use(*mode, watched, holds);
                 Answer::Nothing
             }
+            Message::Tell { turns, .. } => {
+                self.tell(turns);
+                Answer::Nothing
+            }
             Message::NewPolicy(policy) => {
                 self.policy = policy.clone();
                 self.observe(&Observed::default());
@@ -229,6 +233,17 @@ impl Desk {
         self.outbox.page.extend_from_slice(events);
         self.outbox.notes.extend(said);
         Ok(())
+    }
+
+    /// Notes what is no fact of the state's.
+    fn tell(&mut self, turns: &[Turn]) {
+        let now = self.now();
+        let said: Vec<Note> = turns.iter().map(|turn| note_of(&self.state, turn, now)).collect();
+        if self.alone {
+            // Without a fact nothing is written yet, so nothing fails.
+            let _ = self.books.write(&[], &said);
+        }
+        self.outbox.notes.extend(said);
     }
 
     fn plan_create(&mut self, planned: &Planned) -> Result<Result<Token, Box<ds01_domain::Denial>>, Fault> {

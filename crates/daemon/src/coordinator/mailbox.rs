@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ds01_domain::{
-    ContainerId, Denial, Epoch, Event, Mode, Observed, Person, Policy, State, Ticket, Time, Token, Watched,
+    ContainerId, Denial, Epoch, Event, Mode, Observed, Person, Policy, State, Ticket, Time, Token, Turn,
+    Watched,
 };
 use ds01_runtime::protocol;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -135,6 +136,10 @@ pub(super) enum Message {
         mode: Mode,
         watched: BTreeMap<ContainerId, Watched>,
         holds: BTreeMap<ContainerId, Duration>,
+        done: oneshot::Sender<()>,
+    },
+    Tell {
+        turns: Vec<Turn>,
         done: oneshot::Sender<()>,
     },
     Read(Question),
@@ -355,6 +360,15 @@ impl Coordinator {
     ) {
         // An error means that the daemon stops: the next one looks again.
         let _ = self.ask(|done| Message::Course { mode, watched, holds, done }).await;
+    }
+
+    /// Notes in the journal who came to units without a grant, and who went. Nobody waits for the
+    /// disk.
+    ///
+    /// # Errors
+    /// [`Fault::Stopping`].
+    pub async fn tell(&self, turns: Vec<Turn>) -> Result<(), Fault> {
+        self.ask(|done| Message::Tell { turns, done }).await
     }
 
     /// Reads the state.

@@ -94,7 +94,7 @@ impl Enforcer {
         let Some((container, now)) = self.known(id).await else { return };
         let Warning { cause, stage, stop_at, .. } = warning;
         let since = match self.door.board.seen(id) {
-            Some(seen) if cause == Cause::Idle => Some(now.since(seen.watched.verdict.quiet_since)),
+            Some(seen) if cause != Cause::Runtime => Some(now.since(seen.watched.verdict.quiet_since)),
             _ => None,
         };
         let text = words::will_be_stopped(&container.name, cause, stop_at.since(now), since);

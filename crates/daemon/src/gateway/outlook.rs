@@ -65,7 +65,7 @@ fn words(outlook: &Outlook, when: impl Fn(Time) -> String, enforced: bool) -> St
     };
     let holder = named(holder);
     let cause = match cause {
-        Cause::Idle => format!("if {holder} stays idle"),
+        Cause::Idle | Cause::Demand => format!("if {holder} stays idle"),
         Cause::Runtime => format!("when the run time of {holder} is over"),
     };
     match outlook.latest {

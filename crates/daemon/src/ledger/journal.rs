@@ -281,6 +281,7 @@ const fn ending_row(ending: Ending) -> (&'static str, Option<i32>) {
         Ending::ByUser => ("by-user", None),
         Ending::Retired => ("retired", None),
         Ending::Stopped(Cause::Idle) => ("idle", None),
+        Ending::Stopped(Cause::Demand) => ("demand", None),
         Ending::Stopped(Cause::Runtime) => ("runtime", None),
     }
 }
@@ -292,6 +293,7 @@ fn ending_of(word: &str, exit: Option<i32>) -> Result<Ending, String> {
         "by-user" => Ending::ByUser,
         "retired" => Ending::Retired,
         "idle" => Ending::Stopped(Cause::Idle),
+        "demand" => Ending::Stopped(Cause::Demand),
         "runtime" => Ending::Stopped(Cause::Runtime),
         other => return Err(format!("nothing ends as {other:?}")),
     })

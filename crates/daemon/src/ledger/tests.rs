@@ -167,7 +167,7 @@ fn standings() -> impl Strategy<Value = Standing> {
 }
 
 fn causes() -> impl Strategy<Value = Cause> {
-    prop_oneof![Just(Cause::Idle), Just(Cause::Runtime)]
+    prop_oneof![Just(Cause::Idle), Just(Cause::Demand), Just(Cause::Runtime)]
 }
 
 fn stages() -> impl Strategy<Value = Stage> {

@@ -184,6 +184,17 @@ fn container(world: &mut World, name: &str, words: &[&str], options: &BTreeMap<&
             world.record(Event::RestartChanged { container, restart: RestartPolicy::No });
         }
         ["runs", units, ..] => runs(world, name, units, options),
+        ["computes", "on", labels @ ..] => {
+            let container = world.id(name);
+            let units = labels.iter().map(|label| world.unit(label)).collect();
+            let ungranted: Vec<UnitId> =
+                ungranted(&world.state, Some(&container), &units).into_iter().collect();
+            let told = match ungranted.as_slice() {
+                [] => "as granted".to_owned(),
+                units => format!("without a grant on {}", world.labels(units)),
+            };
+            world.tell(told);
+        }
         other => panic!("cannot read {name} {other:?}"),
     }
 }

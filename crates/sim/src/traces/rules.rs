@@ -41,6 +41,7 @@ pub(super) fn ours(units: Vec<UnitId>, readings: &[Reading], limits: &Thresholds
         let watched = Watched {
             verdict: activity.verdict(&limits, now),
             idle_timeout: Some(IDLE_TIMEOUT),
+            hurry: None,
             max_runtime: None,
             keep_file_until: None,
         };

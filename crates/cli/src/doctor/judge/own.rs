@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ds01_api::Health;
+use ds01_api::{Health, Process};
 
 use super::super::facts::{Facts, RuntimeSettings, Step, Way, because};
 use super::super::finding::{Check, Finding, Judged, Unseen};
@@ -266,8 +266,11 @@ fn units(facts: &Facts) -> Judged {
         })
         .collect();
     for unit in machine.cards.iter().flat_map(|card| &card.units) {
+        findings.extend(unit.ungranted.iter().map(|process| ungranted(&unit.unit.address, process)));
         let (what, fix) = match unit.health {
             Health::Available => continue,
+            // Said by name.
+            Health::Dirty if !unit.ungranted.is_empty() => continue,
             Health::Dirty => ("is in use by a program that DS01 did not start", "nvidia-smi shows which"),
             Health::Draining => {
                 ("still runs what has ended", "it is looked at every few seconds; gpu-status")
@@ -287,6 +290,19 @@ fn units(facts: &Facts) -> Judged {
         }));
     }
     Ok(findings)
+}
+
+fn ungranted(address: &str, process: &Process) -> Finding {
+    let Process { pid, name, user, container } = process;
+    let whose = match container {
+        Some(container) => format!("of {container}, which was not granted it"),
+        None => format!("of {user}, outside of DS01"),
+    };
+    Finding::warning(
+        format!("GPU {address} is used by process {pid} ({name}) {whose}"),
+        "who is granted it shares it with that: its memory may be full and its work slow",
+        format!("ps -o user,lstart,args -p {pid} tells more; DS01 does not end it"),
+    )
 }
 
 fn buildkit(facts: &Facts) -> Judged {

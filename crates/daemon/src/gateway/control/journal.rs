@@ -247,7 +247,7 @@ const fn ending(ending: domain::Ending) -> Ending {
         domain::Ending::Exited(code) => Ending::Exited { code },
         domain::Ending::ByUser => Ending::Stopped,
         domain::Ending::Retired => Ending::Retired,
-        domain::Ending::Stopped(Cause::Idle) => Ending::Idle,
+        domain::Ending::Stopped(Cause::Idle | Cause::Demand) => Ending::Idle,
         domain::Ending::Stopped(Cause::Runtime) => Ending::Runtime,
     }
 }

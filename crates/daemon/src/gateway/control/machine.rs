@@ -1,9 +1,12 @@
 //! The machine, who holds what of it, and who is asking.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use ds01_api::{Card, Figures, GpuRelease, Health, Holder, Machine, Unit, UnitRef, Via, WhoAmI, codes};
+use ds01_api::{
+    Card, Figures, GpuRelease, Health, Holder, Machine, Process, Unit, UnitRef, Via, WhoAmI, codes,
+};
 use ds01_domain as domain;
 use ds01_domain::Time;
 use hyper::{Response, StatusCode};
@@ -75,7 +78,10 @@ pub(super) async fn whoami(ask: Ask) -> Result<Response<Body>, Fault> {
 pub(super) async fn machine(ask: Ask) -> Result<Response<Body>, Fault> {
     let caller = ask.caller.name.clone();
     let simulated = matches!(ask.door.config().machine, crate::config::Machine::Simulated(_));
-    let mut machine = ask.door.coordinator.read(move |state, _, now| machine_of(state, &caller, now)).await?;
+    let outsiders =
+        if ask.door.inventory.figures().age.is_some() { ask.door.board.outsiders() } else { Arc::default() };
+    let mut machine =
+        ask.door.coordinator.read(move |state, _, now| machine_of(state, &caller, &outsiders, now)).await?;
     machine.simulated = simulated;
     machine.host = hostname();
     machine.driver = ask.door.inventory.driver();
@@ -135,7 +141,7 @@ fn hostname() -> String {
     std::fs::read_to_string("/proc/sys/kernel/hostname").map(|h| h.trim().to_owned()).unwrap_or_default()
 }
 
-fn machine_of(state: &domain::State, caller: &str, now: Time) -> Machine {
+fn machine_of(state: &domain::State, caller: &str, outsiders: &[domain::Outsider], now: Time) -> Machine {
     let mut cards: Vec<Card> = Vec::new();
     let (mut free, mut total) = (0, 0);
     let holders: HashMap<_, _> =
@@ -158,6 +164,10 @@ fn machine_of(state: &domain::State, caller: &str, now: Time) -> Machine {
                 .filter(|p| p.until > now && view.holder.is_none())
                 .and_then(|p| state.container(&p.container).map(|c| c.owner_name.clone())),
             figures: Figures::default(),
+            ungranted: (outsiders.iter())
+                .filter(|one| one.units.contains(&view.unit.id))
+                .map(|one| process(state, one))
+                .collect(),
         };
         match cards.iter_mut().find(|c| c.uuid == view.unit.card.as_str()) {
             Some(card) => card.units.push(unit),
@@ -187,6 +197,16 @@ fn machine_of(state: &domain::State, caller: &str, now: Time) -> Machine {
         driver: None,
         problems: Vec::new(),
     }
+}
+
+/// A program on a unit without a grant.
+fn process(state: &domain::State, outsider: &domain::Outsider) -> Process {
+    let container = outsider.container.as_ref().and_then(|id| state.container(id)).map(|container| {
+        let project = ds01_api::names::project_of(&container.name, &container.owner_name);
+        let name = project.map_or_else(|| container.name.clone(), |project| project.to_string());
+        format!("{}/{name}", container.owner_name)
+    });
+    Process { pid: outsider.process.pid, name: outsider.name.clone(), user: outsider.user.clone(), container }
 }
 
 fn holder_of(state: &domain::State, held: &domain::Holding, caller: &str, now: Time) -> Holder {

@@ -33,7 +33,7 @@ pub(super) fn seen(door: &Door, container: &Container, now: Time) -> Option<Watc
 pub(super) fn stop_of(container: &Container, watched: &Watched, mode: Mode, now: Time) -> Option<Stop> {
     let Deadline { cause, at, .. } = deadline(container, watched, now)?;
     let cause = match cause {
-        Cause::Idle => StopCause::Idle,
+        Cause::Idle | Cause::Demand => StopCause::Idle,
         Cause::Runtime => StopCause::Runtime,
     };
     Some(Stop { cause, in_seconds: at.since(now).as_secs(), enforced: mode == Mode::Enforce })
@@ -94,7 +94,7 @@ fn stops(container: &Container, watched: &Watched, mode: Mode, now: Time) -> Str
     if container.kind == Kind::Infrastructure {
         return "never: it is the lab's own".to_owned();
     }
-    let Some(Deadline { cause, at, of }) = deadline(container, watched, now) else {
+    let Some(Deadline { cause, at, of, usual }) = deadline(container, watched, now) else {
         return match watched.idle_timeout {
             Some(timeout) => format!("when its GPU has been idle for {}", for_people(timeout)),
             None => "never: no limit holds for it".to_owned(),
@@ -103,6 +103,12 @@ fn stops(container: &Container, watched: &Watched, mode: Mode, now: Time) -> Str
     let of = for_people(of);
     let why = match cause {
         Cause::Idle => format!("if its GPU stays idle (at most {of}); using it prevents that"),
+        Cause::Demand => {
+            let usual = for_people(usual);
+            format!(
+                "if its GPU stays idle (at most {of} instead of {usual}, as somebody waits for it); using it prevents that"
+            )
+        }
         Cause::Runtime => format!("when its maximum run time of {of} is over"),
     };
     let when = if at > now { format!("in {}", for_people(at.since(now))) } else { "now".to_owned() };
@@ -123,6 +129,9 @@ pub(super) fn stopped_for(label: &str, cause: Cause) -> String {
     match cause {
         Cause::Idle => {
             format!("{label} was stopped by DS01: it did not use its GPU; others have it now, or may")
+        }
+        Cause::Demand => {
+            format!("{label} was stopped by DS01: it did not use its GPU, and somebody waited for it")
         }
         Cause::Runtime => format!("{label} was stopped by DS01: its maximum run time was over"),
     }

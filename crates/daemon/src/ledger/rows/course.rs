@@ -17,6 +17,7 @@ pub(super) enum StepRow {
 #[serde(rename_all = "kebab-case")]
 pub(super) enum CauseRow {
     Idle,
+    Demand,
     Runtime,
 }
 
@@ -111,6 +112,7 @@ pub(super) fn step_of(
 fn cause_row(cause: Cause) -> CauseRow {
     match cause {
         Cause::Idle => CauseRow::Idle,
+        Cause::Demand => CauseRow::Demand,
         Cause::Runtime => CauseRow::Runtime,
     }
 }
@@ -118,6 +120,7 @@ fn cause_row(cause: Cause) -> CauseRow {
 fn cause_of(row: CauseRow) -> Cause {
     match row {
         CauseRow::Idle => Cause::Idle,
+        CauseRow::Demand => Cause::Demand,
         CauseRow::Runtime => Cause::Runtime,
     }
 }

@@ -4,8 +4,9 @@
 //! A day is a list of phases: `train 40m`, `load 2h` (the CPU works, the units are quiet), `hold 1h` (a parked notebook),
 //! `none 1h` (no program on the unit), `blind 5m` (the driver does not answer), `dark 5m` (nobody can say what
 //! it does beside its units), `away 5m` (nobody measures), `shell 1m` (somebody comes in), `keep 2h` (asked for at once),
-//! `exempt 3h` and `taken` (by an administrator), `crash` (the daemon loses what is in its memory), `unheard` (that the
-//! next warning was told is not written any more).
+//! `wanted` and `unwanted` (somebody comes to wait for its unit, nobody does any more), `exempt 3h` and `taken` (by an
+//! administrator), `crash` (the daemon loses what is in its memory), `unheard` (that the next warning was told is not
+//! written any more).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,16 +18,21 @@ use crate::world::World;
 
 const TICK: Duration = Duration::from_secs(10);
 
-struct Day {
-    world: World,
+pub(super) struct Day {
+    pub(super) world: World,
     id: ContainerId,
     began: Time,
-    activity: Activity,
-    mode: Mode,
-    idle: Duration,
+    pub(super) activity: Activity,
+    pub(super) mode: Mode,
+    pub(super) idle: Duration,
     most: Option<Duration>,
     file: Option<Time>,
-    told: String,
+    pub(super) hurry: Option<Hurry>,
+    pub(super) told: String,
+    /// The warnings of the present silence: when each was told, and what it said.
+    pub(super) warned: Vec<(Time, Cause, Stage, Time)>,
+    /// When and why it was stopped.
+    pub(super) stopped: Option<(Time, Cause)>,
     /// The first reading of a daemon's life: it has nothing to compare with.
     first: bool,
     /// The next warning is told, and that it was is not written any more.
@@ -34,7 +40,7 @@ struct Day {
 }
 
 impl Day {
-    fn new(idle: Duration, most: Option<Duration>) -> Self {
+    pub(super) fn new(idle: Duration, most: Option<Duration>) -> Self {
         let mut world = World::new();
         world.card("A100", 81920, &[]);
         world.look();
@@ -53,7 +59,10 @@ impl Day {
             idle,
             most,
             file: None,
+            hurry: None,
             told: String::new(),
+            warned: Vec::new(),
+            stopped: None,
             first: true,
             unheard: false,
         }
@@ -97,6 +106,10 @@ impl Day {
                 self.world.news.clear();
                 return true;
             }
+            "wanted" | "unwanted" => {
+                self.hurry = self.hurry.map(|hurry| Hurry { now: kind == "wanted", ..hurry });
+                return true;
+            }
             "unheard" => {
                 self.unheard = true;
                 return true;
@@ -138,6 +151,7 @@ impl Day {
         let watched = Watched {
             verdict: self.activity.verdict(&limits, self.world.now),
             idle_timeout: Some(self.idle),
+            hurry: self.hurry,
             max_runtime: self.most,
             keep_file_until: self.file,
         };
@@ -146,7 +160,10 @@ impl Day {
             match action {
                 Action::Record(event) => {
                     match &event {
-                        Event::Spared { .. } => self.tell("spared"),
+                        Event::Spared { .. } => {
+                            self.warned.clear();
+                            self.tell("spared");
+                        }
                         Event::WouldStop { cause, .. } => self.tell(&format!("would be stopped: {cause}")),
                         _ => {}
                     }
@@ -156,12 +173,14 @@ impl Day {
                 Action::Warn { container, epoch, cause, stage, stop_at } => {
                     let left = stop_at.since(self.world.now).as_secs();
                     self.tell(&format!("{stage:?}: {cause}, {} min {} s left", left / 60, left % 60));
+                    let at = self.world.now;
+                    self.warned.push((at, cause, stage, stop_at));
                     if !std::mem::take(&mut self.unheard) {
-                        let at = self.world.now;
                         self.world.record(Event::Warned { container, epoch, cause, stage, stop_at, at });
                     }
                 }
                 Action::Stop { cause, .. } => {
+                    self.stopped = Some((self.world.now, cause));
                     self.tell(&format!("stopped: {cause}"));
                     return true;
                 }
@@ -172,7 +191,7 @@ impl Day {
     }
 }
 
-fn minutes(text: &str) -> Duration {
+pub(super) fn minutes(text: &str) -> Duration {
     let (number, unit) = text.split_at(text.len() - 1);
     let factor = match unit {
         "s" => 1,
@@ -183,7 +202,7 @@ fn minutes(text: &str) -> Duration {
     Duration::from_secs(number.parse::<u64>().unwrap() * factor)
 }
 
-fn play(day: &mut Day, phases: &str) {
+pub(super) fn play(day: &mut Day, phases: &str) {
     for phase in phases.split(", ") {
         let (kind, length) = phase.split_once(' ').unwrap_or((phase, "0s"));
         if !day.phase(kind, minutes(length)) {

@@ -392,3 +392,45 @@ fn a_unit_on_which_somebody_computes_is_not_given_out() {
         "#]],
     );
 }
+
+#[test]
+fn who_computes_on_what_he_was_not_granted() {
+    check(
+        "
+        card A100 80g mig 3/4 3/4
+        card H100 80g
+        person alice
+        alice creates a 1
+        a starts
+        a computes on 0:0
+        a computes on 0:0 0:1
+        a computes on 0:1
+        a computes on 0:0 1
+        a cgroup stays occupied exits 0
+        a computes on 0:0
+        a cgroup empty
+        look
+        a computes on 0:0
+        ",
+        &expect![[r#"
+            card A100 80g mig 3/4 3/4
+            card H100 80g
+            person alice
+            alice creates a 1            -> created
+            a starts                     -> alice/a gets 0:0
+            a computes on 0:0            -> as granted
+            a computes on 0:0 0:1        -> as granted
+            a computes on 0:1            -> without a grant on 0:1
+            a computes on 0:0 1          -> without a grant on 1
+            a cgroup stays occupied exits 0
+                -> alice/a ended (exit 0)
+                -> 0:0 is dirty
+            a computes on 0:0            -> as granted
+            a cgroup empty
+            look
+                -> 0:0 is available
+                -> alice/a released 0:0
+            a computes on 0:0            -> without a grant on 0:0
+        "#]],
+    );
+}

@@ -1,6 +1,7 @@
 //! Stories: people, GPUs and hours, beside what comes of them.
 
 mod choosing;
+mod demand;
 mod idle;
 mod keeping;
 mod line;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ds01_api::{Card, Health, Unit, UnitRef};
+use ds01_api::{Card, Health, Process, Unit, UnitRef};
 
 use super::super::super::facts::*;
 use super::super::super::finding::{Seen, Unseen, Verdict};
@@ -68,7 +68,14 @@ fn unit(facts: &mut Facts, id: &str, health: Health) {
         memory_mib: 1,
         weight_milli: 1000,
     };
-    let units = vec![Unit { unit, health, holder: None, preferred_for: None, figures: Default::default() }];
+    let units = vec![Unit {
+        unit,
+        health,
+        holder: None,
+        preferred_for: None,
+        figures: Default::default(),
+        ungranted: vec![],
+    }];
     let card = Card {
         index: 1,
         uuid: "GPU-1".to_owned(),
@@ -78,6 +85,18 @@ fn unit(facts: &mut Facts, id: &str, health: Health) {
         units,
     };
     facts.own.machine.as_mut().unwrap().cards.push(card);
+}
+
+/// Somebody computes on a unit without a grant, which is dirty for that.
+fn ungranted(facts: &mut Facts, container: Option<&str>) {
+    unit(facts, MIG, Health::Dirty);
+    let cards = &mut facts.own.machine.as_mut().unwrap().cards;
+    cards.last_mut().unwrap().units[0].ungranted.push(Process {
+        pid: 4711,
+        name: "python".to_owned(),
+        user: "bob".to_owned(),
+        container: container.map(str::to_owned),
+    });
 }
 
 const MIG: &str = "MIG-33333333-aaaa-bbbb-cccc-000000000003";
@@ -460,6 +479,18 @@ const OWN: &[Row] = &[
     warning("ds01.units", "GPU 1:0 is in use by a program that DS01 did not start", "nvidia-smi", |f| {
         unit(f, MIG, Health::Dirty)
     }),
+    warning(
+        "ds01.units",
+        "GPU 1:0 is used by process 4711 (python) of bob, outside of DS01",
+        "ps -o user,lstart,args -p 4711",
+        |f| ungranted(f, None),
+    ),
+    warning(
+        "ds01.units",
+        "GPU 1:0 is used by process 4711 (python) of bob/train, which was not granted it",
+        "ps -o user,lstart,args -p 4711",
+        |f| ungranted(f, Some("bob/train")),
+    ),
     warning("ds01.units", "GPU 1:0 still runs", "gpu-status", |f| unit(f, MIG, Health::Draining)),
     warning("ds01.units", "GPU 1:0 is lost", "reboot", |f| unit(f, MIG, Health::Lost)),
     unseen("ds01.units", "the state of the GPUs", |f| f.own.machine = because("ds01d does not answer")),
