@@ -22,7 +22,7 @@ const HELP: [(&str, &str); 13] = [
     ("w, Enter", "why a container is as it is"),
     ("K", "keep a container of yours whose GPU is idle"),
     ("x", "stop a container of yours; you are asked first"),
-    ("r", "ask the door now, not in two seconds"),
+    ("r", "look at everything anew, now"),
     ("Ctrl-Z", "put this into the background; fg brings it back"),
     ("q, Ctrl-C", "leave"),
     (

@@ -400,7 +400,7 @@ fn why_and_help() {
             NA│ w, Enter     why a container is as it is                                 │
             ne│ K            keep a container of yours whose GPU is idle                 │
             tr│ x            stop a container of yours; you are asked first              │
-            pa│ r            ask the door now, not in two seconds                        │e
+            pa│ r            look at everything anew, now                                │e
             ─ │ Ctrl-Z       put this into the background; fg brings it back             │──
             TI│ q, Ctrl-C    leave                                                       │
             13│ BUSY, curve  the card's computing in the last minutes; a slice's curve   │
