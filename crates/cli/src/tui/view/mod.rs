@@ -55,7 +55,7 @@ pub(crate) fn draw(frame: &mut Frame<'_>, model: &Model, look: Look) -> Shown {
     let area = frame.area();
     let mut shown = Shown::default();
     if area.width < COLUMNS_MIN || area.height < ROWS_MIN {
-        let text = format!("the window is too small: {COLUMNS_MIN} columns and {ROWS_MIN} rows");
+        let text = format!("too small: {COLUMNS_MIN}x{ROWS_MIN} needed");
         frame.buffer_mut().set_stringn(0, 0, text, area.width.into(), CARE);
     } else {
         shown = everything(frame.buffer_mut(), area, model);

@@ -476,9 +476,9 @@ fn any_window_can_be_drawn_in() {
         30,
         2,
         &expect![[r#"
-        the window is too small: 40 co
+            too small: 40x12 needed
 
-    "#]],
+        "#]],
     );
 }
 
