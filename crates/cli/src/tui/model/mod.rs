@@ -143,7 +143,7 @@ pub(crate) enum Mode {
     /// To read why a container is as it is, once it is told.
     Why { target: Target, answer: Option<Result<Why, String>>, scroll: u16 },
     /// To read what the keys do.
-    Help,
+    Help { scroll: u16 },
 }
 
 /// A sentence at the foot of the screen.

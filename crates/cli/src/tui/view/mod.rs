@@ -155,7 +155,7 @@ fn foot(buffer: &mut Buffer, area: Rect, model: &Model) -> Option<(u16, u16)> {
         Mode::Filter => ("show only what has in it: ".to_owned(), model.filter.as_str()),
         Mode::Keep { target, text } => (format!("keep {} for how long? ", target.name), text.as_str()),
         Mode::Stop { target } => (format!("stop {}? What runs in it ends. y/n ", target.name), ""),
-        Mode::Look | Mode::Why { .. } | Mode::Help => {
+        Mode::Look | Mode::Why { .. } | Mode::Help { .. } => {
             keys(buffer, area, model);
             return None;
         }

@@ -39,7 +39,7 @@ pub(super) fn draw(buffer: &mut Buffer, area: Rect, model: &Model) {
     // Without the frame and a blank on each side.
     let inner = usize::from(width - 4);
     let (title, lines, scroll) = match &model.mode {
-        Mode::Help => ("help".to_owned(), facts(HELP, inner, TYPED), 0),
+        Mode::Help { scroll } => ("help".to_owned(), facts(HELP, inner, TYPED), *scroll),
         Mode::Why { target, answer, scroll } => {
             let lines = match answer {
                 None => vec![Line::styled("asking the door…", QUIET)],

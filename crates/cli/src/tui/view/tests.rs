@@ -417,6 +417,22 @@ fn why_and_help() {
 }
 
 #[test]
+fn what_is_longer_than_the_window_is_scrolled() {
+    let mut model = sample::model();
+    press(&mut model, "?");
+    let seen = screen(&model, 60, 14, PLAIN);
+    assert!(
+        seen.contains("arrows, j k") && seen.contains("arrows scroll") && !seen.contains("LEFT   "),
+        "{seen}"
+    );
+    press(&mut model, &"j".repeat(40));
+    let seen = screen(&model, 60, 14, PLAIN);
+    assert!(!seen.contains("arrows, j k") && seen.contains("LEFT "), "{seen}");
+    press(&mut model, "x");
+    assert!(!screen(&model, 60, 14, PLAIN).contains("help ──"), "any other key closes it");
+}
+
+#[test]
 fn questions_and_answers() {
     let mut model = sample::model();
     press(&mut model, "jK");
