@@ -1,10 +1,12 @@
-//! What the dashboard shows, from the door: lists every two seconds, what happened as it happens, and answers to what is
-//! asked. It must never draw.
+//! What the dashboard shows, from the door: what ds01d knows by itself every two seconds, what it has to ask the Engine for
+//! five times as seldom, what happened as it happens, and answers to what is asked. Forty people may look at once: it must
+//! never ask for what nobody sees, and it must never draw.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use ds01_api::{Keep, Kept, Why, paths};
+use ds01_api::{ContainerList, Keep, Kept, Why, paths};
 use jiff::{Timestamp, Zoned};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::{JoinError, JoinSet};
@@ -16,6 +18,9 @@ use crate::render;
 
 /// How long after an answer the lists are asked for again.
 const REFRESH_EVERY: Duration = Duration::from_secs(2);
+/// How many times the list of containers is shown before it is asked for again, if nothing happened meanwhile: for it ds01d
+/// asks the Engine.
+const CONTAINERS_SHOWN: u32 = 5;
 /// How long after the stream of events broke off it is asked for again.
 const EVENTS_AGAIN: Duration = Duration::from_secs(5);
 /// How far back what happened is shown at first.
@@ -44,8 +49,9 @@ impl Feed {
         let (send, news) = mpsc::channel(NEWS_MAX);
         let hurry = Arc::new(Notify::new());
         let mut tasks = JoinSet::new();
-        tasks.spawn(lists(door.clone(), send.clone(), Arc::clone(&hurry)));
-        tasks.spawn(events(door.clone(), send.clone()));
+        let stale = Arc::new(AtomicBool::new(false));
+        tasks.spawn(lists(door.clone(), send.clone(), Arc::clone(&hurry), Arc::clone(&stale)));
+        tasks.spawn(events(door.clone(), send.clone(), stale));
         Self { door: door.clone(), tasks, send, news, hurry, uses: 0 }
     }
 
@@ -117,27 +123,45 @@ fn resume(ended: Result<(), JoinError>) {
     }
 }
 
-/// All lists at one time.
-pub(crate) async fn look(door: &Door) -> Result<Snapshot, ClientError> {
+/// All lists; of the containers the one that is known, where it will do.
+pub(crate) async fn look(door: &Door, known: Option<&ContainerList>) -> Result<Snapshot, ClientError> {
+    let containers = async {
+        match known {
+            Some(known) => Ok(known.clone()),
+            None => door.get(paths::CONTAINERS).await,
+        }
+    };
     let (machine, containers, queue, stats) = tokio::try_join!(
         door.get(paths::MACHINE),
-        door.get(paths::CONTAINERS),
+        containers,
         door.get(paths::QUEUE),
         door.get(paths::STATS),
     )?;
     Ok(Snapshot { at: Zoned::now(), machine, containers, queue, stats })
 }
 
-async fn lists(door: Door, send: mpsc::Sender<News>, hurry: Arc<Notify>) {
+async fn lists(door: Door, send: mpsc::Sender<News>, hurry: Arc<Notify>, stale: Arc<AtomicBool>) {
+    let mut containers: Option<ContainerList> = None;
+    let mut shown = 0;
     loop {
         // The first look was taken before there was a screen.
         tokio::select! {
             () = tokio::time::sleep(REFRESH_EVERY) => {}
-            () = hurry.notified() => {}
+            () = hurry.notified() => containers = None,
         }
-        let news = match look(&door).await {
-            Ok(snapshot) => News::Seen(Box::new(snapshot)),
-            Err(error) => News::Trouble(Failure::from(error).error.message),
+        if stale.swap(false, Ordering::Relaxed) || shown >= CONTAINERS_SHOWN {
+            containers = None;
+        }
+        shown = if containers.is_some() { shown + 1 } else { 1 };
+        let news = match look(&door, containers.as_ref()).await {
+            Ok(snapshot) => {
+                containers = Some(snapshot.containers.clone());
+                News::Seen(Box::new(snapshot))
+            }
+            Err(error) => {
+                containers = None;
+                News::Trouble(Failure::from(error).error.message)
+            }
         };
         if send.send(news).await.is_err() {
             return;
@@ -145,13 +169,15 @@ async fn lists(door: Door, send: mpsc::Sender<News>, hurry: Arc<Notify>) {
     }
 }
 
-async fn events(door: Door, send: mpsc::Sender<News>) {
+async fn events(door: Door, send: mpsc::Sender<News>, stale: Arc<AtomicBool>) {
     let mut since = Timestamp::now().as_second() - EVENTS_SECONDS;
     loop {
         // That it broke off is no news: the lists tell of the door.
         if let Ok(mut lines) = door.events(since, None, true).await {
             while let Ok(Some(line)) = lines.next().await {
                 since = line.at;
+                // Whatever it was, the containers may not be as they were.
+                stale.store(true, Ordering::Relaxed);
                 if send.send(News::Happened(Box::new(line))).await.is_err() {
                     return;
                 }

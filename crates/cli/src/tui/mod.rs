@@ -33,7 +33,7 @@ pub(crate) async fn run(door: &Door) -> Result<u8, Failure> {
             .with_hint("gpu-status, container list, ds01 queue and ds01 events print what is in it, with --json for scripts"));
     }
     // A door that does not answer now is told of as by any other command.
-    let first = feed::look(door).await?;
+    let first = feed::look(door, None).await?;
     let mut model = Model::new();
     model.hear(News::Seen(Box::new(first)));
     show(&mut model, &mut Feed::start(door)).await.map_err(|error| {

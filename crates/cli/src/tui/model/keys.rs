@@ -9,6 +9,8 @@ use crate::args::duration;
 const KEEP_DEFAULT: &str = "2h";
 /// The longest filter or time that can be typed.
 const TYPED_MAX: usize = 40;
+/// No text that stands over the lists is longer.
+const SCROLL_MAX: u16 = 60;
 /// Rows that Page Up and Page Down go.
 const PAGE: isize = 10;
 /// What Ctrl-C ends a program with.
@@ -34,9 +36,8 @@ impl Model {
             Mode::Filter => self.type_filter(key.code),
             Mode::Keep { .. } => self.type_keep(key.code),
             Mode::Stop { .. } => self.answer_stop(key.code),
-            Mode::Why { .. } => self.read_why(key.code),
-            Mode::Help => {
-                self.mode = Mode::Look;
+            Mode::Why { .. } | Mode::Help { .. } => {
+                self.read(key.code);
                 None
             }
         }
@@ -62,7 +63,7 @@ impl Model {
                 self.settle_cursors();
             }
             KeyCode::Char('/') => self.mode = Mode::Filter,
-            KeyCode::Char('?') => self.mode = Mode::Help,
+            KeyCode::Char('?') => self.mode = Mode::Help { scroll: 0 },
             KeyCode::Char('r') => return Some(Command::Refresh),
             KeyCode::Char('w') | KeyCode::Enter => {
                 let target = self.aim(false)?;
@@ -143,14 +144,14 @@ impl Model {
         matches!(key, KeyCode::Char('y' | 'Y')).then(|| Command::Stop { id: target.id, name: target.name })
     }
 
-    fn read_why(&mut self, key: KeyCode) -> Option<Command> {
-        let Mode::Why { scroll, .. } = &mut self.mode else { return None };
+    /// Scrolls what stands over the lists, or closes it.
+    fn read(&mut self, key: KeyCode) {
+        let (Mode::Why { scroll, .. } | Mode::Help { scroll }) = &mut self.mode else { return };
         match key {
             KeyCode::Up | KeyCode::Char('k') => *scroll = scroll.saturating_sub(1),
-            KeyCode::Down | KeyCode::Char('j') => *scroll = scroll.saturating_add(1),
+            KeyCode::Down | KeyCode::Char('j') => *scroll = (*scroll + 1).min(SCROLL_MAX),
             _ => self.mode = Mode::Look,
         }
-        None
     }
 }
 

@@ -19,6 +19,8 @@ pub(crate) use rows::{Person, Row};
 
 /// Lines of the journal that are kept.
 const EVENTS_MAX: usize = 200;
+/// A container is asked what it uses at every so many looks at the most: the Engine works for each answer.
+const USE_LOOKS: u64 = 5;
 
 /// What the door answered, all of it at one time.
 #[derive(Debug, Clone)]
@@ -141,7 +143,7 @@ pub(crate) enum Mode {
     /// To read why a container is as it is, once it is told.
     Why { target: Target, answer: Option<Result<Why, String>>, scroll: u16 },
     /// To read what the keys do.
-    Help,
+    Help { scroll: u16 },
 }
 
 /// A sentence at the foot of the screen.
@@ -181,8 +183,10 @@ pub(crate) struct Model {
     pub(crate) mode: Mode,
     pub(crate) message: Option<Message>,
     cursors: [Cursor; 5],
-    /// Containers in the order in which they are to be asked about what they use.
-    to_ask: VecDeque<String>,
+    /// Containers in the order in which they are to be asked about what they use, and at which look at the earliest.
+    to_ask: VecDeque<(String, u64)>,
+    /// How many looks there were.
+    looks: u64,
 }
 
 impl Model {
@@ -201,6 +205,7 @@ impl Model {
             message: None,
             cursors: Default::default(),
             to_ask: VecDeque::new(),
+            looks: 0,
         }
     }
 
@@ -235,6 +240,7 @@ impl Model {
 
     fn see(&mut self, snapshot: Snapshot) {
         self.trouble = None;
+        self.looks += 1;
         let units = || snapshot.machine.cards.iter().flat_map(|card| &card.units);
         for unit in units() {
             let memory = unit.figures.memory_used_mib.map(|used| percent(used, unit.unit.memory_mib));
@@ -250,11 +256,11 @@ impl Model {
             .map(|one| &one.id)
             .collect();
         self.usage.retain(|id, _| alive.contains(&id));
-        self.to_ask.retain(|id| alive.contains(&id));
+        self.to_ask.retain(|(id, _)| alive.contains(&id));
         for id in alive {
-            if !self.to_ask.contains(id) {
+            if !self.to_ask.iter().any(|(known, _)| known == id) {
                 // Nobody knows yet what it uses.
-                self.to_ask.push_front(id.clone());
+                self.to_ask.push_front((id.clone(), 0));
             }
         }
         self.seen = Some(snapshot);
@@ -271,12 +277,14 @@ impl Model {
         self.settle_cursors();
     }
 
-    /// Whose use is to be asked about next, `most` at most: of those that are shown, who has waited longest.
+    /// Whose use is to be asked about next, `most` at most: of those that are shown, who has waited longest; but nobody
+    /// again so soon.
     pub(crate) fn ask_next(&mut self, shown: &[String], most: usize) -> Vec<String> {
+        let due = |(id, from): &&(String, u64)| *from <= self.looks && shown.contains(id);
         let chosen: Vec<String> =
-            self.to_ask.iter().filter(|id| shown.contains(id)).take(most).cloned().collect();
-        self.to_ask.retain(|id| !chosen.contains(id));
-        self.to_ask.extend(chosen.iter().cloned());
+            self.to_ask.iter().filter(due).take(most).map(|(id, _)| id.clone()).collect();
+        self.to_ask.retain(|(id, _)| !chosen.contains(id));
+        self.to_ask.extend(chosen.iter().map(|id| (id.clone(), self.looks + USE_LOOKS)));
         chosen
     }
 }

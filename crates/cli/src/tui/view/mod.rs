@@ -55,7 +55,7 @@ pub(crate) fn draw(frame: &mut Frame<'_>, model: &Model, look: Look) -> Shown {
     let area = frame.area();
     let mut shown = Shown::default();
     if area.width < COLUMNS_MIN || area.height < ROWS_MIN {
-        let text = format!("the window is too small: {COLUMNS_MIN} columns and {ROWS_MIN} rows");
+        let text = format!("too small: {COLUMNS_MIN}x{ROWS_MIN} needed");
         frame.buffer_mut().set_stringn(0, 0, text, area.width.into(), CARE);
     } else {
         shown = everything(frame.buffer_mut(), area, model);
@@ -155,7 +155,7 @@ fn foot(buffer: &mut Buffer, area: Rect, model: &Model) -> Option<(u16, u16)> {
         Mode::Filter => ("show only what has in it: ".to_owned(), model.filter.as_str()),
         Mode::Keep { target, text } => (format!("keep {} for how long? ", target.name), text.as_str()),
         Mode::Stop { target } => (format!("stop {}? What runs in it ends. y/n ", target.name), ""),
-        Mode::Look | Mode::Why { .. } | Mode::Help => {
+        Mode::Look | Mode::Why { .. } | Mode::Help { .. } => {
             keys(buffer, area, model);
             return None;
         }

@@ -22,7 +22,7 @@ const HELP: [(&str, &str); 13] = [
     ("w, Enter", "why a container is as it is"),
     ("K", "keep a container of yours whose GPU is idle"),
     ("x", "stop a container of yours; you are asked first"),
-    ("r", "ask the door now, not in two seconds"),
+    ("r", "look at everything anew, now"),
     ("Ctrl-Z", "put this into the background; fg brings it back"),
     ("q, Ctrl-C", "leave"),
     (
@@ -39,7 +39,7 @@ pub(super) fn draw(buffer: &mut Buffer, area: Rect, model: &Model) {
     // Without the frame and a blank on each side.
     let inner = usize::from(width - 4);
     let (title, lines, scroll) = match &model.mode {
-        Mode::Help => ("help".to_owned(), facts(HELP, inner, TYPED), 0),
+        Mode::Help { scroll } => ("help".to_owned(), facts(HELP, inner, TYPED), *scroll),
         Mode::Why { target, answer, scroll } => {
             let lines = match answer {
                 None => vec![Line::styled("asking the door…", QUIET)],

@@ -400,7 +400,7 @@ fn why_and_help() {
             NA│ w, Enter     why a container is as it is                                 │
             ne│ K            keep a container of yours whose GPU is idle                 │
             tr│ x            stop a container of yours; you are asked first              │
-            pa│ r            ask the door now, not in two seconds                        │e
+            pa│ r            look at everything anew, now                                │e
             ─ │ Ctrl-Z       put this into the background; fg brings it back             │──
             TI│ q, Ctrl-C    leave                                                       │
             13│ BUSY, curve  the card's computing in the last minutes; a slice's curve   │
@@ -414,6 +414,22 @@ fn why_and_help() {
             q quit  Tab list  s sort  / filter  w why  K keep  x stop  ? help
         "#]],
     );
+}
+
+#[test]
+fn what_is_longer_than_the_window_is_scrolled() {
+    let mut model = sample::model();
+    press(&mut model, "?");
+    let seen = screen(&model, 60, 14, PLAIN);
+    assert!(
+        seen.contains("arrows, j k") && seen.contains("arrows scroll") && !seen.contains("LEFT   "),
+        "{seen}"
+    );
+    press(&mut model, &"j".repeat(40));
+    let seen = screen(&model, 60, 14, PLAIN);
+    assert!(!seen.contains("arrows, j k") && seen.contains("LEFT "), "{seen}");
+    press(&mut model, "x");
+    assert!(!screen(&model, 60, 14, PLAIN).contains("help ──"), "any other key closes it");
 }
 
 #[test]
@@ -476,9 +492,9 @@ fn any_window_can_be_drawn_in() {
         30,
         2,
         &expect![[r#"
-        the window is too small: 40 co
+            too small: 40x12 needed
 
-    "#]],
+        "#]],
     );
 }
 
