@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Idle GPUs by what NVIDIA's driver says (a faked one): a card that is busy, a card that falls quiet, a slice whose program
-# computes and one whose program is parked, programs that were granted nothing, and a driver that does not answer, which
+# computes and one whose program is parked, a card that counts what its slices do, programs that were granted nothing, and a driver that does not answer, which
 # stops nobody.
 source "$(dirname "$0")/lib.sh"
 
@@ -107,3 +107,17 @@ wait_for -t 90 is card exited
 assert_contains "$(as carol ds01 why card)" "was stopped by DS01: it did not use its GPU"
 is computes running || fail "who computes was stopped"
 note "what the driver does not tell stops nobody; once it tells, the card goes back"
+
+# A card that counts what its slices do: CPU time is no work on a slice there, and work without CPU time is.
+counts() { change "$(card "$A100") |= (.gpm = true | .mig.devices[].busy = $1)"; }
+shows() { as alice gpu-status --json | jq -r '.cards[].units[] | select(.holder.container == "computes") | .utilization_percent' | grep -qx "$1"; }
+counts 0
+wait_for -t 60 tells alice computes 'idle for'
+assert_ok tells alice computes 'GPU 0 %'
+assert_ok shows 0
+counts 40.5
+wait_for -t 30 tells alice computes 'its GPU is at work'
+wait_for tells alice computes 'GPU 41 %'
+wait_for shows 41
+assert_contains "$(as alice gpu-status)" "41%"
+note "what a card counts of its slices is shown, and decides"

@@ -90,7 +90,7 @@ pub struct Process {
 }
 
 /// What a unit does, as the driver last told. Absent is what it does not tell: all of it for simulated units, how busy
-/// they are for slices.
+/// they are for slices of cards before Hopper.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Figures {
     /// Busy, in percent of the driver's last sample period.

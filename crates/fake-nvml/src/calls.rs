@@ -17,6 +17,7 @@ use nvml_wrapper_sys::bindings::{
     nvmlReturn_enum_NVML_SUCCESS as SUCCESS, nvmlReturn_t,
 };
 
+use crate::gpm::Sampled;
 use crate::handles::{Device, Handles};
 use crate::machine::{Machine, Watched};
 
@@ -29,6 +30,7 @@ static LIBRARY: LazyLock<Mutex<Library>> = LazyLock::new(|| {
         watched: Watched::at(own_path()),
         handles: Handles::default(),
         told: BTreeMap::new(),
+        samples: BTreeMap::new(),
     })
 });
 
@@ -57,6 +59,8 @@ pub(crate) struct Library {
     pub(crate) handles: Handles,
     /// The last event that each event set was told, by card.
     pub(crate) told: BTreeMap<(usize, String), u64>,
+    /// The samples of counters, by handle.
+    pub(crate) samples: BTreeMap<usize, Sampled>,
 }
 
 fn library() -> MutexGuard<'static, Library> {

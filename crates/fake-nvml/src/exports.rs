@@ -27,12 +27,12 @@ const NO_INSTANCE: c_uint = 0xFFFF_FFFF;
 const NOT_AVAILABLE: c_ulonglong = c_ulonglong::MAX;
 const MIB: u64 = 1024 * 1024;
 
-fn key(handle: nvmlDevice_t) -> usize {
+pub(crate) fn key(handle: nvmlDevice_t) -> usize {
     handle.addr()
 }
 
 /// Writes one value.
-fn put<T>(place: *mut T, value: T) -> Result<(), Code> {
+pub(crate) fn put<T>(place: *mut T, value: T) -> Result<(), Code> {
     if place.is_null() {
         return Err(INVALID_ARGUMENT);
     }
@@ -89,7 +89,7 @@ fn text(place: *const c_char) -> Result<String, Code> {
     Ok(unsafe { CStr::from_ptr(place) }.to_string_lossy().into_owned())
 }
 
-fn whole(device: Device<'_>) -> Result<(), Code> {
+pub(crate) fn whole(device: Device<'_>) -> Result<(), Code> {
     if device.mig.is_some() { Err(INVALID_ARGUMENT) } else { Ok(()) }
 }
 
@@ -550,10 +550,4 @@ unsafe extern "C" fn nvmlEventSetWait_v2(
         }
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
-}
-
-/// The wrapper demands it when it drops a sample, also where no sample was ever made.
-#[unsafe(no_mangle)]
-unsafe extern "C" fn nvmlGpmSampleFree(_sample: *mut c_void) -> Code {
-    0
 }

@@ -6,5 +6,6 @@
 
 mod calls;
 mod exports;
+mod gpm;
 mod handles;
 mod machine;

@@ -74,6 +74,9 @@ pub(crate) struct Gpu {
     pub(crate) energy_mj: u64,
     #[serde(default)]
     pub(crate) temperature: u32,
+    /// Whether it counts what the engines of its slices do (GPM): Hopper and later.
+    #[serde(default)]
+    pub(crate) gpm: bool,
 }
 
 /// How a card is cut.
@@ -109,6 +112,9 @@ pub(crate) struct MigDevice {
     #[serde(default)]
     pub(crate) own_compute: Option<u32>,
     pub(crate) memory_mib: u64,
+    /// How busy its GPU instance is between any two samples, in percent.
+    #[serde(default)]
+    pub(crate) busy: f64,
 }
 
 /// A process on a card, or on one of its MIG devices.

@@ -140,7 +140,9 @@ fn told_by_driver(figures: &FiguresSeen, units: &[UnitId], processes: &[i32]) ->
         let alone = own.len() == all.len();
         let on_unit = OnUnit {
             processes: own.iter().filter_map(|one| i32::try_from(one.pid).ok()).collect(),
-            process_busy: own.iter().filter_map(|one| one.busy_percent).max(),
+            // What the counters of a slice tell is all its own.
+            process_busy: (own.iter().filter_map(|one| one.busy_percent).max())
+                .or(told.engines_percent.filter(|_| alone)),
             busy: told.utilization_percent.filter(|_| alone),
             memory_mib: own.iter().map(|one| one.memory_mib).sum(),
         };

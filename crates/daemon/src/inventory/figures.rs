@@ -13,8 +13,10 @@ use crate::identity;
 /// What a unit does. What the driver does not tell is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Figures {
-    /// Busy, in percent of the driver's last sample period. Never told of slices.
+    /// Busy, in percent of the driver's last sample period. Of slices told by cards that have counters for it.
     pub utilization_percent: Option<u32>,
+    /// The busiest that it was of late by counters that miss nothing, in percent.
+    pub engines_percent: Option<u32>,
     /// Memory in use, whoever uses it.
     pub memory_used_mib: Option<u64>,
     /// The processes that compute on it.

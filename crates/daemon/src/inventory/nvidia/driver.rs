@@ -1,7 +1,8 @@
 //! One reading of the NVIDIA driver: which cards and slices there are, and who computes on them.
 //!
 //! Everything here may block for as long as the driver does; only the watcher's thread calls it. Nothing is kept from
-//! one reading to the next but the library: handles of slices are used again by the driver for other slices.
+//! one reading to the next but the library and samples of counters, by the slice's UUID: handles of slices are used again by
+//! the driver for other slices.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use nvml_wrapper::struct_wrappers::device::ProcessInfo;
 use nvml_wrapper::{Device, EventSet, Nvml};
 
 use super::super::{Figures, OnUnit};
+use super::engines::Engines;
 use super::{Reading, Seen};
 use crate::clock;
 
@@ -87,7 +89,7 @@ impl Driver {
     }
 
     /// Everything that the driver shows now.
-    pub(super) fn read(&self) -> Result<Reading, NvmlError> {
+    pub(super) fn read<'d>(&'d self, engines: &mut Engines<'d>) -> Result<Reading, NvmlError> {
         let mut reading = Reading { complete: true, ..Reading::default() };
         let lists = !has_broken_lists(&self.version);
         if !lists {
@@ -98,7 +100,7 @@ impl Driver {
             ));
         }
         for index in 0..self.nvml.device_count()? {
-            match self.card(index, lists) {
+            match self.card(index, lists, engines) {
                 Ok(units) => {
                     reading.problems.extend(self.memory_errors(index));
                     for (seen, figures) in units {
@@ -118,6 +120,7 @@ impl Driver {
                 }
             }
         }
+        engines.keep(&reading.units.iter().map(|seen| &seen.unit.id).collect());
         Ok(reading)
     }
 
@@ -133,7 +136,12 @@ impl Driver {
         })
     }
 
-    fn card(&self, index: u32, lists: bool) -> Result<Vec<(Seen, Figures)>, NvmlError> {
+    fn card<'d>(
+        &'d self,
+        index: u32,
+        lists: bool,
+        engines: &mut Engines<'d>,
+    ) -> Result<Vec<(Seen, Figures)>, NvmlError> {
         let device = self.nvml.device_by_index(index)?;
         let uuid = device.uuid()?;
         let (Some(id), Some(card)) = (UnitId::new(&uuid), CardId::new(&uuid)) else {
@@ -165,26 +173,38 @@ impl Driver {
             }
             let figures = Figures {
                 utilization_percent: device.utilization_rates().ok().map(|rates| rates.gpu),
+                engines_percent: None,
                 memory_used_mib: Some(memory.used / MIB),
                 processes: on_it,
             };
             return Ok(vec![(Seen { unit: whole, processes, minor, instance: None }, figures)]);
         }
         let slots = device.mig_device_count()?;
-        let mut units = Vec::new();
+        let mut cuts = Vec::new();
         for slot in 0..slots {
             match self.slice(&device, &whole, slots, slot) {
-                Ok(Cut { unit, gi, ci, memory_used_mib }) => {
-                    let (processes, on_it) = on_unit(list.as_ref(), |process| is_on(process, gi, ci));
-                    // How busy a slice is, the driver does not say.
-                    let figures = Figures { utilization_percent: None, memory_used_mib, processes: on_it };
-                    units.push((Seen { unit, processes, minor, instance: Some((gi, ci)) }, figures));
-                }
+                Ok(cut) => cuts.push(cut),
                 Err(NvmlError::NotFound) => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(units)
+        let counts = device.gpm_support().unwrap_or(false);
+        // The counters are those of the GPU instance: of two slices on one, nobody knows which was busy.
+        let alone: Vec<bool> =
+            cuts.iter().map(|cut| cuts.iter().filter(|other| other.gi == cut.gi).count() == 1).collect();
+        let units = cuts.into_iter().zip(alone).map(|(cut, alone)| {
+            let Cut { unit, gi, ci, memory_used_mib } = cut;
+            let (processes, on_it) = on_unit(list.as_ref(), |process| is_on(process, gi, ci));
+            let busy = (counts && alone).then(|| engines.read(&device, gi, &unit.id)).flatten();
+            let figures = Figures {
+                utilization_percent: busy.map(|busy| busy.now),
+                engines_percent: busy.map(|busy| busy.of_late),
+                memory_used_mib,
+                processes: on_it,
+            };
+            (Seen { unit, processes, minor, instance: Some((gi, ci)) }, figures)
+        });
+        Ok(units.collect())
     }
 
     /// The slice in a slot.

@@ -4,6 +4,7 @@
 //! seen now is unknown, never gone.
 
 mod driver;
+mod engines;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use tokio::sync::{Notify, oneshot};
 
 use super::{Figures, FiguresSeen};
 use driver::Driver;
+use engines::Engines;
 
 /// Which number each capability of a slice has, by the driver's own list.
 pub(super) const SLICE_NUMBERS: &str = "/proc/driver/nvidia-caps/mig-minors";
@@ -255,6 +257,7 @@ impl Watch {
     /// Answers questions for as long as the driver can be asked.
     fn ask(&mut self, driver: &Driver, asked: &mpsc::Receiver<Question>) -> Down {
         let ears = driver.listen().ok();
+        let mut engines = Engines::default();
         let mut looked = Instant::now();
         loop {
             let first = match asked.recv_timeout(LISTEN_EVERY) {
@@ -281,7 +284,7 @@ impl Watch {
                 continue;
             }
             let before = self.latest();
-            let (reading, usable) = self.read(driver);
+            let (reading, usable) = self.read(driver, &mut engines);
             looked = Instant::now();
             if answers.is_empty() && (before.units != reading.units || before.complete != reading.complete) {
                 self.changed.notify_one();
@@ -297,9 +300,9 @@ impl Watch {
     }
 
     /// One question to the driver; whether it can be asked again.
-    fn read(&mut self, driver: &Driver) -> (Arc<Reading>, bool) {
+    fn read<'d>(&mut self, driver: &'d Driver, engines: &mut Engines<'d>) -> (Arc<Reading>, bool) {
         let began = Instant::now();
-        let (mut reading, usable) = match driver.read() {
+        let (mut reading, usable) = match driver.read(engines) {
             Ok(reading) => {
                 self.trouble.clear();
                 (Reading { taken: Some(began), ..reading }, true)

@@ -311,6 +311,58 @@ async fn who_worked_of_late_is_told_and_who_did_not_is_not_made_up() {
     assert_eq!(busy, [(true, Some(7)), (false, None)], "more than there is counts as nothing");
 }
 
+/// Waits until the figures of a slice are so: those of the last span, and the busiest of late.
+async fn counted(watcher: &Watcher, slice: &str, busy: Option<(u32, u32)>) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let told = || {
+        let figures = watcher.figures();
+        let of = figures.units.get(&UnitId::new(slice).unwrap())?;
+        of.utilization_percent.zip(of.engines_percent)
+    };
+    while watcher.figures().age.is_none() || told() != busy {
+        assert!(Instant::now() < deadline, "{slice}: {:?}, not {busy:?}", told());
+        watcher.look().await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn cards_that_count_tell_what_each_slice_did() {
+    let slices =
+        [("MIG-1", 2), ("MIG-2", 5), ("MIG-3", 5)].map(|(id, gi)| slice(id, "1g.10gb", gi, 1, 9_856));
+    let mut card = cut(&slices);
+    card["gpm"] = json!(true);
+    let busy = |share: f64| {
+        let mut card = card.clone();
+        card["mig"]["devices"][0]["busy"] = json!(share);
+        driver(&[card])
+    };
+    let fake = Fake::new(&busy(41.2));
+    let watcher = fake.watch();
+    let first = watcher.look().await;
+    assert_eq!(
+        first.figures[&UnitId::new("MIG-1").unwrap()].utilization_percent,
+        None,
+        "one sample tells nothing"
+    );
+    counted(&watcher, "MIG-1", Some((42, 42))).await;
+    counted(&watcher, "MIG-2", None).await;
+    // A burst is over, and is not forgotten before somebody has read it.
+    fake.becomes(&busy(0.3));
+    counted(&watcher, "MIG-1", Some((0, 42))).await;
+    counted(&watcher, "MIG-1", Some((0, 0))).await;
+    // What the card does not tell is not made up, and what it tells afterwards begins anew.
+    let mut mute = busy(0.3);
+    mute["gpus"][0]["errors"] = json!({"nvmlGpmMigSampleGet": 999});
+    fake.becomes(&mute);
+    counted(&watcher, "MIG-1", None).await;
+    fake.becomes(&busy(7.0));
+    counted(&watcher, "MIG-1", Some((7, 7))).await;
+    mute["gpus"][0]["gpm"] = json!(false);
+    fake.becomes(&mute);
+    counted(&watcher, "MIG-1", None).await;
+}
+
 #[tokio::test]
 async fn memory_errors_are_told_and_the_card_stays() {
     let mut machine = driver(&[whole("GPU-a")]);
