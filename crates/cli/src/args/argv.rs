@@ -25,6 +25,9 @@ const GROUPS: [(&str, &[&str]); 6] = [
 /// are called by the longer names, and by `ds01`.
 const TAKEN: [&str; 1] = ["devcontainer"];
 
+/// Commands that stand alone and are called by their own names, too.
+const ALONE: [&str; 3] = ["user-setup", "ssh-setup", "vscode-setup"];
+
 /// A command line in the spelling `ds01 GROUP COMMAND …`, and how the user began it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Argv {
@@ -66,11 +69,15 @@ pub(crate) fn link_names() -> Vec<String> {
             let alone = (!TAKEN.contains(group)).then(|| (*group).to_owned());
             alone.into_iter().chain(joined)
         })
+        .chain(ALONE.iter().map(|name| (*name).to_owned()))
         .collect()
 }
 
 /// `container` → `[container]`, `container-deploy` → `[container, deploy]`, anything else → nothing.
 fn expand(word: &str) -> Option<Vec<&'static str>> {
+    if let Some(name) = ALONE.iter().find(|name| **name == word) {
+        return Some(vec![name]);
+    }
     GROUPS.iter().find_map(|(group, commands)| {
         let rest = word.strip_prefix(group)?;
         if rest.is_empty() {

@@ -11,6 +11,7 @@ mod exit;
 pub(crate) mod image;
 mod install_links;
 mod journal;
+mod jupyter;
 mod list;
 mod logs;
 mod man;
@@ -20,6 +21,7 @@ mod remove;
 mod retire;
 mod run;
 mod settle;
+mod setup;
 mod sharing;
 mod show;
 mod start;
@@ -39,6 +41,7 @@ use crate::ui::Ui;
 
 pub(crate) use devcontainer::{Checked, Written};
 pub(crate) use image::recipe::{home, spoken};
+pub(crate) use jupyter::Reachable;
 pub(crate) use project::{Begun, Disk, Standing};
 
 /// Does what was typed; returns the exit code.
@@ -46,6 +49,8 @@ pub(crate) async fn perform(cli: Cli, ui: Ui) -> Result<u8, Failure> {
     match &cli.command {
         Command::InstallLinks(args) => return install_links::perform(args, ui),
         Command::Man(args) => return man::perform(args, ui),
+        Command::SshSetup(args) => return setup::ssh(args, ui).await,
+        Command::UserSetup(args) => return setup::guided(args, ui).await,
         Command::Completion(args) => {
             ui.say(&completion::script(args.shell));
             return Ok(0);
@@ -66,6 +71,8 @@ pub(crate) async fn perform(cli: Cli, ui: Ui) -> Result<u8, Failure> {
         Command::Check(CheckCommand::Limits(_)) => show::check_limits(&door, ui).await,
         Command::Whoami(_) => show::whoami(&door, ui).await,
         Command::Run(args) => borrow::perform(&door, args, ui).await,
+        Command::Jupyter(args) => jupyter::perform(&door, args, ui).await,
+        Command::VscodeSetup => setup::vscode(&door, ui).await,
         Command::Queue(_) => show::queue(&door, ui).await,
         Command::Why(args) => show::why(&door, &args.name, ui).await,
         Command::Exempt(args) => exempt::perform(&door, args, ui).await,
@@ -76,7 +83,12 @@ pub(crate) async fn perform(cli: Cli, ui: Ui) -> Result<u8, Failure> {
         Command::Shares(_) => sharing::shares(&door, ui).await,
         Command::Repair(args) => sharing::repair(&door, args, ui).await,
         Command::Keep(args) => show::keep(&door, &args.name, args.time, ui).await,
-        Command::Doctor(_) | Command::InstallLinks(_) | Command::Completion(_) | Command::Man(_) => {
+        Command::SshSetup(_)
+        | Command::UserSetup(_)
+        | Command::Doctor(_)
+        | Command::InstallLinks(_)
+        | Command::Completion(_)
+        | Command::Man(_) => {
             unreachable!("needs no door and was done above")
         }
     }

@@ -11,6 +11,7 @@ mod listing;
 mod logs;
 mod projects;
 mod pty;
+mod setup;
 mod shell;
 mod stats;
 mod support;
