@@ -4,13 +4,14 @@
 //! no privilege of its own. Only `ds01 doctor` looks at the machine itself, with the rights of whoever calls it.
 
 mod args;
+mod catalogue;
 mod client;
 mod commands;
 mod completion;
 mod context;
-#[cfg_attr(not(test), expect(dead_code, reason = "packages are read next"))]
 mod dockerfile;
 mod doctor;
+mod editor;
 mod failure;
 mod frames;
 mod manual;

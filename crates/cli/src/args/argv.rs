@@ -14,7 +14,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "remove", "rm", "list", "ls", "logs", "stats",
         ],
     ),
-    ("image", &["update"]),
+    ("image", &["create", "update", "list", "ls", "delete", "rm"]),
     ("gpu", &["status", "release"]),
     ("check", &["limits"]),
 ];

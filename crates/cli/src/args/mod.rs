@@ -21,7 +21,7 @@ pub(crate) use container::{
     AttachArgs, ContainerCommand, ExitArgs, PauseArgs, RemoveArgs, RetireArgs, RunArgs, StartArgs, StopArgs,
     Targets,
 };
-pub(crate) use image::{ImageCommand, ImageUpdateArgs};
+pub(crate) use image::{ImageCommand, ImageCreateArgs, ImageDeleteArgs, ImageListArgs, ImageUpdateArgs};
 pub(crate) use listing::ListArgs;
 pub(crate) use looking::{EventsArgs, GpuStatusArgs, HistoryArgs, LogsArgs, StatsArgs};
 pub(crate) use making::{CreateArgs, DeployArgs, MakingArgs, Patience};
@@ -342,7 +342,12 @@ impl Cli {
                 | ContainerCommand::Exit(_)
                 | ContainerCommand::Logs(_) => false,
             },
-            Command::Image(ImageCommand::Update(args)) => args.json,
+            Command::Image(command) => match command {
+                ImageCommand::Create(args) => args.json,
+                ImageCommand::Update(args) => args.json,
+                ImageCommand::List(args) => args.json,
+                ImageCommand::Delete(args) => args.json,
+            },
             Command::Gpu(GpuCommand::Status(args)) => args.json,
             Command::Check(CheckCommand::Limits(plain)) => plain.json,
             Command::Gpu(GpuCommand::Release(args)) => args.json,
@@ -384,7 +389,8 @@ mod tests {
             let help = read(&format!("{name} --help")).unwrap_err();
             assert_eq!(help.kind(), clap::error::ErrorKind::DisplayHelp, "{name}");
             let usage = help.to_string().lines().find(|line| line.starts_with("Usage:")).unwrap().to_owned();
-            let spoken = name.replace('-', " ").replace(" ls", " list").replace(" rm", " remove");
+            let spoken = name.replace('-', " ").replace(" ls", " list");
+            let spoken = spoken.replace("image rm", "image delete").replace(" rm", " remove");
             assert!(usage.starts_with(&format!("Usage: {spoken}")), "{usage}");
         }
     }

@@ -25,13 +25,16 @@ pub(crate) use containers::{created, deployed, list, removed, retired, status_te
 pub(crate) use detailed::detailed;
 pub(crate) use doctor::doctor;
 pub(crate) use exempt::{exempted, exemptions};
-pub(crate) use images::image_made;
+pub(crate) use images::{
+    difference, image_deleted, image_drafted, image_made, image_rewritten, image_state, images,
+};
 pub(crate) use journal::{event, history};
 pub(crate) use limits::limits;
 pub(crate) use machine::{gpu_release, machine};
 pub(crate) use people::{kept, queue, whoami, why};
 pub(crate) use sharing::{repaired, shared, shares, unshared};
 pub(crate) use stats::{ContainerStats, Stats, stats};
+pub(crate) use table::cut;
 pub(crate) use template::{Filter, Template, fits_all, id};
 pub(crate) use waiting::{fetching, waiting_line, waiting_report};
 

@@ -5,6 +5,7 @@
 mod acts;
 mod commands;
 mod deploy;
+mod images;
 mod listing;
 mod logs;
 mod pty;
