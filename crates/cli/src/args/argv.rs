@@ -14,7 +14,7 @@ const GROUPS: [(&str, &[&str]); 6] = [
             "remove", "rm", "list", "ls", "logs", "stats",
         ],
     ),
-    ("image", &["update"]),
+    ("image", &["create", "update", "list", "ls", "delete", "rm"]),
     ("project", &["init", "launch", "list", "ls", "status"]),
     ("devcontainer", &["init", "check", "prepare"]),
     ("gpu", &["status", "release"]),

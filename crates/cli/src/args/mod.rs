@@ -27,7 +27,7 @@ pub(crate) use container::{
     Targets,
 };
 pub(crate) use devcontainer::{DevContainerCheckArgs, DevContainerCommand, DevContainerInitArgs};
-pub(crate) use image::{ImageCommand, ImageUpdateArgs};
+pub(crate) use image::{ImageCommand, ImageCreateArgs, ImageDeleteArgs, ImageListArgs, ImageUpdateArgs};
 pub(crate) use listing::ListArgs;
 pub(crate) use looking::{EventsArgs, GpuStatusArgs, HistoryArgs, LogsArgs, StatsArgs};
 pub(crate) use making::{CreateArgs, DeployArgs, MakingArgs, Patience};
@@ -396,7 +396,12 @@ impl Cli {
                 | ContainerCommand::Exit(_)
                 | ContainerCommand::Logs(_) => false,
             },
-            Command::Image(ImageCommand::Update(args)) => args.json,
+            Command::Image(command) => match command {
+                ImageCommand::Create(args) => args.json,
+                ImageCommand::Update(args) => args.json,
+                ImageCommand::List(args) => args.json,
+                ImageCommand::Delete(args) => args.json,
+            },
             Command::Project(command) => match command {
                 ProjectCommand::Init(args) => args.json,
                 ProjectCommand::Launch(args) => args.deploy.making.json,
@@ -456,7 +461,8 @@ mod tests {
             let help = read(&format!("{name} --help")).unwrap_err();
             assert_eq!(help.kind(), clap::error::ErrorKind::DisplayHelp, "{name}");
             let usage = help.to_string().lines().find(|line| line.starts_with("Usage:")).unwrap().to_owned();
-            let spoken = name.replace('-', " ").replace(" ls", " list").replace(" rm", " remove");
+            let spoken = name.replace('-', " ").replace(" ls", " list");
+            let spoken = spoken.replace("image rm", "image delete").replace(" rm", " remove");
             let said = [&spoken, &name].iter().any(|typed| usage.starts_with(&format!("Usage: {typed}")));
             assert!(said, "{usage}");
         }

@@ -29,7 +29,9 @@ pub(crate) use detailed::detailed;
 pub(crate) use devcontainer::{devcontainer_checked, devcontainer_written};
 pub(crate) use doctor::doctor;
 pub(crate) use exempt::{exempted, exemptions};
-pub(crate) use images::image_made;
+pub(crate) use images::{
+    difference, image_deleted, image_drafted, image_made, image_rewritten, image_state, images,
+};
 pub(crate) use journal::{event, history};
 pub(crate) use limits::limits;
 pub(crate) use machine::{gpu_release, machine};
@@ -38,6 +40,7 @@ pub(crate) use projects::{begun, counting, project_status, projects};
 pub(crate) use setup::jupyter;
 pub(crate) use sharing::{repaired, shared, shares, unshared};
 pub(crate) use stats::{ContainerStats, Stats, stats};
+pub(crate) use table::cut;
 pub(crate) use template::{Filter, Template, fits_all, id};
 pub(crate) use waiting::{fetching, waiting_line, waiting_report};
 

@@ -87,7 +87,7 @@ fn line(row: &[Cell], shown: &[usize], widths: &[usize]) -> String {
 }
 
 /// `text` in at most `width` columns, with `…` for what is missing.
-pub(super) fn cut(text: &str, width: usize) -> String {
+pub(crate) fn cut(text: &str, width: usize) -> String {
     if text.width() <= width {
         return text.to_owned();
     }

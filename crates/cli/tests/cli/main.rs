@@ -7,6 +7,7 @@ mod borrow;
 mod commands;
 mod deploy;
 mod devcontainers;
+mod images;
 mod listing;
 mod logs;
 mod projects;
