@@ -44,7 +44,7 @@ as alice sh -c "printf '#!/bin/sh\necho saved >/workspace/checkpoint\n' >$WORKSP
 # A terminal inside, in which the warning is read.
 in_background terminal as alice /usr/bin/python3 "$DS01_ROOT/tests/e2e/clients/terminal.py" 'is being stopped' '' -- docker exec -it parked._.alice sh
 
-wait_for -t 20 tells parked 'its programs hold the GPU and do nothing'
+wait_for -t 40 tells parked 'its programs hold the GPU and do nothing'
 assert_contains "$(why parked)" "stops: in "
 assert_contains "$(why parked)" "programs on the GPU: 1"
 wait_for -t 20 tells works 'its GPU is at work'

@@ -207,7 +207,8 @@ imaging() {
     step export-import sh -c "'$DOCKER' export source | '$DOCKER' import --change 'CMD cat /made' - my/imported"
     step imported docker run --rm my/imported
     step save sh -c "'$DOCKER' save my/copy:v1 | tar -tf - | grep -E '^(manifest.json|repositories)$' | sort"
-    step save-load sh -c "'$DOCKER' save my/copy:v1 my/committed | '$DOCKER' load"
+    # An archive names its images in whatever order they came.
+    step save-load sh -c "'$DOCKER' save my/copy:v1 my/committed | '$DOCKER' load | sort"
     step load-file sh -c "'$DOCKER' save -o saved.tar my/committed && gzip saved.tar && '$DOCKER' rmi my/committed >/dev/null && '$DOCKER' load -i saved.tar.gz && '$DOCKER' run --rm my/committed"
     step load-quiet sh -c "'$DOCKER' load -q -i saved.tar.gz"
     step load-nameless sh -c "'$DOCKER' save \$('$DOCKER' images -q my/committed) | '$DOCKER' load | cut -c 1-23"

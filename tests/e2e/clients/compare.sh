@@ -13,11 +13,11 @@ compare_start() {
     STORY_PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
 }
 
-# What differs between any two runs: ids, times, the directories in which they worked; and two lines that the command
+# What differs between any two runs: ids, times, how small an archive became, the directories in which they worked; and two lines that the command
 # line says or does not say by which of its own two threads comes first.
 normalised() {
     sed -E -e '/error waiting for container: context canceled/d' -e '/failed to resize tty, using default size/d' -e "s#$1#WORK#g" -e 's/[0-9a-f]{64}/ID/g' -e 's/\b[0-9a-f]{12}(\b|_)/ID\1/g' -e 's/<[A-Z][a-z]+: [0-9a-f]{10}>/ID/g' \
-        -e 's/[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(Z|[+-][0-9:]+)/TIME/g'
+        -e 's/(Sending build context to Docker daemon) +[0-9.]+k?B/\1 BYTES/' -e 's/[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(Z|[+-][0-9:]+)/TIME/g'
 }
 
 section() { awk -v name="[$2]" '/^\[.*\]$/ { on = ($0 == name) } on' "$1"; }
