@@ -124,3 +124,20 @@ as alice docker rm -f pr58-dev >/dev/null
 as alice docker run -d --name pr58-blind --mount "type=bind,source=$HOME_OF_ALICE/.local/share/ds01/ds01,target=/usr/local/bin/ds01,readonly" ds01-python sleep 600 >/dev/null
 assert_fails "it does not see DS01" as alice docker exec pr58-blind ds01 run -- true
 as alice docker rm -f pr58-blind >/dev/null
+
+note "from the first login to the first GPU container"
+as alice rm -rf workspace/pr58-first
+said=$(said_by alice user-setup --project pr58-first --base ds01-python:latest)
+assert_contains "$said" "project init pr58-first --quick --base ds01-python:latest"
+[[ ! -e $HOME_OF_ALICE/workspace/pr58-first ]] || fail "something was done, and nobody was asked"
+# What a project installs is not to be had here: a requirements.txt without a word in it.
+as alice project init pr58-first --base ds01-python:latest --blank --quick >/dev/null
+[[ -e $HOME_OF_ALICE/.ssh ]] || had_no_keys=yes
+said=$(said_by alice user-setup --project pr58-first --yes)
+assert_contains "$said" "pr58-first is running."
+assert_contains "$(as alice cat .bashrc)" "source <(ds01 completion bash)"
+assert_file "$HOME_OF_ALICE/.ssh/id_ed25519.pub"
+as alice user-setup --project pr58-first --yes &>/dev/null
+assert_eq "$(as alice grep -c 'ds01 completion' .bashrc)" 1 "a line is added once"
+as alice container retire pr58-first >/dev/null
+[[ -z ${had_no_keys:-} ]] || rm -rf "$HOME_OF_ALICE/.ssh"

@@ -50,6 +50,19 @@ fn write_all(output: &mut impl Write, text: &[u8]) -> io::Result<()> {
     output.flush()
 }
 
+/// The two outputs in a stream of frames that has ended, as text without anything that speaks to a terminal.
+pub(crate) fn split(bytes: &[u8]) -> (String, String) {
+    let (mut unread, mut out, mut err) = (BytesMut::from(bytes), Vec::new(), Vec::new());
+    while let Some((output, text)) = next_frame(&mut unread) {
+        if output == 1 { out.extend_from_slice(&text) } else { err.extend_from_slice(&text) }
+    }
+    let plain = |bytes: Vec<u8>| {
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        text.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect()
+    };
+    (plain(out), plain(err))
+}
+
 /// Takes what there is of the next frame off `unread`: a frame that is not whole yet is handed on in parts.
 fn next_frame(unread: &mut BytesMut) -> Option<(u8, BytesMut)> {
     let header: [u8; FRAME_HEADER_BYTES] = unread.get(..FRAME_HEADER_BYTES)?.try_into().ok()?;
@@ -90,6 +103,13 @@ mod tests {
             }
         }
         seen
+    }
+
+    #[test]
+    fn two_outputs_apart_and_harmless() {
+        let bytes = b"\x01\0\0\0\0\0\0\x06a\x1b[31m\x02\0\0\0\0\0\0\x02e\n\x01\0\0\0\0\0\0\x01b";
+        assert_eq!(split(bytes), ("a [31mb".to_owned(), "e\n".to_owned()));
+        assert_eq!(split(b""), (String::new(), String::new()));
     }
 
     #[test]

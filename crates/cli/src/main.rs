@@ -5,14 +5,15 @@
 
 mod args;
 mod carry;
+mod catalogue;
 mod client;
 mod commands;
 mod completion;
 mod context;
 mod devcontainer;
-#[cfg_attr(not(test), expect(dead_code, reason = "packages are read next"))]
 mod dockerfile;
 mod doctor;
+mod editor;
 mod failure;
 mod frames;
 mod manual;

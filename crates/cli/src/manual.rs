@@ -31,11 +31,11 @@ pub(crate) fn pages() -> Vec<Page> {
     for command in shown(&root) {
         let name = of_program(command);
         let see: Vec<String> = vec![PROGRAM.to_owned()];
-        pages.push(page(command, &name, &name.replace('-', " "), &see));
+        pages.push(page(command, &name, &typed(&name), &see));
         for sub in shown(command) {
             let link = link(&name, sub);
             let see = [name.clone(), PROGRAM.to_owned()];
-            let typed = format!("{} {}", name.replace('-', " "), sub.get_name());
+            let typed = format!("{} {}", typed(&name), sub.get_name());
             pages.push(page(sub, &link, &typed, &see));
             let leads =
                 |alias: &str| Page { name: format!("{name}-{alias}"), text: format!(".so man1/{link}.1\n") };
@@ -54,6 +54,11 @@ fn shown(command: &Command) -> impl Iterator<Item = &Command> {
 fn of_program(command: &Command) -> String {
     let name = command.get_name();
     if link_names().iter().any(|link| link == name) { name.to_owned() } else { format!("{PROGRAM}-{name}") }
+}
+
+/// `ds01 whoami` for the page `ds01-whoami`; what has a link is typed as that.
+fn typed(name: &str) -> String {
+    name.strip_prefix("ds01-").map_or_else(|| name.to_owned(), |command| format!("{PROGRAM} {command}"))
 }
 
 fn page(command: &Command, name: &str, typed: &str, see: &[String]) -> Page {

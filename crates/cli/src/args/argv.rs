@@ -14,7 +14,7 @@ const GROUPS: [(&str, &[&str]); 6] = [
             "remove", "rm", "list", "ls", "logs", "stats",
         ],
     ),
-    ("image", &["update"]),
+    ("image", &["create", "update", "list", "ls", "delete", "rm"]),
     ("project", &["init", "launch", "list", "ls", "status"]),
     ("devcontainer", &["init", "check", "prepare"]),
     ("gpu", &["status", "release"]),
@@ -25,7 +25,7 @@ const GROUPS: [(&str, &[&str]); 6] = [
 /// are called by the longer names, and by `ds01`.
 const TAKEN: [&str; 1] = ["devcontainer"];
 /// Commands of no group that have a name of their own, as the documents spell them.
-const ALONE: [&str; 1] = ["dashboard"];
+const ALONE: [&str; 4] = ["dashboard", "user-setup", "ssh-setup", "vscode-setup"];
 
 /// A command line in the spelling `ds01 GROUP COMMAND …`, and how the user began it.
 #[derive(Debug, PartialEq, Eq)]

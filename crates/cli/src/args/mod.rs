@@ -12,6 +12,7 @@ mod looking;
 mod making;
 pub(crate) mod moment;
 mod project;
+mod setup;
 mod sharing;
 mod size;
 
@@ -28,11 +29,12 @@ pub(crate) use container::{
     Targets,
 };
 pub(crate) use devcontainer::{DevContainerCheckArgs, DevContainerCommand, DevContainerInitArgs};
-pub(crate) use image::{ImageCommand, ImageUpdateArgs};
+pub(crate) use image::{ImageCommand, ImageCreateArgs, ImageDeleteArgs, ImageListArgs, ImageUpdateArgs};
 pub(crate) use listing::ListArgs;
 pub(crate) use looking::{EventsArgs, GpuStatusArgs, HistoryArgs, LogsArgs, StatsArgs};
 pub(crate) use making::{CreateArgs, DeployArgs, MakingArgs, Patience};
 pub(crate) use project::{InitArgs, LaunchArgs, ProjectCommand, ProjectType, StatusArgs};
+pub(crate) use setup::{JupyterArgs, SshSetupArgs, UserSetupArgs};
 pub(crate) use sharing::{RepairArgs, ShareArgs, ShareKind, UnshareArgs};
 
 const EXAMPLES: &str = "\
@@ -104,6 +106,34 @@ Examples:
   ds01 run --wait 2h -- python src/train.py
   ds01 run --project my-thesis -- nvidia-smi")]
     Run(BorrowArgs),
+    /// Start Jupyter in a project's container, and tell how to reach it
+    #[command(after_help = "\
+The container has to run (project launch). One that runs already is told of again. It is reached through ssh: the command for
+your own computer is printed, and the page with its token.
+
+Examples:
+  ds01 jupyter my-thesis
+  ds01 jupyter my-thesis --port 9999
+  ds01 jupyter my-thesis --stop")]
+    Jupyter(JupyterArgs),
+    /// From the first login to the first GPU container, step by step
+    #[command(after_help = "\
+Each step is a command: it is shown, explained, and can be passed over. Nothing that is there already is replaced.
+
+Examples:
+  user-setup
+  user-setup --project my-thesis --yes")]
+    UserSetup(UserSetupArgs),
+    /// Make a key for ssh, and print what your own computer needs
+    #[command(after_help = "\
+A key that is there stays; no line of a file is changed.
+
+Examples:
+  ssh-setup
+  ssh-setup --authorize 'ssh-ed25519 AAAA… me@laptop'")]
+    SshSetup(SshSetupArgs),
+    /// Tell how VS Code is connected, and what stands in its way here
+    VscodeSetup,
     /// Show who waits for a GPU
     Queue(Explained),
     /// Explain why a container is as it is
@@ -409,7 +439,12 @@ impl Cli {
                 | ContainerCommand::Exit(_)
                 | ContainerCommand::Logs(_) => false,
             },
-            Command::Image(ImageCommand::Update(args)) => args.json,
+            Command::Image(command) => match command {
+                ImageCommand::Create(args) => args.json,
+                ImageCommand::Update(args) => args.json,
+                ImageCommand::List(args) => args.json,
+                ImageCommand::Delete(args) => args.json,
+            },
             Command::Project(command) => match command {
                 ProjectCommand::Init(args) => args.json,
                 ProjectCommand::Launch(args) => args.deploy.making.json,
@@ -436,8 +471,12 @@ impl Cli {
             Command::Shares(plain) => plain.json,
             Command::Repair(args) => args.json,
             Command::Doctor(args) => args.json,
-            Command::Run(_)
-            | Command::Dashboard
+            Command::Jupyter(args) => args.json,
+            Command::Dashboard
+            | Command::UserSetup(_)
+            | Command::SshSetup(_)
+            | Command::VscodeSetup
+            | Command::Run(_)
             | Command::InstallLinks(_)
             | Command::Completion(_)
             | Command::Man(_) => false,
@@ -467,8 +506,10 @@ mod tests {
             let help = read(&format!("{name} --help")).unwrap_err();
             assert_eq!(help.kind(), clap::error::ErrorKind::DisplayHelp, "{name}");
             let usage = help.to_string().lines().find(|line| line.starts_with("Usage:")).unwrap().to_owned();
-            let spoken = name.replace('-', " ").replace(" ls", " list").replace(" rm", " remove");
-            assert!(usage.starts_with(&format!("Usage: {spoken}")), "{usage}");
+            let spoken = name.replace('-', " ").replace(" ls", " list");
+            let spoken = spoken.replace("image rm", "image delete").replace(" rm", " remove");
+            let said = [&spoken, &name].iter().any(|typed| usage.starts_with(&format!("Usage: {typed}")));
+            assert!(said, "{usage}");
         }
     }
 

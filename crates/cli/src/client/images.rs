@@ -60,6 +60,48 @@ impl ImageFacts {
     }
 }
 
+/// An image in the Engine's list.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct ListedImage {
+    pub(crate) id: String,
+    /// Seconds since 1970.
+    pub(crate) created: i64,
+    pub(crate) size: u64,
+    repo_tags: Option<Vec<String>>,
+    labels: Option<BTreeMap<String, String>>,
+}
+
+impl ListedImage {
+    /// The names that the caller may see, `NAME:TAG`.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        let names = self.repo_tags.iter().flatten().map(String::as_str);
+        names.filter(|name| *name != "<none>:<none>")
+    }
+
+    /// What a label says.
+    pub(crate) fn label(&self, name: &str) -> Option<&str> {
+        self.labels.as_ref()?.get(name).map(String::as_str)
+    }
+}
+
+/// A container in the Engine's list: what it was made of.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct User {
+    names: Vec<String>,
+    #[serde(rename = "ImageID")]
+    pub(crate) image_id: String,
+    pub(crate) state: String,
+}
+
+impl User {
+    /// The container's name.
+    pub(crate) fn name(&self) -> &str {
+        self.names.first().map_or("", |name| name.trim_start_matches('/'))
+    }
+}
+
 /// A line of the Engine's.
 #[derive(Debug, Deserialize)]
 struct Line {
@@ -80,6 +122,22 @@ impl Door {
         }
     }
 
+    /// The images that the caller may see.
+    pub(crate) async fn images(&self) -> Result<Vec<ListedImage>, ClientError> {
+        self.get("/images/json").await
+    }
+
+    /// The caller's containers, running or not, with what they were made of.
+    pub(crate) async fn image_users(&self) -> Result<Vec<User>, ClientError> {
+        self.get("/containers/json?all=1").await
+    }
+
+    /// Takes a name off an image, and removes the image with its last name.
+    pub(crate) async fn untag(&self, image: &str, force: bool) -> Result<(), ClientError> {
+        let path = paths::with_name("/images/{name}", image) + if force { "?force=1" } else { "" };
+        within(ACT_MAX, async { self.send(Method::DELETE, &path, Bytes::new(), None).await.map(drop) }).await
+    }
+
     /// Begins to fetch an image.
     pub(crate) async fn pull(&self, image: &str) -> Result<Pull, ClientError> {
         let (name, tag) = split_tag(image);
@@ -90,10 +148,7 @@ impl Door {
 
     /// Removes an image, or this name of it. What is gone already is no error.
     pub(crate) async fn remove_image(&self, image: &str) -> Result<(), ClientError> {
-        let path = paths::with_name("/images/{name}", image);
-        let removed =
-            within(ACT_MAX, async { self.send(Method::DELETE, &path, Bytes::new(), None).await.map(drop) });
-        match removed.await {
+        match self.untag(image, false).await {
             Err(error) if error.is_not_found() => Ok(()),
             other => other,
         }

@@ -36,7 +36,7 @@ use tokio::net::UnixStream;
 pub(crate) use build::{BuildNews, BuildWanted};
 pub(crate) use error::ClientError;
 pub(crate) use exec::ExecHandle;
-pub(crate) use images::ImageFacts;
+pub(crate) use images::{ImageFacts, ListedImage, User};
 pub(crate) use line::{Line, Sizer};
 pub(crate) use logs::LogsWanted;
 pub(crate) use stats::Usage;

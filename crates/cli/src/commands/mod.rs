@@ -12,6 +12,7 @@ mod greeting;
 pub(crate) mod image;
 mod install_links;
 mod journal;
+mod jupyter;
 mod list;
 mod logs;
 mod man;
@@ -21,6 +22,7 @@ mod remove;
 mod retire;
 mod run;
 mod settle;
+mod setup;
 mod sharing;
 mod show;
 mod start;
@@ -41,6 +43,7 @@ use crate::ui::Ui;
 
 pub(crate) use devcontainer::{Checked, Written};
 pub(crate) use image::recipe::{home, spoken};
+pub(crate) use jupyter::Reachable;
 pub(crate) use project::{Begun, Disk, Standing};
 
 /// Does what was typed; returns the exit code.
@@ -48,6 +51,8 @@ pub(crate) async fn perform(cli: Cli, ui: Ui) -> Result<u8, Failure> {
     match &cli.command {
         Command::InstallLinks(args) => return install_links::perform(args, ui),
         Command::Man(args) => return man::perform(args, ui),
+        Command::SshSetup(args) => return setup::ssh(args, ui).await,
+        Command::UserSetup(args) => return setup::guided(args, ui).await,
         Command::Completion(args) => {
             ui.say(&completion::script(args.shell));
             return Ok(0);
@@ -71,6 +76,8 @@ pub(crate) async fn perform(cli: Cli, ui: Ui) -> Result<u8, Failure> {
         Command::Dashboard => tui::run(&door).await,
         Command::Whoami(_) => show::whoami(&door, ui).await,
         Command::Run(args) => borrow::perform(&door, args, ui).await,
+        Command::Jupyter(args) => jupyter::perform(&door, args, ui).await,
+        Command::VscodeSetup => setup::vscode(&door, ui).await,
         Command::Queue(_) => show::queue(&door, ui).await,
         Command::Why(args) => show::why(&door, &args.name, ui).await,
         Command::Exempt(args) => exempt::perform(&door, args, ui).await,
@@ -82,6 +89,8 @@ pub(crate) async fn perform(cli: Cli, ui: Ui) -> Result<u8, Failure> {
         Command::Repair(args) => sharing::repair(&door, args, ui).await,
         Command::Keep(args) => show::keep(&door, &args.name, args.time, ui).await,
         Command::Greeting(_)
+        | Command::SshSetup(_)
+        | Command::UserSetup(_)
         | Command::Doctor(_)
         | Command::InstallLinks(_)
         | Command::Completion(_)

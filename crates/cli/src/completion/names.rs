@@ -1,4 +1,4 @@
-//! Names that can be typed: containers, of the door, and projects, of the door and of the workspace. What the door does not
+//! Names that can be typed: containers and images, of the door, and projects, of the door and of the workspace. What the door does not
 //! tell in a moment is not offered.
 
 use std::collections::BTreeMap;
@@ -11,7 +11,8 @@ use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 use ds01_api::names::Project;
 use ds01_api::{Container, ContainerList, ContainerState, paths};
 
-use crate::commands::door;
+use crate::client::Door;
+use crate::commands::{door, image};
 use crate::render;
 
 /// How long a Tab may take to ask the door.
@@ -27,6 +28,16 @@ fn with_names(arg: Arg, command: &str, typed: &[OsString]) -> Arg {
     match (arg.get_id().as_str(), command) {
         ("project", _) | ("name", "deploy" | "create" | "launch") => {
             arg.add(ArgValueCandidates::new(projects))
+        }
+        ("name", "update") => arg.add(ArgValueCandidates::new(images)),
+        ("names", "delete") => {
+            let typed = typed.to_vec();
+            let rest = move || {
+                let is_typed =
+                    |candidate: &CompletionCandidate| typed.iter().any(|word| word == candidate.get_value());
+                images().into_iter().filter(|candidate| !is_typed(candidate)).collect()
+            };
+            arg.add(ArgValueCandidates::new(rest))
         }
         ("name" | "names", _) => {
             let (command, typed) = (command.to_owned(), typed.to_vec());
@@ -72,17 +83,35 @@ fn projects() -> Vec<CompletionCandidate> {
     found.into_iter().map(candidate).collect()
 }
 
-/// The caller's containers; none where the door is slow, away, or not ours.
+/// The projects that have an image or a Dockerfile.
+fn images() -> Vec<CompletionCandidate> {
+    let listed = ask(async |door| image::images(&door, false).await.ok());
+    let mut found: BTreeMap<String, String> =
+        image::with_dockerfile().into_iter().map(|project| (project, "not built".to_owned())).collect();
+    for image in listed.unwrap_or_default() {
+        if let (Some(project), Some(built)) = (image.project, image.built) {
+            found.insert(project, render::words::bytes(built.size_bytes));
+        }
+    }
+    let candidate =
+        |(project, what): (String, String)| CompletionCandidate::new(project).help(Some(what.into()));
+    found.into_iter().map(candidate).collect()
+}
+
+/// The caller's containers.
 fn asked() -> Vec<Container> {
-    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
-        return Vec::new();
-    };
-    let list = runtime.block_on(async {
+    let path = format!("{}?all=1", paths::CONTAINERS);
+    let list = ask(async |door| door.get::<ContainerList>(&path).await.ok());
+    list.map(|list| list.containers).unwrap_or_default()
+}
+
+/// What the door answers; nothing where it is slow, away, or not ours.
+fn ask<T>(question: impl AsyncFnOnce(Door) -> Option<T>) -> Option<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+    let answer = runtime.block_on(async {
         let door = door().ok()?;
-        let path = format!("{}?all=1", paths::CONTAINERS);
-        let list = tokio::time::timeout(ASK_TIME_MAX, door.get::<ContainerList>(&path)).await;
-        list.ok()?.ok()
+        tokio::time::timeout(ASK_TIME_MAX, question(door)).await.ok()?
     });
     runtime.shutdown_background();
-    list.map(|list| list.containers).unwrap_or_default()
+    answer
 }

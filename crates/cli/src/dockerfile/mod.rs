@@ -5,13 +5,21 @@
 //! Must never: change a byte that it was not asked to change; read the world.
 
 mod copies;
+mod diff;
+mod draft;
+mod edit;
 mod heredoc;
+mod packages;
 mod words;
 
 use std::fmt;
 
 pub(crate) use copies::Copied;
+pub(crate) use diff::difference;
+pub(crate) use draft::{Draft, Group};
+pub(crate) use edit::{Added, checked};
 use heredoc::Heredoc;
+pub(crate) use packages::{Installer, Package};
 
 /// A Dockerfile, in pieces that make up its text.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -61,7 +61,7 @@ fn read(text: &str, escape: char, shell: bool) -> Vec<Word> {
         } else if c.is_whitespace() {
             words.extend(word.take());
             line_begins |= c == '\n';
-        } else if shell && matches!(c, '&' | '|' | ';') {
+        } else if shell && matches!(c, '&' | '|' | ';') && !redirects(&text[..at]) {
             words.extend(word.take());
             match words.last_mut().filter(|last| last.parts && last.at.end == at) {
                 Some(last) => {
@@ -77,6 +77,11 @@ fn read(text: &str, escape: char, shell: bool) -> Vec<Word> {
     }
     words.extend(word);
     words
+}
+
+/// `2>&1` is one word.
+fn redirects(before: &str) -> bool {
+    before.ends_with('>')
 }
 
 fn extend(word: &mut Option<Word>, at: Range<usize>, c: Option<char>) {

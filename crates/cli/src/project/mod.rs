@@ -2,7 +2,11 @@
 
 mod place;
 
+use clap::ValueEnum as _;
+
 use crate::args::ProjectType;
+use crate::catalogue::{UseCase, use_cases};
+use crate::dockerfile::Draft;
 
 pub(crate) use place::{Place, of_directory, workspace};
 
@@ -24,9 +28,14 @@ pub(crate) struct Beginning<'a> {
     pub(crate) kind: Option<ProjectType>,
     /// The image that its own is made from.
     pub(crate) base: &'a str,
-    /// Whether that image has PyTorch, which the program to begin with needs.
+    /// Whether that brings a framework, which pip must leave alone.
+    pub(crate) framework: bool,
+    /// Whether it has PyTorch, which the program to begin with needs.
     pub(crate) torch: bool,
 }
+
+/// Packages that every project is the better for.
+const USUAL: [&str; 4] = ["matplotlib", "tqdm", "pytest", "jupyterlab"];
 
 /// Directories that a project has though nothing is in them yet.
 const EMPTY: [&str; 5] = [
@@ -39,8 +48,7 @@ const EMPTY: [&str; 5] = [
 
 /// The files of a new project.
 pub(crate) fn files(beginning: &Beginning<'_>) -> Vec<NewFile> {
-    let fill =
-        |text: &str| text.replace("{{project}}", beginning.project).replace("{{base}}", beginning.base);
+    let fill = |text: &str| text.replace("{{project}}", beginning.project);
     let file = |path, text: &str| NewFile { path, text: fill(text) };
     let mut files = vec![
         file(".gitignore", include_str!("templates/gitignore")),
@@ -51,17 +59,18 @@ pub(crate) fn files(beginning: &Beginning<'_>) -> Vec<NewFile> {
     let Some(kind) = beginning.kind else {
         files.extend([
             file("README.md", include_str!("templates/README-blank.md")),
-            file("Dockerfile", include_str!("templates/Dockerfile-blank")),
+            file("Dockerfile", &dockerfile(beginning, None)),
             file("requirements.txt", ""),
             file("src/.gitkeep", ""),
             file("tests/.gitkeep", ""),
         ]);
         return files;
     };
+    let purpose = purpose(kind);
     files.extend([
         file("README.md", include_str!("templates/README.md")),
-        file("Dockerfile", include_str!("templates/Dockerfile")),
-        file("requirements.txt", requirements(kind)),
+        file("Dockerfile", &dockerfile(beginning, Some(&purpose))),
+        file("requirements.txt", &requirements(&purpose)),
         file("src/__init__.py", ""),
     ]);
     if beginning.torch {
@@ -73,17 +82,33 @@ pub(crate) fn files(beginning: &Beginning<'_>) -> Vec<NewFile> {
     files
 }
 
-/// The packages to begin with.
-fn requirements(kind: ProjectType) -> &'static str {
-    match kind {
-        ProjectType::Ml => include_str!("templates/requirements/ml.txt"),
-        ProjectType::Cv => include_str!("templates/requirements/cv.txt"),
-        ProjectType::Nlp => include_str!("templates/requirements/nlp.txt"),
-        ProjectType::Rl => include_str!("templates/requirements/rl.txt"),
-        ProjectType::Audio => include_str!("templates/requirements/audio.txt"),
-        ProjectType::Ts => include_str!("templates/requirements/ts.txt"),
-        ProjectType::Llm => include_str!("templates/requirements/llm.txt"),
-    }
+/// What the list of purposes has for a type.
+fn purpose(kind: ProjectType) -> UseCase {
+    let value = kind.to_possible_value().expect("no type is hidden");
+    let found = use_cases().into_iter().find(|purpose| purpose.key == value.get_name());
+    found.expect("every type is a purpose: a test holds it")
+}
+
+/// How the image is built: as `image create` would write it, with the packages that `requirements.txt` names.
+fn dockerfile(beginning: &Beginning<'_>, purpose: Option<&UseCase>) -> String {
+    let draft = Draft {
+        project: beginning.project.to_owned(),
+        purpose: purpose.map(|purpose| purpose.title.to_lowercase()).unwrap_or_default(),
+        base: beginning.base.to_owned(),
+        has_framework: beginning.framework,
+        system: purpose.iter().flat_map(|purpose| &purpose.system).map(|name| (*name).to_owned()).collect(),
+        requirements: purpose.map(|_| "requirements.txt".to_owned()),
+        ..Draft::default()
+    };
+    draft.text()
+}
+
+/// The packages to begin with, one a line.
+fn requirements(purpose: &UseCase) -> String {
+    let usual = USUAL.iter().filter(|usual| !purpose.packages.contains(usual));
+    let packages = purpose.packages.iter().chain(usual).map(|package| format!("{package}\n"));
+    let head = "# The Python packages of the image; the framework itself comes with its base. After a change: project launch.\n";
+    std::iter::once(head.to_owned()).chain(packages).collect()
 }
 
 #[cfg(test)]
@@ -99,8 +124,13 @@ mod tests {
     #[test]
     fn the_documented_structure_is_there() {
         for kind in ProjectType::value_variants() {
-            let beginning =
-                Beginning { project: "thesis", kind: Some(*kind), base: "lab/torch:2.8", torch: true };
+            let beginning = Beginning {
+                project: "thesis",
+                kind: Some(*kind),
+                base: "lab/torch:2.8",
+                framework: true,
+                torch: true,
+            };
             let files = files(&beginning);
             for path in ["README.md", "requirements.txt", ".gitignore", "Dockerfile", "src/__init__.py"] {
                 assert!(paths(&files).contains(&path), "{path} of {kind:?}");
@@ -117,23 +147,32 @@ mod tests {
     #[test]
     fn what_a_package_list_names_is_named_once() {
         for kind in ProjectType::value_variants() {
-            let names: Vec<&str> =
-                requirements(*kind).lines().filter(|line| !line.starts_with('#')).collect();
+            let text = requirements(&purpose(*kind));
+            let names: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
             let mut once = names.clone();
             once.sort_unstable();
             once.dedup();
             assert_eq!(once.len(), names.len(), "{kind:?}: {names:?}");
-            assert!(names.contains(&"numpy") && names.contains(&"jupyterlab"), "{kind:?}: {names:?}");
+            assert!(names.contains(&"pytest") && names.contains(&"jupyterlab"), "{kind:?}: {names:?}");
         }
     }
 
     #[test]
+    fn every_type_is_a_purpose_of_images() {
+        let keys: Vec<&str> = use_cases().iter().map(|purpose| purpose.key).collect();
+        let types: Vec<String> =
+            ProjectType::value_variants().iter().map(|kind| purpose(*kind).key.to_owned()).collect();
+        assert_eq!(types, keys);
+    }
+
+    #[test]
     fn no_program_where_it_would_not_run() {
-        let beginning = Beginning { project: "p", kind: None, base: "busybox", torch: true };
+        let beginning =
+            Beginning { project: "p", kind: None, base: "busybox", framework: false, torch: true };
         let blank = files(&beginning);
         assert!(!paths(&blank).contains(&"src/train.py"), "blank is blank");
         let dockerfile = blank.iter().find(|file| file.path == "Dockerfile").unwrap();
-        assert!(!dockerfile.text.contains("RUN"), "nothing to install: {}", dockerfile.text);
+        assert!(!dockerfile.text.contains("RUN "), "nothing to install: {}", dockerfile.text);
         let other = Beginning { kind: Some(ProjectType::Ml), torch: false, ..beginning };
         assert!(!paths(&files(&other)).contains(&"src/train.py"), "it needs PyTorch");
     }

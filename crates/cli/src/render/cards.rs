@@ -219,6 +219,7 @@ mod tests {
             └────────────────────────────────────────────────────────────┘
             how busy and how full they are was told 6 s ago
             2 starts wait in line: ds01 queue
-        "#]].assert_eq(&plain(&drawn(&used, 62)));
+        "#]]
+        .assert_eq(&plain(&drawn(&used, 62)));
     }
 }

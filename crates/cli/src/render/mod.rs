@@ -17,6 +17,7 @@ mod limits;
 mod machine;
 mod people;
 mod projects;
+mod setup;
 mod sharing;
 mod stats;
 mod table;
@@ -36,12 +37,15 @@ pub(crate) use doctor::doctor;
 pub(crate) use drawing::{ascii, bar, curve_step};
 pub(crate) use exempt::{exempted, exemptions};
 pub(crate) use greeting::greeting;
-pub(crate) use images::image_made;
+pub(crate) use images::{
+    difference, image_deleted, image_drafted, image_made, image_rewritten, image_state, images,
+};
 pub(crate) use journal::{event, history};
 pub(crate) use limits::{limits, limits_drawn};
 pub(crate) use machine::{gpu_release, machine};
 pub(crate) use people::{kept, queue, whoami, why};
 pub(crate) use projects::{begun, counting, project_status, projects};
+pub(crate) use setup::jupyter;
 pub(crate) use sharing::{repaired, shared, shares, unshared};
 pub(crate) use stats::{ContainerStats, Stats, stats};
 pub(crate) use table::cut;

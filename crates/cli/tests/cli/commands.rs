@@ -227,7 +227,7 @@ fn links_are_made_once_and_foreign_files_stay() {
     std::fs::write(dir.join("container"), "#!/bin/sh\n").unwrap();
     std::os::unix::fs::symlink("/old/bin/ds01", dir.join("gpu-status")).unwrap();
     expect![[r#"
-        DIR: 33 made, 0 there already.
+        DIR: 41 made, 0 there already.
         error: DIR belongs to another program and was left alone: container
         hint: move it away, or give another directory: ds01 install-links DIR
         exit 1
@@ -236,12 +236,12 @@ fn links_are_made_once_and_foreign_files_stay() {
     assert_eq!(std::fs::read(dir.join("container")).unwrap(), b"#!/bin/sh\n");
     std::fs::remove_file(dir.join("container")).unwrap();
     expect![[r#"
-        DIR: 1 made, 33 there already.
+        DIR: 1 made, 41 there already.
         exit 0
     "#]]
     .assert_eq(&install());
     expect![[r#"
-        DIR: 0 made, 34 there already.
+        DIR: 0 made, 42 there already.
         exit 0
     "#]]
     .assert_eq(&install());

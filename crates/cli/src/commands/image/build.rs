@@ -16,13 +16,14 @@ use super::recipe::{self, Recipe};
 use super::{advice, along};
 use crate::client::{BuildNews, BuildWanted, Door, ImageFacts};
 use crate::context::{self, Context};
+use crate::dockerfile::{Copied, Dockerfile};
 use crate::failure::Failure;
 use crate::render;
 use crate::signals::Signals;
 use crate::ui::Ui;
 
 /// Says what an image was made of. Labels that begin with `ds01` are the door's own.
-const DIGEST_LABEL: &str = "dockerfile.digest";
+pub(super) const DIGEST_LABEL: &str = "dockerfile.digest";
 /// From this on a context takes long enough that its size is worth a word.
 const LARGE_CONTEXT_BYTES: u64 = 256 * 1024 * 1024;
 
@@ -68,33 +69,57 @@ pub(crate) struct Built {
 ///
 /// An image without a Dockerfile is left as it is.
 pub(crate) async fn ensure(door: &Door, project: &Project, when: When, ui: Ui) -> Result<Made, Failure> {
+    if let Some(recipe) = recipe::find(project)? {
+        return from(door, project, recipe, when, ui).await;
+    }
     let image = image_of(door, project).await?;
-    let there = door.image(&image).await?;
-    let Some(recipe) = recipe::find(project)? else {
-        if there.is_some() && when == When::Needed {
-            return Ok(Made { project: project.to_string(), image, dockerfile: None, build: None });
-        }
-        return Err(no_recipe(project, &image, there.is_some()));
+    let there = door.image(&image).await?.is_some();
+    if there && when == When::Needed {
+        return Ok(Made { project: project.to_string(), image, dockerfile: None, build: None });
+    }
+    Err(no_recipe(project, Some(image.as_str()).filter(|_| there)))
+}
+
+/// As [`ensure`], from a Dockerfile that need not be written yet.
+pub(super) async fn from(
+    door: &Door,
+    project: &Project,
+    recipe: Recipe,
+    when: When,
+    ui: Ui,
+) -> Result<Made, Failure> {
+    let image = image_of(door, project).await?;
+    let (context, digest) = gather(&recipe)?;
+    let fresh = match when {
+        When::Needed => door.image(&image).await?.is_some_and(|facts| is_fresh(&facts, &digest, &recipe)),
+        When::Always | When::Anew => false,
     };
-    let unreadable = |error: context::ContextError| {
-        Failure::new(Exit::Failed, "image.context", error.to_string())
-            .with_hint("make it readable, or name it in .dockerignore")
-    };
-    let context = Context::gather(recipe.text.clone(), &recipe.directory).map_err(unreadable)?;
-    let digest = context.digest().map_err(unreadable)?;
-    let fresh = there.is_some_and(|facts| is_fresh(&facts, &digest, &recipe));
-    let build = match when {
-        When::Needed if fresh => None,
-        _ => {
-            let no_cache = when == When::Anew;
-            Some(
-                Run { door, project, image: &image, recipe: &recipe, digest: &digest, no_cache, ui }
-                    .build(context)
-                    .await?,
-            )
-        }
+    let build = if fresh {
+        None
+    } else {
+        let no_cache = when == When::Anew;
+        let run = Run { door, project, image: &image, recipe: &recipe, digest: &digest, no_cache, ui };
+        Some(run.build(context).await?)
     };
     Ok(Made { project: project.to_string(), image, dockerfile: Some(recipe.path), build })
+}
+
+/// What a Dockerfile's build is sent, and its digest.
+fn gather(recipe: &Recipe) -> Result<(Context, String), Failure> {
+    let gathered = Context::gather(recipe.text.clone(), &recipe.directory)
+        .and_then(|context| context.digest().map(|digest| (context, digest)));
+    gathered.map_err(|error| {
+        Failure::new(Exit::Failed, "image.context", error.to_string())
+            .with_hint("make it readable, or name it in .dockerignore")
+    })
+}
+
+/// Whether an image with this label is what its Dockerfile says; `None` where to find out would mean to read directories.
+pub(super) fn is_current(recipe: &Recipe, label: Option<&str>) -> Option<bool> {
+    let Copied::These(sources) = Dockerfile::parse(&recipe.text).copied() else { return None };
+    let few = sources.iter().all(|source| recipe.directory.join(source).is_file());
+    let (_, digest) = gather(recipe).ok().filter(|_| few)?;
+    label.map(|label| label == digest)
 }
 
 /// The name of a project's image.
@@ -103,10 +128,11 @@ pub(crate) async fn image_of(door: &Door, project: &Project) -> Result<String, F
     Ok(names::image(project, &who.name))
 }
 
-fn no_recipe(project: &Project, image: &str, there: bool) -> Failure {
-    let message = match there {
-        true => format!("{image} is there, but no Dockerfile of {project} to build it from"),
-        false => format!("{project} has no image, and no Dockerfile to build one from"),
+/// There is no Dockerfile; `image` is there all the same, or not.
+pub(super) fn no_recipe(project: &Project, image: Option<&str>) -> Failure {
+    let message = match image {
+        Some(image) => format!("{image} is there, but no Dockerfile of {project} to build it from"),
+        None => format!("{project} has no image, and no Dockerfile to build one from"),
     };
     Failure::new(Exit::NotFound, "dockerfile.not-found", message).with_hint(format!(
         "image create {project} writes one; or write ~/workspace/{project}/Dockerfile yourself"

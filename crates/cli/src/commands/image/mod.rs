@@ -4,11 +4,18 @@
 mod advice;
 mod along;
 pub(crate) mod build;
+mod create;
+pub(crate) mod delete;
+pub(crate) mod list;
+mod market;
 mod progress;
+mod questions;
 pub(crate) mod recipe;
+mod store;
 mod update;
 
 pub(super) use along::{Image, fetch_framework, of_its_project};
+pub(crate) use list::{images, with_dockerfile};
 
 use ds01_api::names::Project;
 use ds01_api::{Exit, codes};
@@ -20,7 +27,10 @@ use crate::ui::Ui;
 
 pub(super) async fn perform(door: &Door, command: &ImageCommand, ui: Ui) -> Result<u8, Failure> {
     match command {
+        ImageCommand::Create(args) => create::perform(door, args, ui).await,
         ImageCommand::Update(args) => update::perform(door, args, ui).await,
+        ImageCommand::List(args) => list::perform(door, args, ui).await,
+        ImageCommand::Delete(args) => delete::perform(door, args, ui).await,
     }
 }
 

@@ -53,7 +53,8 @@ pub(super) async fn perform(door: &Door, args: &InitArgs, ui: Ui) -> Result<u8, 
     let base = base(door, args).await?;
     let torch = args.framework.as_deref().unwrap_or(&base).to_ascii_lowercase().contains("torch");
     let project = answers.project.as_str();
-    let files = files(&Beginning { project, kind: answers.kind, base: &base, torch });
+    let files =
+        files(&Beginning { project, kind: answers.kind, base: &base, framework: args.base.is_none(), torch });
     let made = match make::make(&place, &files, answers.git).await? {
         Made::Interrupted(exit) => return Ok(exit),
         Made::Done { git } => git,

@@ -150,9 +150,7 @@ fn is_own(image: &str, user: &str) -> bool {
 /// What gets an image that is not here: one's own is built, any other is fetched.
 fn how_to_get(image: &str, project: &str, user: &str) -> String {
     if is_own(image, user) {
-        format!(
-            "write ~/workspace/{project}/Dockerfile and build it: docker build -t {image} ~/workspace/{project}"
-        )
+        format!("make one: image create {project} (image update {project}, if it has a Dockerfile)")
     } else {
         format!("fetch it: docker pull {image}")
     }
@@ -167,7 +165,7 @@ mod tests {
         assert_eq!(how_to_get("pytorch:2", "thesis", "alice"), "fetch it: docker pull pytorch:2");
         assert_eq!(
             how_to_get("ds01-alice/thesis:latest", "thesis", "alice"),
-            "write ~/workspace/thesis/Dockerfile and build it: docker build -t ds01-alice/thesis:latest ~/workspace/thesis"
+            "make one: image create thesis (image update thesis, if it has a Dockerfile)"
         );
     }
 

@@ -1,0 +1,155 @@
+//! `image create`: a Dockerfile written for whoever does not want to write one, and the image built from it.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use ds01_api::Exit;
+use ds01_api::names::Project;
+use serde::Serialize;
+
+use super::build::{self, Made, When};
+use super::market::{Base, Market};
+use super::recipe::{self, Recipe};
+use super::store::{self, Requirements};
+use super::{project, questions};
+use crate::args::ImageCreateArgs;
+use crate::catalogue::{UseCase, use_cases};
+use crate::client::Door;
+use crate::dockerfile::{Draft, Group, Installer, Package};
+use crate::failure::Failure;
+use crate::render;
+use crate::ui::Ui;
+
+/// All that has to be known before anything is written.
+#[derive(Debug, Clone)]
+pub(super) struct Wish {
+    pub(super) project: Project,
+    pub(super) base: Base,
+    pub(super) use_cases: Vec<UseCase>,
+    pub(super) packages: Vec<String>,
+    pub(super) system: Vec<String>,
+    pub(super) requirements: Option<Requirements>,
+}
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+struct Report<'a> {
+    project: &'a str,
+    dockerfile: PathBuf,
+    base: &'a str,
+    text: &'a str,
+    dry_run: bool,
+    #[serde(flatten)]
+    made: Option<Made>,
+}
+
+pub(super) async fn perform(door: &Door, args: &ImageCreateArgs, ui: Ui) -> Result<u8, Failure> {
+    let market = Market::ask(door).await?;
+    let asks = !args.yes && !args.json && !args.dry_run && questions::can_ask();
+    let wish = if asks { questions::ask(args, &market)? } else { of_flags(args, &market)? };
+    let text = wish.draft().text();
+    let path = place(&wish.project, args.force || args.dry_run)?;
+    if !args.dry_run {
+        if path.exists() {
+            let aside = store::set_aside(&path)?;
+            ui.note(&format!("the Dockerfile that was there is kept: {}", recipe::spoken(&aside)));
+        }
+        if let Some(requirements) = &wish.requirements {
+            requirements.bring(&wish.project)?;
+        }
+        store::write(&path, &text)?;
+        ui.note(&format!("wrote {}", recipe::spoken(&path)));
+    }
+    let mut made = None;
+    if !args.dry_run && !args.no_build {
+        let directory = recipe::workspace(&wish.project)?;
+        let recipe = Recipe { path: path.clone(), directory, text: text.clone() };
+        made = Some(build::from(door, &wish.project, recipe, When::Needed, ui).await?);
+    }
+    let (project, base) = (wish.project.as_str(), wish.base.image.as_str());
+    let report = Report { project, dockerfile: path, base, text: &text, dry_run: args.dry_run, made };
+    ui.answer(&report, |report| match (&report.made, report.dry_run) {
+        (Some(made), _) => render::image_made(made),
+        (None, true) => text.clone(),
+        (None, false) => render::image_drafted(project),
+    });
+    Ok(0)
+}
+
+/// Where the Dockerfile goes: where there is one, that one is replaced, if it may be.
+fn place(project: &Project, may_replace: bool) -> Result<PathBuf, Failure> {
+    let Some(there) = recipe::find(project)? else { return recipe::own_path(project) };
+    if may_replace {
+        return Ok(there.path);
+    }
+    let message = format!("{project} has a Dockerfile already: {}", recipe::spoken(&there.path));
+    Err(Failure::new(Exit::Failed, "dockerfile.exists", message).with_hint(format!(
+        "image update {project} changes it and builds; --force writes it anew and keeps the old one beside it"
+    )))
+}
+
+fn of_flags(args: &ImageCreateArgs, market: &Market) -> Result<Wish, Failure> {
+    let name = args.name.as_deref().ok_or_else(|| {
+        Failure::usage("for which project?").with_hint("image create my-project --framework pytorch")
+    })?;
+    let project = project(name)?;
+    let requirements =
+        args.requirements.as_deref().map(|file| Requirements::of(&project, file)).transpose()?;
+    Ok(Wish {
+        base: market.base(args)?,
+        use_cases: named_use_cases(&args.use_case)?,
+        packages: args.packages.clone(),
+        system: args.system.clone(),
+        requirements,
+        project,
+    })
+}
+
+/// The purposes of these keys.
+pub(super) fn named_use_cases(keys: &[String]) -> Result<Vec<UseCase>, Failure> {
+    let all = use_cases();
+    let find = |key: &String| {
+        let found = all.iter().find(|use_case| use_case.key.eq_ignore_ascii_case(key)).cloned();
+        found.ok_or_else(|| {
+            let keys: Vec<&str> = all.iter().map(|use_case| use_case.key).collect();
+            Failure::usage(format!("no packages are known for {key}; there are: {}", keys.join(", ")))
+                .with_hint("packages by name: --packages einops wandb")
+        })
+    };
+    keys.iter().map(find).collect()
+}
+
+impl Wish {
+    /// The Dockerfile that fulfils it. What comes twice is written once, where it was asked for by name first.
+    pub(super) fn draft(&self) -> Draft {
+        let pip = |text: &str| Package::new(Installer::Pip, text).name;
+        let apt = |text: &str| Package::new(Installer::Apt, text).name;
+        let mut seen: BTreeSet<String> = BTreeSet::new();
+        let packages: Vec<String> =
+            self.packages.iter().filter(|text| seen.insert(pip(text))).cloned().collect();
+        let groups = self.use_cases.iter().map(|use_case| {
+            let own = use_case.packages.iter().filter(|text| seen.insert(pip(text)));
+            Group { title: use_case.title.to_owned(), packages: own.map(|&text| text.to_owned()).collect() }
+        });
+        let groups: Vec<Group> = groups.collect();
+        let mut seen = BTreeSet::new();
+        let brought =
+            self.use_cases.iter().flat_map(|use_case| use_case.system.iter().map(|&text| text.to_owned()));
+        let mut system: Vec<String> =
+            self.system.iter().cloned().chain(brought).filter(|text| seen.insert(apt(text))).collect();
+        system.sort();
+        let titles = self.use_cases.iter().map(|use_case| use_case.title.to_lowercase());
+        let purpose: Vec<String> = Some(self.base.called.clone()).into_iter().chain(titles).collect();
+        Draft {
+            project: self.project.to_string(),
+            purpose: purpose.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", "),
+            base: self.base.image.clone(),
+            // What an image that was named has in it nobody knows here.
+            has_framework: !self.base.called.starts_with("python"),
+            system,
+            groups,
+            requirements: self.requirements.as_ref().map(|requirements| requirements.name.clone()),
+            packages,
+        }
+    }
+}
