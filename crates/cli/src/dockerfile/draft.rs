@@ -1,7 +1,7 @@
 //! A new Dockerfile, as a person would have written it: what changes seldom stands above, so that a build takes it from the
 //! one before.
 
-use super::edit::{install, requirements};
+use super::edit::{PROJECTS, SYSTEM, install, requirements};
 use super::packages::Installer;
 
 /// What an image is to have.
@@ -44,8 +44,8 @@ ENV PIP_BREAK_SYSTEM_PACKAGES=1 \\
 /// Keeps pip from replacing what the base brings by a build for another CUDA.
 const KEPT: &str = "\
 # What the base brings of its framework stays: it was built for this CUDA.
-RUN (pip list --format=freeze 2>/dev/null | grep -E '^(torch|torchvision|torchaudio|tensorflow|jax|jaxlib)==' || true) \\
-    >/etc/pip-kept.txt
+RUN (pip list --format=freeze 2>/dev/null \\
+     | grep -E '^(torch|torchvision|torchaudio|tensorflow|jax|jaxlib)==' || true) >/etc/pip-kept.txt
 ENV PIP_CONSTRAINT=/etc/pip-kept.txt
 ";
 
@@ -61,26 +61,14 @@ impl Draft {
             ),
             SETTINGS.to_owned(),
         ];
-        let mut layer = |title: &str, installer, packages: &[String]| {
-            let packages: Vec<&str> = packages.iter().map(String::as_str).collect();
-            if !packages.is_empty() {
-                parts.push(format!("# {title}\n{}\n", install(installer, &packages, '\\')));
-            }
-        };
-        layer("Packages of the distribution", Installer::Apt, &self.system);
+        parts.extend(layer(SYSTEM, Installer::Apt, &self.system));
         if self.has_framework && self.installs_by_pip() {
             parts.push(KEPT.to_owned());
         }
-        let mut layer = |title: &str, packages: &[String]| {
-            let packages: Vec<&str> = packages.iter().map(String::as_str).collect();
-            if !packages.is_empty() {
-                parts.push(format!("# {title}\n{}\n", install(Installer::Pip, &packages, '\\')));
-            }
-        };
         for group in &self.groups {
-            layer(&group.title, &group.packages);
+            parts.extend(layer(&format!("# {}", group.title), Installer::Pip, &group.packages));
         }
-        layer("Packages of this project", &self.packages);
+        parts.extend(layer(PROJECTS, Installer::Pip, &self.packages));
         if let Some(file) = &self.requirements {
             parts.push(format!("# What {file} of the workspace names\n{}\n", requirements(file).join("\n")));
         }
@@ -93,4 +81,10 @@ impl Draft {
             || self.requirements.is_some()
             || self.groups.iter().any(|group| !group.packages.is_empty())
     }
+}
+
+/// An instruction that installs packages, with its title; none without packages.
+fn layer(title: &str, installer: Installer, packages: &[String]) -> Option<String> {
+    let packages: Vec<&str> = packages.iter().map(String::as_str).collect();
+    (!packages.is_empty()).then(|| format!("{title}\n{}\n", install(installer, &packages, '\\')))
 }

@@ -12,6 +12,10 @@ use super::{Dockerfile, words};
 const ADDED: &str = "# Added later, and apart: a build takes all above from the one before.";
 /// The same, of the distribution's packages.
 const ADDED_SYSTEM: &str = "# Packages of the distribution that were added later.";
+/// Above the packages that a new Dockerfile is asked for by name.
+pub(super) const PROJECTS: &str = "# Packages of this project";
+/// The same, of the distribution's packages.
+pub(super) const SYSTEM: &str = "# Packages of the distribution";
 /// How lines go on.
 const INDENT: &str = "    ";
 
@@ -171,7 +175,7 @@ impl Dockerfile {
     fn drop_piece(&mut self, at: usize) {
         let ended = self.pieces[at].text.ends_with('\n');
         let mut first = at;
-        if [ADDED, ADDED_SYSTEM].iter().any(|title| self.has_title(at, title)) {
+        if [ADDED, ADDED_SYSTEM, PROJECTS, SYSTEM].iter().any(|title| self.has_title(at, title)) {
             first -= 1;
             first -= usize::from(first > 0 && self.pieces[first - 1].text.trim().is_empty());
         }

@@ -333,8 +333,8 @@ fn a_draft_reads_as_a_person_would_have_written_it() {
          && rm -rf /var/lib/apt/lists/*
 
         # What the base brings of its framework stays: it was built for this CUDA.
-        RUN (pip list --format=freeze 2>/dev/null | grep -E '^(torch|torchvision|torchaudio|tensorflow|jax|jaxlib)==' || true) \
-            >/etc/pip-kept.txt
+        RUN (pip list --format=freeze 2>/dev/null \
+             | grep -E '^(torch|torchvision|torchaudio|tensorflow|jax|jaxlib)==' || true) >/etc/pip-kept.txt
         ENV PIP_CONSTRAINT=/etc/pip-kept.txt
 
         # Computer vision
@@ -353,6 +353,9 @@ fn a_draft_reads_as_a_person_would_have_written_it() {
 
         WORKDIR /workspace
     "##]].assert_eq(&draft.text());
+    let mut emptied = Dockerfile::parse(&draft.text());
+    assert!(["einops", "wandb"].iter().all(|name| emptied.remove(Installer::Pip, name)));
+    assert!(!emptied.to_string().contains("# Packages of this project"), "a title goes with what it stood above");
     let least = Draft { project: "p".to_owned(), base: "busybox".to_owned(), ..Draft::default() };
     expect_test::expect![[r#"
         # The image of p.

@@ -120,8 +120,8 @@ fn a_dockerfile_is_written_and_never_over_another() {
          && rm -rf /var/lib/apt/lists/*
 
         # What the base brings of its framework stays: it was built for this CUDA.
-        RUN (pip list --format=freeze 2>/dev/null | grep -E '^(torch|torchvision|torchaudio|tensorflow|jax|jaxlib)==' || true) \
-            >/etc/pip-kept.txt
+        RUN (pip list --format=freeze 2>/dev/null \
+             | grep -E '^(torch|torchvision|torchaudio|tensorflow|jax|jaxlib)==' || true) >/etc/pip-kept.txt
         ENV PIP_CONSTRAINT=/etc/pip-kept.txt
 
         # Computer vision
