@@ -7,6 +7,7 @@ lab_start --users ada:student,ben:student
 
 said_by() { as "$@" 2>&1 </dev/null; }
 image_id() { engine image inspect --format '{{.Id}}' "$1" 2>/dev/null | grep . || echo gone; }
+status() { engine inspect --format '{{.State.Status}}' "$1" 2>/dev/null | grep . || echo gone; }
 containers() { engine ps --all --quiet | wc -l; }
 reload() { kill -HUP "$(<"$DIR/lab/ds01d.pid")"; }
 seconds() { jq -r .build.seconds <<<"$1"; }
@@ -141,7 +142,20 @@ assert_contains "$(said_by ada env EDITOR=./edit image update paper --edit --no-
 assert_eq "$(as ada image list --json | jq -r '.images[] | select(.project == "paper").up_to_date')" false
 
 as ada container retire paper >/dev/null
+
+note "installed by hand: written into the Dockerfile when the container goes, if that is asked for"
 as ada container deploy paper --background --cpu-only >/dev/null
+as ada docker exec paper._.ada pip install --quiet --user later extra==2.0
+assert_contains "$(said_by ada container retire paper --save-packages)" "installs extra==2.0 later==0.1 now"
+assert_contains "$(as ada cat dockerfiles/paper.Dockerfile)" "    later==0.1"
+assert_eq "$(status paper._.ada)" gone
+as ada image update paper --remove later extra --no-build >/dev/null 2>&1
+as ada container deploy paper --background --cpu-only >/dev/null
+as ada docker exec paper._.ada pip install --quiet --user later
+as ada mv dockerfiles/paper.Dockerfile aside
+assert_fails "no Dockerfile" as ada container retire paper --save-packages
+assert_eq "$(status paper._.ada)" running "what could not be saved is not lost"
+as ada mv aside dockerfiles/paper.Dockerfile
 
 note "deleted: not while containers have it; the Dockerfile is kept; another's image is nobody's"
 assert_fails "containers were made of it: paper._.ada (running)" as ada image delete paper

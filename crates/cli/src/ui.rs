@@ -118,9 +118,14 @@ impl Ui {
         let _ = screen.flush();
     }
 
+    /// Whether somebody sits there who can be asked.
+    pub(crate) fn can_ask(self) -> bool {
+        !self.json && stdin().is_terminal() && stderr().is_terminal()
+    }
+
     /// Asks a question whose answer is yes by default; `None` where nobody can be asked.
     pub(crate) fn ask(self, question: &str) -> Option<bool> {
-        if self.json || !stdin().is_terminal() || !stderr().is_terminal() {
+        if !self.can_ask() {
             return None;
         }
         let _ = write!(anstream::stderr(), "{question} [Y/n] ");

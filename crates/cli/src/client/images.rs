@@ -102,6 +102,21 @@ impl User {
     }
 }
 
+/// A path that a container has otherwise than its image.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Change {
+    pub(crate) path: String,
+    kind: u8,
+}
+
+impl Change {
+    /// Whether the image has nothing there.
+    pub(crate) fn is_new(&self) -> bool {
+        self.kind == 1
+    }
+}
+
 /// A line of the Engine's.
 #[derive(Debug, Deserialize)]
 struct Line {
@@ -130,6 +145,13 @@ impl Door {
     /// The caller's containers, running or not, with what they were made of.
     pub(crate) async fn image_users(&self) -> Result<Vec<User>, ClientError> {
         self.get("/containers/json?all=1").await
+    }
+
+    /// What a container has otherwise than its image.
+    pub(crate) async fn changes(&self, id: &str) -> Result<Vec<Change>, ClientError> {
+        let changes: Option<Vec<Change>> =
+            self.get(&paths::with_name("/containers/{name}/changes", id)).await?;
+        Ok(changes.unwrap_or_default())
     }
 
     /// Takes a name off an image, and removes the image with its last name.

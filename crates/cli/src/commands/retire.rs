@@ -1,11 +1,12 @@
 //! `container retire`: end it, remove it, free its GPU; say what is still there.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ds01_api::{RetireRequest, Retired, paths};
 use serde::Serialize;
 
-use super::image::{self, Image};
+use super::image::{self, Image, Saving};
 use super::{for_each, targets};
 use crate::args::RetireArgs;
 use crate::client::{ACT_MAX, Door};
@@ -16,12 +17,21 @@ use crate::ui::Ui;
 pub(super) async fn perform(door: &Door, args: &RetireArgs, ui: Ui) -> Result<u8, Failure> {
     let names = targets::names(door, &args.targets, |_| true).await?;
     let mut stuck = 0;
+    let mut saved = BTreeMap::new();
     let (retired, exit) = for_each(&names, ui, async |name| {
+        // Before anything is ended: what could not be saved would be lost.
+        let packages = match saving(args, ui) {
+            Some(saving) => image::save(door, name, saving, ui).await?,
+            None => Vec::new(),
+        };
+        if !packages.is_empty() {
+            saved.insert(name.to_owned(), packages);
+        }
         Ok(retire(door, name, args).await?.told(ui, render::retired, &mut stuck))
     })
     .await;
     if ui.json {
-        ui.answer(&Report { retired }, |_| String::new());
+        ui.answer(&Report { retired, saved }, |_| String::new());
     } else if names.is_empty() {
         ui.say("There is nothing to retire.\n");
     }
@@ -53,6 +63,14 @@ impl Gone {
     }
 }
 
+fn saving(args: &RetireArgs, ui: Ui) -> Option<Saving> {
+    match args.save_packages {
+        true => Some(Saving::Always),
+        // Only where somebody can answer is there something to look for.
+        false => ui.can_ask().then_some(Saving::Ask),
+    }
+}
+
 async fn retire(door: &Door, name: &str, args: &RetireArgs) -> Result<Gone, Failure> {
     let image = image::of_its_project(door, name, args.images).await?;
     let request = RetireRequest {
@@ -70,4 +88,7 @@ async fn retire(door: &Door, name: &str, args: &RetireArgs) -> Result<Gone, Fail
 #[derive(Debug, Serialize)]
 struct Report {
     retired: Vec<Retired>,
+    /// Packages that were written into Dockerfiles, by the name that was typed.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    saved: BTreeMap<String, Vec<String>>,
 }

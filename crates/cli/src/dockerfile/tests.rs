@@ -355,7 +355,10 @@ fn a_draft_reads_as_a_person_would_have_written_it() {
     "##]].assert_eq(&draft.text());
     let mut emptied = Dockerfile::parse(&draft.text());
     assert!(["einops", "wandb"].iter().all(|name| emptied.remove(Installer::Pip, name)));
-    assert!(!emptied.to_string().contains("# Packages of this project"), "a title goes with what it stood above");
+    assert!(
+        !emptied.to_string().contains("# Packages of this project"),
+        "a title goes with what it stood above"
+    );
     let least = Draft { project: "p".to_owned(), base: "busybox".to_owned(), ..Draft::default() };
     expect_test::expect![[r#"
         # The image of p.

@@ -4,6 +4,7 @@
 mod advice;
 mod along;
 pub(crate) mod build;
+mod by_hand;
 mod create;
 pub(crate) mod delete;
 pub(crate) mod list;
@@ -15,6 +16,7 @@ mod store;
 mod update;
 
 pub(super) use along::{Image, fetch_framework, of_its_project};
+pub(super) use by_hand::{Saving, save};
 pub(crate) use list::{images, with_dockerfile};
 
 use ds01_api::names::Project;
