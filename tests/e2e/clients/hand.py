@@ -355,7 +355,7 @@ def mistakes(s):
         "container start hand-x",
         "container stop hand-x --all",
         "container stop hand-x --timeout soon",
-        "ds01 project launch hand-x --open",
+        "ds01 project launch hand-nothing --open",
         "container deploy hand-x --gpus all",
         "container",
         "check",

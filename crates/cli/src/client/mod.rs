@@ -35,7 +35,7 @@ use tokio::net::UnixStream;
 
 pub(crate) use build::{BuildNews, BuildWanted};
 pub(crate) use error::ClientError;
-pub(crate) use exec::{ExecHandle, ExecSession};
+pub(crate) use exec::ExecHandle;
 pub(crate) use images::{Change, ImageFacts, ListedImage, User};
 pub(crate) use line::{Line, Sizer};
 pub(crate) use logs::LogsWanted;
