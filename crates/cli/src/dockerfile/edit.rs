@@ -127,15 +127,17 @@ impl Dockerfile {
             layers.iter().find(added).filter(|_| installer == Installer::Apt).map(|layer| layer.piece);
         let from = self.last_from().unwrap_or(0);
         let behind = self.all("RUN").filter(|&at| at > from && before.is_none_or(|end| at < end)).max();
-        let first = self.last_from().map_or(0, |from| {
+        // Settings that follow directly hold for what is new as well.
+        let settings = |behind: usize| {
             let stays = |at: &usize| {
                 let name = self.pieces[*at].instruction.as_deref();
                 matches!(name, None | Some("ARG" | "ENV" | "LABEL" | "SHELL" | "MAINTAINER"))
             };
-            let opening = (from + 1..self.pieces.len()).take_while(stays);
-            opening.filter(|&at| self.pieces[at].instruction.is_some()).last().unwrap_or(from)
-        });
-        let place = behind.unwrap_or(first).max(first);
+            let following = (behind + 1..self.pieces.len()).take_while(stays);
+            following.filter(|&at| self.pieces[at].instruction.is_some()).last().unwrap_or(behind)
+        };
+        let first = self.last_from().map_or(0, settings);
+        let place = behind.map_or(first, settings).max(first);
         // Only root can install what is the distribution's.
         let user = (first..=place).find(|&at| installer == Installer::Apt && self.pieces[at].is("USER"));
         user.map_or(place, |user| user.saturating_sub(1))
