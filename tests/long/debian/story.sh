@@ -62,8 +62,8 @@ bounded_together() {
         is "150000 100000" "$(cat "$group/cpu.max")" && is 1 "$(ls -d "$group"/docker-*.scope | wc -l)"
 }
 forks() {
-    as alice docker run --rm --name bomb busybox sh -c 'for i in $(seq 400); do sleep 60 & done; kill $(jobs -p); true' || true
-    [[ $(sed -n 's/^max //p' "$(group_of alice)/pids.events") -gt 0 ]] && as bob docker exec other true
+    { as alice docker run --rm --name bomb busybox sh -c 'for i in $(seq 400); do sleep 60 & done' 2>&1 || true; } | grep "can't fork" &&
+        as bob docker exec other true
 }
 builds() {
     as alice sh -c 'mkdir -p ~/b && printf "FROM busybox\nRUN echo ok >/made\n" >~/b/Dockerfile && DOCKER_BUILDKIT=0 docker build -t ds01-alice/made ~/b' &&
