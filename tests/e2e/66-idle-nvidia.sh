@@ -121,3 +121,30 @@ wait_for tells alice computes 'GPU 41 %'
 wait_for shows 41
 assert_contains "$(as alice gpu-status)" "41%"
 note "what a card counts of its slices is shown, and decides"
+
+# A card that does not count, beside NVIDIA's exporter, which does: a program that computes without CPU time is seen there.
+# What the exporter does not see, or does not tell, stops nobody sooner.
+EXPORTED=$SCRATCH/exported
+mkdir "$EXPORTED"
+exports() { # exports SHARE: of the slice that alice has
+    printf 'DCGM_FI_PROF_GR_ENGINE_ACTIVE{gpu="1",UUID="%s",GPU_I_ID="%s"} %s\n' "$A100" "$(gi_of alice still)" "$1" >"$EXPORTED/metrics.new"
+    mv "$EXPORTED/metrics.new" "$EXPORTED/metrics"
+}
+in_background exporter /usr/bin/python3 -u -m http.server 0 --bind 127.0.0.1 --directory "$EXPORTED"
+wait_for grep -q 'port [0-9]' "$SCRATCH/exporter.out"
+PORT=$(sed -n 's/.* port \([0-9]*\) .*/\1/p' "$SCRATCH/exporter.out" | head -n 1)
+change "$(card "$A100") |= (.gpm = false | del(.mig.devices[].busy))"
+as alice docker rm -f computes >/dev/null
+as alice docker run -d --name still --gpus all busybox sleep 3600 >/dev/null
+change --argjson a "$(pid_in still)" --argjson ga "$(gi_of alice still)" "$(card "$A100").processes = [{pid: \$a, gi: \$ga, memory_mib: 700}]"
+shows_of_still() { as alice gpu-status --json | jq -r '.cards[].units[] | select(.holder.container == "still") | .utilization_percent' | grep -qx "$1"; }
+exports 0.33
+sed -i "s/^  nvidia:$/&\n    dcgm_exporter: 127.0.0.1:$PORT/" "$DS01_CONFIG"
+grep -q dcgm_exporter "$DS01_CONFIG" || fail "the configuration is not what it was: $(cat "$DS01_CONFIG")"
+"$LAB" restart-door "$DIR" >/dev/null
+wait_for -t 30 shows_of_still 33
+wait_for -t 30 tells alice still 'its GPU is at work'
+exports 0
+wait_for -t 60 is still exited
+assert_contains "$(as alice ds01 why still)" "was stopped by DS01: it did not use its GPU"
+note "what NVIDIA's exporter tells of a slice is shown, and is proof of work"

@@ -142,7 +142,8 @@ fn told_by_driver(figures: &FiguresSeen, units: &[UnitId], processes: &[i32]) ->
             processes: own.iter().filter_map(|one| i32::try_from(one.pid).ok()).collect(),
             // What the counters of a slice tell is all its own.
             process_busy: (own.iter().filter_map(|one| one.busy_percent).max())
-                .or(told.engines_percent.filter(|_| alone)),
+                .or(told.engines_percent.filter(|_| alone))
+                .max(told.exporter_percent.filter(|busy| alone && *busy > 0)),
             busy: told.utilization_percent.filter(|_| alone),
             memory_mib: own.iter().map(|one| one.memory_mib).sum(),
         };

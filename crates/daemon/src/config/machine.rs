@@ -1,5 +1,6 @@
 //! The machine section: the NVIDIA driver's GPUs, none, or a simulated machine that needs none.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::mig::{Geometry, Profile};
@@ -26,6 +27,8 @@ pub enum Machine {
         library: Option<PathBuf>,
         /// Whether an administrator has said that there are some; else a machine without the driver just has none.
         expected: bool,
+        /// Where NVIDIA's dcgm-exporter answers on this machine.
+        exporter: Option<SocketAddr>,
     },
     /// Made up, so that everything but the computing is real.
     Simulated(Vec<Card>),
@@ -44,7 +47,7 @@ pub struct Card {
 
 impl Default for Machine {
     fn default() -> Self {
-        Self::Nvidia { library: None, expected: false }
+        Self::Nvidia { library: None, expected: false, exporter: None }
     }
 }
 
@@ -69,7 +72,7 @@ pub(super) fn machine(node: &Node, findings: &mut Findings) -> Machine {
         Value::Scalar { text, .. } => {
             let problem = match text.as_str() {
                 "none" => return Machine::None,
-                "nvidia" => return Machine::Nvidia { library: None, expected: true },
+                "nvidia" => return Machine::Nvidia { library: None, expected: true, exporter: None },
                 "simulated" => {
                     "machine: simulated needs its cards; write\n    machine:\n      simulated:\n        \
                                 cards: [{model: NVIDIA A100-SXM4-80GB, memory: 80g}]"
@@ -113,16 +116,26 @@ fn kind(entry: &Entry, findings: &mut Findings) -> Machine {
 }
 
 fn nvidia(node: &Node, findings: &mut Findings) -> Machine {
-    let mut library = None;
+    let (mut library, mut exporter) = (None, None);
     if !matches!(node.value, Value::Null) {
         for entry in read::map(node, "machine.nvidia", findings).unwrap_or(&[]) {
             match entry.key.as_str() {
                 "library" => library = read::one(entry, findings, absolute),
-                _ => read::unknown(entry, "in `machine.nvidia`", &["library"], findings),
+                "dcgm_exporter" => exporter = read::one(entry, findings, local_address),
+                _ => read::unknown(entry, "in `machine.nvidia`", &["library", "dcgm_exporter"], findings),
             }
         }
     }
-    Machine::Nvidia { library, expected: true }
+    Machine::Nvidia { library, expected: true, exporter }
+}
+
+/// Whoever answers at an address of another machine could keep everybody's containers alive.
+fn local_address(text: &str) -> Result<SocketAddr, String> {
+    match text.parse::<SocketAddr>() {
+        Ok(address) if address.ip().is_loopback() => Ok(address),
+        Ok(_) => Err(format!("{text} is not on this machine; write e.g. 127.0.0.1:9400")),
+        Err(_) => Err(format!("{} is no address with a port; write e.g. 127.0.0.1:9400", shorten(text))),
+    }
 }
 
 fn absolute(text: &str) -> Result<PathBuf, String> {

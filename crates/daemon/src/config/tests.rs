@@ -170,8 +170,11 @@ fn people_and_groups() {
 
 #[test]
 fn machines() {
-    let nvidia =
-        |library: Option<&str>, expected| Machine::Nvidia { library: library.map(Into::into), expected };
+    let nvidia = |library: Option<&str>, expected| Machine::Nvidia {
+        library: library.map(Into::into),
+        expected,
+        exporter: None,
+    };
     for (text, machine) in [
         ("", nvidia(None, false)),
         ("machine:\n", nvidia(None, false)),
@@ -190,6 +193,19 @@ fn machines() {
         &expect![
             "f:1:29: library: libnvidia-ml.so is no absolute path; write e.g. /usr/lib64/libnvidia-ml.so.1"
         ],
+    );
+    let exporter = Some("127.0.0.1:9400".parse().unwrap());
+    assert_eq!(
+        good("machine: {nvidia: {dcgm_exporter: '127.0.0.1:9400'}}\n").machine,
+        Machine::Nvidia { library: None, expected: true, exporter }
+    );
+    check(
+        "machine: {nvidia: {dcgm_exporter: '10.0.0.1:9400'}}\n",
+        &expect!["f:1:35: dcgm_exporter: 10.0.0.1:9400 is not on this machine; write e.g. 127.0.0.1:9400"],
+    );
+    check(
+        "machine: {nvidia: {dcgm_exporter: localhost}}\n",
+        &expect!["f:1:35: dcgm_exporter: localhost is no address with a port; write e.g. 127.0.0.1:9400"],
     );
     check(
         "machine: {nvidia: {libary: /x}}\n",

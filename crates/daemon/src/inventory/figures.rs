@@ -17,6 +17,8 @@ pub struct Figures {
     pub utilization_percent: Option<u32>,
     /// The busiest that it was of late by counters that miss nothing, in percent.
     pub engines_percent: Option<u32>,
+    /// How busy it was by the DCGM exporter, in percent of a time that nobody knows: proof of work, and of nothing else.
+    pub exporter_percent: Option<u32>,
     /// Memory in use, whoever uses it.
     pub memory_used_mib: Option<u64>,
     /// The processes that compute on it.

@@ -161,11 +161,11 @@ impl Inventory {
         // Also where there are none: devices of an earlier configuration go.
         let made = Simulated::open(cards, seed, run_dir, &boot_id)?;
         let source = match machine {
-            Machine::Nvidia { library, expected } => {
+            Machine::Nvidia { library, expected, exporter } => {
                 if let Some(path) = library {
                     trust(path)?;
                 }
-                let watcher = nvidia::Watcher::begin(library.clone(), *expected);
+                let watcher = nvidia::Watcher::begin(library.clone(), *expected, *exporter);
                 Source::Nvidia(watcher.map_err(InventoryError::Thread)?)
             }
             Machine::None | Machine::Simulated(_) => Source::Simulated(made),

@@ -98,7 +98,7 @@ pub(super) async fn machine(ask: Ask) -> Result<Response<Body>, Fault> {
 /// What the driver told of a unit, if it did.
 pub(super) fn figures(told: Option<&inventory::Figures>) -> Figures {
     told.map_or_else(Figures::default, |told| Figures {
-        utilization_percent: told.utilization_percent,
+        utilization_percent: told.utilization_percent.or(told.exporter_percent),
         memory_used_mib: told.memory_used_mib,
     })
 }

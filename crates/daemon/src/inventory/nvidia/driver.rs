@@ -172,6 +172,7 @@ impl Driver {
                 process.busy_percent = busy.get(&process.pid).copied();
             }
             let figures = Figures {
+                exporter_percent: None,
                 utilization_percent: device.utilization_rates().ok().map(|rates| rates.gpu),
                 engines_percent: None,
                 memory_used_mib: Some(memory.used / MIB),
@@ -197,6 +198,7 @@ impl Driver {
             let (processes, on_it) = on_unit(list.as_ref(), |process| is_on(process, gi, ci));
             let busy = (counts && alone).then(|| engines.read(&device, gi, &unit.id)).flatten();
             let figures = Figures {
+                exporter_percent: None,
                 utilization_percent: busy.map(|busy| busy.now),
                 engines_percent: busy.map(|busy| busy.of_late),
                 memory_used_mib,

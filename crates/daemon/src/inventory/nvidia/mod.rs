@@ -5,8 +5,10 @@
 
 mod driver;
 mod engines;
+mod exporter;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -20,6 +22,7 @@ use tokio::sync::{Notify, oneshot};
 use super::{Figures, FiguresSeen};
 use driver::Driver;
 use engines::Engines;
+use exporter::Exporter;
 
 /// Which number each capability of a slice has, by the driver's own list.
 pub(super) const SLICE_NUMBERS: &str = "/proc/driver/nvidia-caps/mig-minors";
@@ -101,13 +104,19 @@ pub(super) struct Watcher {
     /// Whether the last look waited in vain.
     silent: AtomicBool,
     changed: Arc<Notify>,
+    exporter: Option<Exporter>,
 }
 
 impl Watcher {
     /// Begins to watch. The thread ends when the watcher is dropped, or never where the driver hangs.
     ///
-    /// Where GPUs are not `expected`, a machine without the driver's library simply has none.
-    pub(super) fn begin(library: Option<PathBuf>, expected: bool) -> std::io::Result<Self> {
+    /// Where GPUs are not `expected`, a machine without the driver's library simply has none. An exporter is asked beside the
+    /// driver, within a runtime.
+    pub(super) fn begin(
+        library: Option<PathBuf>,
+        expected: bool,
+        exporter: Option<SocketAddr>,
+    ) -> std::io::Result<Self> {
         let (questions, asked) = mpsc::channel();
         let latest = Arc::new(Mutex::new(Arc::new(Reading::default())));
         let changed = Arc::new(Notify::new());
@@ -120,7 +129,8 @@ impl Watcher {
             trouble: String::new(),
         };
         std::thread::Builder::new().name("nvml".into()).spawn(move || watch.run(&asked))?;
-        Ok(Self { questions, latest, expected, silent: AtomicBool::new(false), changed })
+        let exporter = exporter.map(Exporter::follow);
+        Ok(Self { questions, latest, expected, silent: AtomicBool::new(false), changed, exporter })
     }
 
     /// What the driver shows now, or what is known while it does not answer: nothing that could be built on.
@@ -165,10 +175,30 @@ impl Watcher {
         let latest = self.latest();
         match latest.taken.map(|taken| taken.elapsed()) {
             Some(age) if age < FIGURES_SHOWN_FOR => {
-                FiguresSeen { age: Some(age), units: latest.figures.clone() }
+                FiguresSeen { age: Some(age), units: self.with_exporter(&latest) }
             }
             _ => FiguresSeen::default(),
         }
+    }
+
+    /// What the driver told, and what the exporter tells of the same units.
+    fn with_exporter(&self, latest: &Reading) -> BTreeMap<UnitId, Figures> {
+        let mut figures = latest.figures.clone();
+        let Some(exporter) = &self.exporter else { return figures };
+        for seen in &latest.units {
+            let instance = seen.instance.map(|(gpu, _)| gpu);
+            // Slices that share a GPU instance share its engines: nobody can say whose work it was.
+            let shared = instance.is_some()
+                && latest.units.iter().any(|other| {
+                    other.unit.id != seen.unit.id
+                        && other.unit.card == seen.unit.card
+                        && other.instance.map(|(gpu, _)| gpu) == instance
+                });
+            if let Some(told) = figures.get_mut(&seen.unit.id).filter(|_| !shared) {
+                told.exporter_percent = exporter.busy(seen.unit.card.as_str(), instance);
+            }
+        }
+        figures
     }
 
     /// Lets go of the driver for a while, so that an administrator can cut cards anew.

@@ -34,7 +34,7 @@ impl Fake {
     }
 
     fn watch(&self) -> Watcher {
-        Watcher::begin(Some(self.library()), true).unwrap()
+        Watcher::begin(Some(self.library()), true, None).unwrap()
     }
 }
 
@@ -288,9 +288,9 @@ async fn an_upgraded_driver_is_opened_anew() {
 #[tokio::test]
 async fn without_a_library_there_are_no_gpus_unless_some_were_promised() {
     let nowhere = Some(PathBuf::from("/nowhere/libnvidia-ml.so.1"));
-    let reading = Watcher::begin(nowhere.clone(), false).unwrap().look().await;
+    let reading = Watcher::begin(nowhere.clone(), false, None).unwrap().look().await;
     assert!(reading.complete && reading.units.is_empty() && reading.problems.is_empty());
-    let watcher = Watcher::begin(nowhere, true).unwrap();
+    let watcher = Watcher::begin(nowhere, true, None).unwrap();
     let reading = watcher.look().await;
     assert!(!reading.complete);
     assert!(reading.problems[0].contains("is the NVIDIA driver installed?"), "{:?}", reading.problems);
