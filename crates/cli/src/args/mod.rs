@@ -3,12 +3,15 @@
 pub(crate) mod argv;
 mod borrow;
 mod container;
+mod course;
 mod devcontainer;
 pub(crate) mod duration;
 pub(crate) mod elsewhere;
 mod image;
+mod install;
 mod listing;
 mod looking;
+mod machine;
 mod making;
 pub(crate) mod moment;
 mod project;
@@ -17,21 +20,23 @@ mod sharing;
 mod size;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 
-use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::texts::Levels;
-pub(crate) use borrow::BorrowArgs;
 
+pub(crate) use borrow::BorrowArgs;
 pub(crate) use container::{
     AttachArgs, ContainerCommand, ExitArgs, PauseArgs, RemoveArgs, RetireArgs, RunArgs, StartArgs, StopArgs,
     Targets,
 };
+pub(crate) use course::{ExemptArgs, KeepArgs, WhyArgs};
 pub(crate) use devcontainer::{DevContainerCheckArgs, DevContainerCommand, DevContainerInitArgs};
 pub(crate) use image::{ImageCommand, ImageCreateArgs, ImageDeleteArgs, ImageListArgs, ImageUpdateArgs};
+pub(crate) use install::{CompletionArgs, DoctorArgs, InstallLinksArgs, ManArgs, Shell};
 pub(crate) use listing::ListArgs;
 pub(crate) use looking::{EventsArgs, GpuStatusArgs, HistoryArgs, LogsArgs, StatsArgs};
+pub(crate) use machine::{CheckCommand, GpuCommand};
 pub(crate) use making::{CreateArgs, DeployArgs, MakingArgs, Patience};
 pub(crate) use project::{InitArgs, LaunchArgs, ProjectCommand, ProjectType, StatusArgs};
 pub(crate) use setup::{JupyterArgs, SshSetupArgs, UserSetupArgs};
@@ -240,44 +245,6 @@ Example:
     Man(ManArgs),
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum GpuCommand {
-    /// Show every GPU, who holds it, and how busy and how full it is
-    #[command(after_help = "\
-How busy a slice is, the driver does not tell. Simulated GPUs are neither busy nor full.
-
-Examples:
-  gpu-status --watch
-  gpu-status --json | jq '.free_units'")]
-    Status(GpuStatusArgs),
-    /// Let go of the GPU driver for a while, to cut cards anew (administrators)
-    #[command(after_help = "\
-The driver changes how a card is cut only while nobody has it open, and ds01d always has. Containers that hold a GPU
-keep it; nobody gets one until the time is over.
-
-Example:
-  sudo ds01 gpu release --for 10m
-  sudo nvidia-smi -i 0 -mig 1
-  sudo ds01 gpu release --for 0s     take it back at once")]
-    Release(GpuReleaseArgs),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct GpuReleaseArgs {
-    /// For how long: 90s, 10m, 1h
-    #[arg(long = "for", value_name = "TIME", default_value = "10m", value_parser = duration::parse)]
-    pub(crate) time: std::time::Duration,
-    /// Print JSON, for scripts
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum CheckCommand {
-    /// Show what you may use, what you use, and who set it
-    Limits(Explained),
-}
-
 /// A command that only shows something.
 #[derive(Debug, Args)]
 pub(crate) struct Plain {
@@ -293,101 +260,6 @@ pub(crate) struct Explained {
     pub(crate) plain: Plain,
     #[command(flatten)]
     pub(crate) levels: Levels,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct KeepArgs {
-    /// The project, or a container's name or id
-    pub(crate) name: String,
-    /// For how long, at most a day and within your budget (check-limits): 30m, 2h
-    #[arg(long = "for", value_name = "TIME", default_value = "2h", value_parser = duration::parse)]
-    pub(crate) time: std::time::Duration,
-    /// Print JSON, for scripts
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ExemptArgs {
-    /// The container's name or id
-    #[arg(required_unless_present_any = ["user", "list"], conflicts_with = "user")]
-    pub(crate) name: Option<String>,
-    /// All containers of this person, those to come included
-    #[arg(long, value_name = "USER")]
-    pub(crate) user: Option<String>,
-    /// Until then: 2026-12-01, 2026-12-01T18:00:00
-    #[arg(long, value_name = "TIME", value_parser = moment::parse_to_come, required_unless_present_any = ["list", "remove"])]
-    pub(crate) until: Option<moment::Moment>,
-    /// Why, in a few words
-    #[arg(long, value_name = "TEXT", required_unless_present_any = ["list", "remove"])]
-    pub(crate) reason: Option<String>,
-    /// Show the exemptions that hold
-    #[arg(long, conflicts_with_all = ["name", "user", "until", "reason", "remove"])]
-    pub(crate) list: bool,
-    /// Take an exemption back
-    #[arg(long, conflicts_with_all = ["until", "reason"])]
-    pub(crate) remove: bool,
-    /// Print JSON, for scripts
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct WhyArgs {
-    /// The project, or a container's name or id
-    pub(crate) name: String,
-    /// Print JSON, for scripts
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct DoctorArgs {
-    /// The configuration of ds01d [default: /etc/ds01/ds01.yaml]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
-    /// Show only what is wrong
-    #[arg(long, short)]
-    pub(crate) quiet: bool,
-    /// Print JSON, for scripts
-    #[arg(long)]
-    pub(crate) json: bool,
-    /// Files of this directory in place of the machine's own, for tests
-    #[arg(long, value_name = "DIR", hide = true)]
-    pub(crate) root: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct InstallLinksArgs {
-    /// Where to make them [default: the directory of ds01 itself]
-    pub(crate) dir: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct CompletionArgs {
-    /// For which shell
-    pub(crate) shell: Shell,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ManArgs {
-    /// Where to write them [default: share/man/man1 beside the directory of ds01 itself]
-    pub(crate) dir: Option<PathBuf>,
-}
-
-/// A shell that can be told what could be typed next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Shell {
-    Bash,
-    Zsh,
-    Fish,
-}
-
-impl Shell {
-    /// The shell of this name.
-    pub(crate) fn named(name: &str) -> Option<Self> {
-        Self::from_str(name, false).ok()
-    }
 }
 
 /// Reads a command line in any of its spellings.
