@@ -39,7 +39,8 @@ rm -rf "$ROOT"
 boot() {
     local log=$1
     shift
-    timeout "${MINUTES_MAX}m" qemu-system-x86_64 "$@" -smp 2 -m 3G -nographic -no-reboot -monitor none -nic none \
+    # In the foreground: whoever ends this script ends the machine.
+    timeout --foreground "${MINUTES_MAX}m" qemu-system-x86_64 "$@" -smp 2 -m 3G -nographic -no-reboot -monitor none -nic none \
         -kernel "$SCRATCH/kernel" -initrd "$SCRATCH/initrd" -append "root=/dev/vda rw console=ttyS0 panic=-1 quiet" \
         -drive "file=$SCRATCH/disk,if=virtio,format=raw,cache=unsafe" -serial "file:$log" </dev/null >"$log.qemu" 2>&1
 }

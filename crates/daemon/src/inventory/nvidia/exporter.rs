@@ -16,6 +16,7 @@ use hyper::header::HOST;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 
 /// How often it is asked.
 const EVERY: Duration = Duration::from_secs(10);
@@ -91,8 +92,9 @@ async fn ask_again_and_again(address: SocketAddr, told: Weak<Mutex<Option<Told>>
 async fn ask(address: SocketAddr) -> anyhow::Result<String> {
     let stream = TcpStream::connect(address).await?;
     let (mut send, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    // It ends with the answer, or with the time for it.
-    let connection = tokio::spawn(connection);
+    // It ends with this question, also where nobody waits for the answer any more.
+    let mut driver = JoinSet::new();
+    driver.spawn(connection);
     let request = Request::get("/metrics").header(HOST, address.to_string()).body(Empty::<Bytes>::new())?;
     let answer = async {
         let response = send.send_request(request).await?;
@@ -101,7 +103,6 @@ async fn ask(address: SocketAddr) -> anyhow::Result<String> {
         Ok(body.map_err(|error| anyhow::anyhow!(error))?.to_bytes())
     };
     let answer: anyhow::Result<Bytes> = answer.await;
-    connection.abort();
     Ok(String::from_utf8(answer?.to_vec())?)
 }
 
