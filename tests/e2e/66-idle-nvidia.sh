@@ -148,3 +148,18 @@ exports 0
 wait_for -t 60 is still exited
 assert_contains "$(as alice ds01 why still)" "was stopped by DS01: it did not use its GPU"
 note "what NVIDIA's exporter tells of a slice is shown, and is proof of work"
+
+# A card that counts its energy: a program that costs no CPU and takes what only work explains is at work, on a slice of
+# which nothing else is told; when the card cools, it is idle.
+takes() { change "$(card "$A100") |= (.power_mw = $1 | .power_limit_mw = 400000)"; }
+change "$(card "$A100").processes = []"
+takes 260000
+as bob docker run -d --name graph --gpus all busybox sleep 3600 >/dev/null
+change --argjson b "$(pid_in graph)" --argjson gb "$(gi_of bob graph)" "$(card "$A100").processes = [{pid: \$b, gi: \$gb, memory_mib: 700}]"
+wait_for -t 30 tells bob graph "power 65 % of the card's limit"
+assert_ok tells bob graph 'its GPU is at work'
+until (($(since_start graph) >= 35)); do is graph running || fail "who was at work was stopped: $(as bob ds01 why graph)"; done
+takes 60000
+wait_for -t 90 is graph exited
+assert_contains "$(as bob ds01 why graph)" "was stopped by DS01: it did not use its GPU"
+note "the energy of a card tells of work that nothing else shows"

@@ -50,10 +50,9 @@ fn occupancy_below(mount: &Path, cgroups_path: &str) -> Occupancy {
         return Occupancy::Unknown;
     }
     let path = relative(cgroups_path);
-    let Ok(entries) = std::fs::read_dir(mount) else { return Occupancy::Unknown };
-    let hierarchies = entries.flatten().map(|e| e.path()).filter(|p| p.is_dir());
+    let Ok(hierarchies) = hierarchies(mount) else { return Occupancy::Unknown };
     let mut verdict = Occupancy::Empty;
-    for hierarchy in std::iter::once(mount.to_path_buf()).chain(hierarchies) {
+    for hierarchy in hierarchies {
         match in_tree(&hierarchy.join(&path)) {
             Occupancy::Occupied => return Occupancy::Occupied,
             Occupancy::Unknown => verdict = Occupancy::Unknown,
@@ -63,27 +62,17 @@ fn occupancy_below(mount: &Path, cgroups_path: &str) -> Occupancy {
     verdict
 }
 
-/// The directories of a container's cgroup, one for each hierarchy that has it.
-fn directories(cgroups_path: &str) -> Vec<PathBuf> {
-    if cgroups_path.is_empty() || cgroups_path.contains("..") {
-        return Vec::new();
-    }
-    let path = relative(cgroups_path);
-    let mount = Path::new(MOUNT);
-    let hierarchies = std::fs::read_dir(mount).into_iter().flatten().flatten().map(|entry| entry.path());
-    let all = std::iter::once(mount.to_path_buf()).chain(hierarchies.filter(|path| path.is_dir()));
-    all.map(|hierarchy| hierarchy.join(&path)).filter(|directory| directory.is_dir()).collect()
+/// The hierarchies below a mount, and the mount itself: on v2 it is the only one. The names by which v1 knows a hierarchy
+/// twice are links.
+fn hierarchies(mount: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let below = std::fs::read_dir(mount)?.flatten().filter(|e| e.file_type().is_ok_and(|kind| kind.is_dir()));
+    Ok(std::iter::once(mount.to_path_buf()).chain(below.map(|entry| entry.path())).collect())
 }
 
 /// The processes of a container, also those in groups that it made below its own.
 #[must_use]
 pub fn processes(cgroups_path: &str) -> Vec<i32> {
-    let mut found = std::collections::BTreeSet::new();
-    // Every hierarchy tells of all of them, and there is one at least that a container's own groups do not hide them from.
-    if let Some(directory) = directories(cgroups_path).first() {
-        collect_processes(directory, &mut found);
-    }
-    found.into_iter().collect()
+    Group::find(cgroups_path).processes()
 }
 
 /// Whether a process has mounts of its own, so that its root is not the machine's: one that is only on its way into a
@@ -104,36 +93,88 @@ fn collect_processes(directory: &Path, found: &mut std::collections::BTreeSet<i3
     }
 }
 
-/// The CPU time that a container has had since its start.
-#[must_use]
-pub fn cpu_time(cgroups_path: &str) -> Option<Duration> {
-    directories(cgroups_path).iter().find_map(|directory| {
-        let v1 = || {
-            let nanos = std::fs::read_to_string(directory.join("cpuacct.usage")).ok()?;
-            nanos.trim().parse().ok().map(Duration::from_nanos)
-        };
-        let v2 = || {
-            let stat = std::fs::read_to_string(directory.join("cpu.stat")).ok()?;
-            let micros = stat.lines().find_map(|line| line.strip_prefix("usage_usec "))?;
-            micros.trim().parse().ok().map(Duration::from_micros)
-        };
-        v1().or_else(v2)
-    })
+/// Where the figures of a container's cgroup lie, looked up once for a run: every look through all hierarchies costs more
+/// than what is read there.
+#[derive(Debug, Default)]
+pub struct Group {
+    /// A directory with its processes. Every hierarchy tells of all of them, and there is one at least that a container's
+    /// own groups do not hide them from.
+    directory: Option<PathBuf>,
+    cpu: Option<(PathBuf, Told)>,
+    disk: Option<(PathBuf, Told)>,
 }
 
-/// The bytes that a container has read from disks and written to them since its start.
-#[must_use]
-pub fn disk_bytes(cgroups_path: &str) -> Option<u64> {
-    directories(cgroups_path).iter().find_map(|directory| {
-        let v1 = || {
-            let text =
-                std::fs::read_to_string(directory.join("blkio.throttle.io_service_bytes_recursive")).ok()?;
-            text.lines().find_map(|line| line.strip_prefix("Total "))?.trim().parse().ok()
+/// Which version of control groups tells a figure.
+#[derive(Clone, Copy, Debug)]
+enum Told {
+    V1,
+    V2,
+}
+
+impl Group {
+    /// Looks a container's cgroup up, by the path in its OCI configuration. One that is not there tells nothing.
+    #[must_use]
+    pub fn find(cgroups_path: &str) -> Self {
+        if cgroups_path.is_empty() || cgroups_path.contains("..") {
+            return Self::default();
+        }
+        let path = relative(cgroups_path);
+        let all = hierarchies(Path::new(MOUNT)).unwrap_or_default();
+        let there: Vec<PathBuf> =
+            all.iter().map(|hierarchy| hierarchy.join(&path)).filter(|own| own.is_dir()).collect();
+        let file = |v1: &str, v2: &str| {
+            there.iter().find_map(|own| {
+                let named = |name: &str| Some(own.join(name)).filter(|file| file.exists());
+                named(v1).map(|file| (file, Told::V1)).or_else(|| Some((named(v2)?, Told::V2)))
+            })
         };
-        let v2 =
-            || std::fs::read_to_string(directory.join("io.stat")).ok().map(|text| bytes_in_io_stat(&text));
-        v1().or_else(v2)
-    })
+        Self {
+            cpu: file("cpuacct.usage", "cpu.stat"),
+            disk: file("blkio.throttle.io_service_bytes_recursive", "io.stat"),
+            directory: there.into_iter().next(),
+        }
+    }
+
+    /// Whether it was there when it was looked up.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        self.directory.is_some()
+    }
+
+    /// The processes in it, also those in groups below it.
+    #[must_use]
+    pub fn processes(&self) -> Vec<i32> {
+        let mut found = std::collections::BTreeSet::new();
+        if let Some(directory) = &self.directory {
+            collect_processes(directory, &mut found);
+        }
+        found.into_iter().collect()
+    }
+
+    /// The CPU time that it has had since its start.
+    #[must_use]
+    pub fn cpu_time(&self) -> Option<Duration> {
+        let (file, told) = self.cpu.as_ref()?;
+        let text = std::fs::read_to_string(file).ok()?;
+        match told {
+            Told::V1 => text.trim().parse().ok().map(Duration::from_nanos),
+            Told::V2 => {
+                let micros = text.lines().find_map(|line| line.strip_prefix("usage_usec "))?;
+                micros.trim().parse().ok().map(Duration::from_micros)
+            }
+        }
+    }
+
+    /// The bytes that it has read from disks and written to them since its start.
+    #[must_use]
+    pub fn disk_bytes(&self) -> Option<u64> {
+        let (file, told) = self.disk.as_ref()?;
+        let text = std::fs::read_to_string(file).ok()?;
+        match told {
+            Told::V1 => text.lines().find_map(|line| line.strip_prefix("Total "))?.trim().parse().ok(),
+            Told::V2 => Some(bytes_in_io_stat(&text)),
+        }
+    }
 }
 
 /// The sum of `rbytes` and `wbytes` over all devices of an `io.stat`.
@@ -194,5 +235,19 @@ mod tests {
         assert_eq!(occupancy("/ds01-no-such-parent/abc"), Occupancy::Empty);
         assert_eq!(occupancy(""), Occupancy::Unknown);
         assert_eq!(occupancy("/../../x"), Occupancy::Unknown);
+        for nowhere in ["/ds01-no-such-parent/abc", "", "/../../x"] {
+            let group = Group::find(nowhere);
+            assert!(!group.is_known(), "{nowhere}");
+            assert_eq!((group.processes(), group.cpu_time(), group.disk_bytes()), (Vec::new(), None, None));
+        }
+    }
+
+    #[test]
+    fn the_group_of_this_process_tells_of_it() {
+        let own = std::fs::read_to_string("/proc/self/cgroup").unwrap();
+        let found = own.lines().filter_map(|line| line.splitn(3, ':').nth(2)).map(Group::find);
+        let pid = i32::try_from(std::process::id()).unwrap();
+        let told = found.filter(|group| group.processes().contains(&pid)).count();
+        assert!(told > 0, "none of the groups in {own:?} has process {pid}");
     }
 }

@@ -4,8 +4,8 @@
 //! when. Ledger time is boot time carried over restarts: it must never go backwards, whatever the wall clock does.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use ds01_domain::Time;
@@ -136,7 +136,13 @@ pub fn boottime() -> io::Result<Duration> {
 ///
 /// If `/proc` is not there.
 pub fn read_boot_id() -> io::Result<String> {
-    Ok(std::fs::read_to_string(BOOT_ID)?.trim().to_owned())
+    // Nobody lives to see another one.
+    static READ: OnceLock<String> = OnceLock::new();
+    if let Some(read) = READ.get() {
+        return Ok(read.clone());
+    }
+    let read = std::fs::read_to_string(BOOT_ID)?.trim().to_owned();
+    Ok(READ.get_or_init(|| read).clone())
 }
 
 /// CPU time that this process has had; for telling what something cost.

@@ -1,14 +1,15 @@
 //! What one pass of the watch costs the rules: a reading, its verdict, the course and the plan of 10,000 running
-//! containers, each with a unit.
+//! containers, each with a unit. In processor time: what others on the machine take meanwhile is not the rules'.
 //!
 //! `cargo bench -p ds01-domain --bench course -- [--json]`. The exit status is 0 if the bound is kept.
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ds01_domain::*;
+use nix::time::{ClockId, clock_gettime};
 
 const CONTAINERS: u32 = 10_000;
 const PASSES: usize = 100;
@@ -40,7 +41,9 @@ impl Hall {
     fn add(&mut self, number: u32) {
         let name = format!("GPU-{number}");
         let (id, card) = UnitId::new(&name).zip(CardId::new(&name)).expect("a word is an id");
-        let container = ContainerId::new(&format!("{number:064x}")).expect("so many digits are an id");
+        // As the Engine's: nothing is told by how one begins. The factor is that of Knuth's multiplicative hash.
+        let word = number.wrapping_mul(2_654_435_769);
+        let container = ContainerId::new(&format!("{word:08x}").repeat(8)).expect("so many digits are an id");
         let unit = Unit {
             id: id.clone(),
             card,
@@ -74,7 +77,7 @@ impl Hall {
         let limits = Thresholds::default().within(IDLE_TIMEOUT);
         let readings: Vec<Reading> =
             (0..).zip(&self.runs).map(|(number, (_, unit, _))| reading(number, unit, self.now)).collect();
-        let began = Instant::now();
+        let began = had();
         let mut watched = BTreeMap::new();
         for ((container, _, activity), reading) in self.runs.iter_mut().zip(readings) {
             activity.read(reading, &limits);
@@ -89,7 +92,7 @@ impl Hall {
         }
         let actions = course(&self.state, Mode::Enforce, &watched, self.now);
         let planned = plan(policy, &self.state, black_box(&self.seen), self.now);
-        let took = began.elapsed();
+        let took = had() - began;
         assert!(planned.is_empty(), "everything is as it is recorded");
         let mut warned = 0;
         for action in actions {
@@ -100,6 +103,11 @@ impl Hall {
         }
         (took, warned)
     }
+}
+
+/// The processor time that this thread has had.
+fn had() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).expect("a clock that every kernel has").into()
 }
 
 fn reading(number: u32, unit: &UnitId, at: Time) -> Reading {

@@ -50,7 +50,8 @@ pub use event::{Carried, Event, LeftWhy};
 pub use exempt::{Exempt, Exemption};
 pub use grant::{Grant, Holding, Issuer, Phase};
 pub use idle::{
-    Activity, Evidence, MINUTES_KEPT, Minute, Reading, Thresholds, UnitReading, Use, Verdict, VerdictState,
+    Activity, CardPower, Evidence, MINUTES_KEPT, Minute, Reading, Thresholds, UnitReading, Use, Verdict,
+    VerdictState,
 };
 pub use ids::{CardId, ContainerId, Epoch, Ticket, Time, Token, Uid, UnitId, Weight};
 pub use journal::{About, Ending, Entry, Note, Stint, What, note_of, notes, stints};

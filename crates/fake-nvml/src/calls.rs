@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::ptr::{null, null_mut};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nvml_wrapper_sys::bindings::{
     nvmlReturn_enum_NVML_ERROR_GPU_IS_LOST as GPU_IS_LOST,
@@ -31,6 +31,7 @@ static LIBRARY: LazyLock<Mutex<Library>> = LazyLock::new(|| {
         handles: Handles::default(),
         told: BTreeMap::new(),
         samples: BTreeMap::new(),
+        energy: BTreeMap::new(),
     })
 });
 
@@ -61,6 +62,8 @@ pub(crate) struct Library {
     pub(crate) told: BTreeMap<(usize, String), u64>,
     /// The samples of counters, by handle.
     pub(crate) samples: BTreeMap<usize, Sampled>,
+    /// When each card was last asked for its energy, and what it has taken since the first time, in microjoules.
+    pub(crate) energy: BTreeMap<String, (Instant, u128)>,
 }
 
 fn library() -> MutexGuard<'static, Library> {

@@ -4,6 +4,7 @@
 #![expect(unsafe_code, reason = "a C library's face")]
 
 use std::ffi::{CStr, c_char, c_int, c_uint, c_ulonglong, c_void};
+use std::time::Instant;
 
 use nvml_wrapper_sys::bindings::{
     nvmlDevice_t, nvmlDeviceAttributes_t, nvmlEventData_t, nvmlEventSet_t, nvmlMemory_v2_t, nvmlPciInfo_t,
@@ -288,13 +289,26 @@ unsafe extern "C" fn nvmlDeviceGetPowerUsage(device: nvmlDevice_t, power: *mut c
 }
 
 #[unsafe(no_mangle)]
+unsafe extern "C" fn nvmlDeviceGetEnforcedPowerLimit(device: nvmlDevice_t, limit: *mut c_uint) -> Code {
+    calls::asked_of("nvmlDeviceGetEnforcedPowerLimit", key(device), |_, device| {
+        whole(device)?;
+        put(limit, device.gpu.power_limit_mw.ok_or(NOT_SUPPORTED)?)
+    })
+}
+
+#[unsafe(no_mangle)]
 unsafe extern "C" fn nvmlDeviceGetTotalEnergyConsumption(
     device: nvmlDevice_t,
     energy: *mut c_ulonglong,
 ) -> Code {
-    calls::asked_of("nvmlDeviceGetTotalEnergyConsumption", key(device), |_, device| {
+    calls::asked_of("nvmlDeviceGetTotalEnergyConsumption", key(device), |library, device| {
         whole(device)?;
-        put(energy, device.gpu.energy_mj)
+        let now = Instant::now();
+        let (asked, taken) = library.energy.entry(device.gpu.uuid.clone()).or_insert((now, 0));
+        // Milliwatts over microseconds are nanojoules.
+        *taken += u128::from(device.gpu.power_mw) * (now - *asked).as_micros() / 1000;
+        *asked = now;
+        put(energy, device.gpu.energy_mj + u64::try_from(*taken / 1000).unwrap_or(u64::MAX))
     })
 }
 

@@ -68,8 +68,13 @@ pub(crate) struct Gpu {
     /// Memory errors that could not be corrected, since the driver was loaded.
     #[serde(default)]
     pub(crate) uncorrected: u64,
+    /// What it takes now; its counter of energy follows.
     #[serde(default)]
     pub(crate) power_mw: u32,
+    /// What it may take.
+    #[serde(default)]
+    pub(crate) power_limit_mw: Option<u32>,
+    /// What its counter of energy said before anybody asked.
     #[serde(default)]
     pub(crate) energy_mj: u64,
     #[serde(default)]

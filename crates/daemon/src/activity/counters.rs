@@ -3,10 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use crate::cgroup::Group;
+
 /// What was read of one container last time.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     at: Option<Instant>,
+    /// Where its control group lies.
+    group: Group,
     /// CPU time of all its processes.
     pub(super) cpu: Option<Duration>,
     /// Bytes to and from disks.
@@ -20,6 +24,14 @@ pub(super) struct Counters {
 }
 
 impl Counters {
+    /// Its control group, looked up once it is there.
+    pub(super) fn group(&mut self, cgroups_path: &str) -> &Group {
+        if !self.group.is_known() {
+            self.group = Group::find(cgroups_path);
+        }
+        &self.group
+    }
+
     /// The time since the last reading, which this one is the next of.
     pub(super) fn elapsed(&mut self) -> Option<Duration> {
         let now = Instant::now();

@@ -10,13 +10,14 @@ use std::time::Duration;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::{Mode, fstat};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::{cgroup, clock};
 
 /// Where it lies, seen from inside.
 const FILE: &str = "workspace/.keep-alive";
-/// How long a pass waits for a look. One that takes longer is read when it is over.
-const LOOK_MAX: Duration = Duration::from_millis(100);
+/// How long a pass waits for the looks that it began. One that takes longer is read when it is over.
+pub(super) const LOOK_MAX: Duration = Duration::from_millis(100);
 /// How long a touch holds.
 const HOLDS: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -24,23 +25,30 @@ const HOLDS: Duration = Duration::from_secs(24 * 60 * 60);
 #[derive(Debug, Default)]
 pub(super) struct KeepFile {
     look: Option<JoinHandle<Option<u64>>>,
+    /// Whether a pass has waited for it.
+    waited: bool,
     /// When it was last changed, as far as is known: wall time in milliseconds.
     changed: Option<u64>,
 }
 
 impl KeepFile {
-    /// How long the file still holds, by a look made now; where it takes too long, by the last one that is over.
-    pub(super) async fn holds_for(&mut self, witness: Option<i32>) -> Option<Duration> {
-        // One that has been waited for once is not waited for again.
-        let patience = if self.look.is_some() { Duration::ZERO } else { LOOK_MAX };
+    /// Begins to look through the eyes of one of the container's processes, unless the last look is not over yet.
+    pub(super) fn begin(&mut self, witness: Option<i32>) {
         if let (None, Some(pid)) = (&self.look, witness) {
             self.look = Some(tokio::task::spawn_blocking(move || changed(pid)));
+            self.waited = false;
         }
-        if let Some(look) = &mut self.look
-            && let Ok(seen) = tokio::time::timeout(patience, look).await
-        {
-            self.look = None;
-            self.changed = seen.ok().flatten();
+    }
+
+    /// How long the file still holds, by the look that was begun; where that takes until later, by the last one that is over.
+    pub(super) async fn holds_for(&mut self, until: Instant) -> Option<Duration> {
+        if let Some(look) = &mut self.look {
+            // One that has been waited for once is not waited for again.
+            let until = if std::mem::replace(&mut self.waited, true) { Instant::now() } else { until };
+            if let Ok(seen) = tokio::time::timeout_at(until, look).await {
+                self.look = None;
+                self.changed = seen.ok().flatten();
+            }
         }
         let age = Duration::from_millis(clock::wall_ms().saturating_sub(self.changed?));
         HOLDS.checked_sub(age)

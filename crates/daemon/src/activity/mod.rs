@@ -17,10 +17,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ds01_domain::{
-    Activity, ContainerId, Epoch, Hurry, Kind, Mode, Outsiders, Phase, Standing, Thresholds, Time,
+    Activity, ContainerId, Epoch, Hurry, Kind, Mode, Outsiders, Phase, Reading, Standing, Thresholds, Time,
     TimeLimits, Uid, UnitId, Watched, in_demand,
 };
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 pub use board::{Board, Seen};
 use counters::Counters;
@@ -121,13 +122,18 @@ impl Watch {
             holder.id == *id && holder.epoch == run.epoch && holder.since == run.activity.began()
         };
         self.runs.retain(|id, run| holders.iter().any(|holder| is_of(holder, id, run)));
+        let read = self.read_all(&holders).await?;
+        let at = self.door.coordinator.now().await.ok()?;
+        let patience = Instant::now() + keep_file::LOOK_MAX;
         let mut watched = BTreeMap::new();
         let mut shortest = None::<Duration>;
         for holder in holders {
             let times = self.times_of(&holder).await;
             let hurried = times.idle_timeout.and_then(|timeout| self.door.config().policy.hurried(timeout));
             let hurry = hurried.map(|timeout| Hurry { timeout, now: wanted.contains(&holder.id) });
-            let Some(one) = self.look(&holder, times, hurry).await else { continue };
+            let Some(reading) = read.get(&holder.id) else { continue };
+            let reading = Reading { at, ..reading.clone() };
+            let Some(one) = self.judge(&holder, reading, times, hurry, patience).await else { continue };
             shortest = [shortest, times.idle_timeout, hurried, times.max_runtime].into_iter().flatten().min();
             watched.insert(holder.id.clone(), one);
         }
@@ -168,27 +174,52 @@ impl Watch {
         holds
     }
 
-    /// Reads one container. `None` where it cannot be told which it is.
-    async fn look(&mut self, holder: &Holder, times: TimeLimits, hurry: Option<Hurry>) -> Option<Watched> {
-        let began = holder.since;
-        let stored = self.stored.remove(&holder.id).filter(|stored| stored.epoch == holder.epoch.0);
-        let run = self.runs.entry(holder.id.clone()).or_insert_with(|| Run {
-            epoch: holder.epoch,
-            activity: stored.map_or_else(|| Activity::of_run(began), |stored| stored.activity(began)),
-            counters: Counters::default(),
-            keep_file: KeepFile::default(),
-        });
-        let receipt = ds01_runtime::receipt::read_one(&self.receipts, holder.id.as_str()).ok().flatten()?;
-        let (door, units, mut counters) =
-            (self.door.clone(), holder.units.clone(), std::mem::take(&mut run.counters));
+    /// What each of them does, by readings made now. One of which it cannot be told which it is has none.
+    async fn read_all(&mut self, holders: &[Holder]) -> Option<BTreeMap<ContainerId, Reading>> {
+        let mut turns = Vec::new();
+        for holder in holders {
+            let stored = self.stored.remove(&holder.id).filter(|stored| stored.epoch == holder.epoch.0);
+            let began = holder.since;
+            let run = self.runs.entry(holder.id.clone()).or_insert_with(|| Run {
+                epoch: holder.epoch,
+                activity: stored.map_or_else(|| Activity::of_run(began), |stored| stored.activity(began)),
+                counters: Counters::default(),
+                keep_file: KeepFile::default(),
+            });
+            turns.push((holder.id.clone(), holder.units.clone(), std::mem::take(&mut run.counters)));
+        }
+        let (door, receipts) = (self.door.clone(), self.receipts.clone());
         // Files of the kernel's: quick, but not for a thread that others wait for.
         let read = tokio::task::spawn_blocking(move || {
-            let reading = sample::read(&door.inventory, &receipt.cgroups_path, &units, &mut counters);
-            (reading, counters)
+            let read = |(id, units, mut counters): (ContainerId, Vec<UnitId>, Counters)| {
+                let receipt = ds01_runtime::receipt::read_one(&receipts, id.as_str()).ok().flatten();
+                let reading = receipt
+                    .map(|own| sample::read(&door.inventory, &own.cgroups_path, &units, &mut counters));
+                (id, reading, counters)
+            };
+            turns.into_iter().map(read).collect::<Vec<_>>()
         });
-        let (mut reading, counters) = read.await.ok()?;
-        run.counters = counters;
-        reading.at = self.door.coordinator.now().await.ok()?;
+        let mut readings = BTreeMap::new();
+        for (id, reading, counters) in read.await.ok()? {
+            let Some(run) = self.runs.get_mut(&id) else { continue };
+            run.counters = counters;
+            // All looks are under way before the first is waited for.
+            run.keep_file.begin(run.counters.witness);
+            readings.extend(reading.map(|reading| (id, reading)));
+        }
+        Some(readings)
+    }
+
+    /// Adds a reading to those before, and says what they show.
+    async fn judge(
+        &mut self,
+        holder: &Holder,
+        mut reading: Reading,
+        times: TimeLimits,
+        hurry: Option<Hurry>,
+        patience: Instant,
+    ) -> Option<Watched> {
+        let run = self.runs.get_mut(&holder.id)?;
         reading.entered = self.door.board.has_entered(&holder.id);
         self.unwritten |= reading.entered;
         let limits = match times.idle_timeout {
@@ -196,7 +227,7 @@ impl Watch {
             None => Thresholds::default(),
         };
         let at = reading.at;
-        let file = run.keep_file.holds_for(run.counters.witness).await.map(|left| at.after(left));
+        let file = run.keep_file.holds_for(patience).await.map(|left| at.after(left));
         run.activity.read(reading, &limits);
         Some(Watched {
             verdict: run.activity.verdict(&limits, at),

@@ -9,10 +9,9 @@ use std::path::Path;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use ds01_domain::{Reading, UnitId, UnitReading};
+use ds01_domain::{CardPower, Reading, UnitId, UnitReading};
 
 use super::counters::{Counters, milli, rate};
-use crate::cgroup;
 use crate::inventory::{FiguresSeen, Inventory};
 
 /// Processes of one container that are looked at; the rest of a fork bomb is like the first.
@@ -39,13 +38,12 @@ pub(super) fn read(
     counters: &mut Counters,
 ) -> Reading {
     let elapsed = counters.elapsed();
-    let mut processes = cgroup::processes(cgroups_path);
+    let group = counters.group(cgroups_path);
+    let (mut processes, cpu, disk) = (group.processes(), group.cpu_time(), group.disk_bytes());
     processes.truncate(PROCESSES_MAX);
     counters.witness = processes.first().copied();
 
-    let cpu = cgroup::cpu_time(cgroups_path);
     let cpu_before = std::mem::replace(&mut counters.cpu, cpu);
-    let disk = cgroup::disk_bytes(cgroups_path);
     let disk_before = std::mem::replace(&mut counters.disk, disk);
     let network = counters.witness.and_then(network_bytes);
     let network_before = std::mem::replace(&mut counters.network, network);
@@ -68,6 +66,8 @@ struct OnUnit {
     process_busy: Option<u32>,
     /// How busy the unit is, in percent, where nobody else is on it.
     busy: Option<u32>,
+    /// What the power of its card shows.
+    power: Option<CardPower>,
     /// The memory of it that they have.
     memory_mib: Option<u64>,
 }
@@ -105,7 +105,7 @@ fn read_units(
             unit_busy: on_unit.busy,
             process_cpu_milli: elapsed.map(|elapsed| milli(used, elapsed)).or(nobody.then_some(0)),
             memory_mib: on_unit.memory_mib,
-            ..UnitReading::default()
+            power: on_unit.power,
         };
         read.insert(unit.clone(), reading);
     }
@@ -145,6 +145,7 @@ fn told_by_driver(figures: &FiguresSeen, units: &[UnitId], processes: &[i32]) ->
                 .or(told.engines_percent.filter(|_| alone))
                 .max(told.exporter_percent.filter(|busy| alone && *busy > 0)),
             busy: told.utilization_percent.filter(|_| alone),
+            power: told.power.as_ref().map(|draw| draw.shows(processes)),
             memory_mib: own.iter().map(|one| one.memory_mib).sum(),
         };
         Some((unit.clone(), on_unit))

@@ -19,13 +19,16 @@ use nix::sys::stat::{major, minor};
 
 use crate::clock;
 use crate::config::Machine;
-pub use figures::{Figures, FiguresSeen, OnUnit};
+pub use figures::{Draw, Figures, FiguresSeen, OnUnit};
 use simulated::Simulated;
 
 /// The runtime that starts containers on a simulated machine: there is nothing for NVIDIA's to attach.
 const PLAIN_RUNTIME: &str = "runc";
 /// The runtime that attaches real GPUs, as the hinge's settings name it.
 const NVIDIA_RUNTIME: &str = "nvidia";
+
+/// What cards take when nobody computes on them, below the run directory.
+const POWERS: &str = "card-powers.json";
 
 /// Why the units of a machine cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -165,7 +168,8 @@ impl Inventory {
                 if let Some(path) = library {
                     trust(path)?;
                 }
-                let watcher = nvidia::Watcher::begin(library.clone(), *expected, *exporter);
+                let watcher =
+                    nvidia::Watcher::begin(library.clone(), *expected, *exporter, run_dir.join(POWERS));
                 Source::Nvidia(watcher.map_err(InventoryError::Thread)?)
             }
             Machine::None | Machine::Simulated(_) => Source::Simulated(made),

@@ -9,5 +9,5 @@ mod reading;
 mod verdict;
 
 pub use activity::{Activity, MINUTES_KEPT, Minute};
-pub use reading::{Reading, Thresholds, UnitReading, Use};
+pub use reading::{CardPower, Reading, Thresholds, UnitReading, Use};
 pub use verdict::{Evidence, Verdict, VerdictState};

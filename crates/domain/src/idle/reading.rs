@@ -3,6 +3,8 @@
 //! A unit is at work as soon as one signal says so; it is quiet only where a signal that cannot have missed work says
 //! that there was none. How busy the driver found a whole card is no such signal: it tells of its last second, and a
 //! request is over in less. There the CPU of the processes that have the card open still counts, as work beside it.
+//! The power of a card misses nothing however short, and says little of little work: much of it proves work, none of it
+//! makes the CPU of processes that have a slice open work beside the slice instead of work on it.
 //! The thresholds err towards work: a false "at work" costs minutes of a GPU, a false "quiet" costs somebody a day.
 
 use std::collections::BTreeMap;
@@ -40,8 +42,43 @@ pub struct UnitReading {
     pub process_cpu_milli: Option<u64>,
     /// Memory of the unit that it has, in MiB.
     pub memory_mib: Option<u64>,
-    /// Mean power of the card above what it takes when nothing computes on it, in milliwatts.
-    pub power_above_floor_mw: Option<i64>,
+    /// What the power of its card shows.
+    pub power: Option<CardPower>,
+}
+
+/// How much power a card took in the busiest moment since the reading before, against what nobody's work explains.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CardPower {
+    /// Above the least that it took when nobody had it open, in milliwatts; a context alone takes some tens of watts.
+    pub above_cold_mw: Option<i64>,
+    /// Above the least that it took while programs had it open.
+    pub above_parked_mw: Option<i64>,
+    /// In percent of what it may take.
+    pub of_limit_percent: Option<u32>,
+    /// Whether everybody who has the card open is of the one container: else it may be others who take the power.
+    pub alone: bool,
+}
+
+impl CardPower {
+    /// Whether the container must have computed on it.
+    fn shows_work(&self, limits: &Thresholds) -> bool {
+        let over = |value: Option<i64>, limit: i64| value.is_some_and(|value| value >= limit);
+        self.alone
+            && (over(self.above_parked_mw, limits.power_parked_mw)
+                || over(self.above_cold_mw, limits.power_cold_mw)
+                || self.of_limit_percent.is_some_and(|share| share >= limits.power_percent))
+    }
+
+    /// Whether hardly anything can have computed on it, whoever has it open.
+    fn is_cold(&self, limits: &Thresholds) -> bool {
+        self.above_cold_mw.is_some_and(|power| power <= limits.power_quiet_mw)
+    }
+
+    /// In milliwatts, above what is known to be nobody's work.
+    #[must_use]
+    pub fn above_floor_mw(&self) -> Option<i64> {
+        self.above_parked_mw.or(self.above_cold_mw)
+    }
 }
 
 /// From where on something counts as work.
@@ -56,8 +93,16 @@ pub struct Thresholds {
     pub process_cpu_milli: u64,
     /// Of a change of the memory that is held.
     pub memory_change_mib: u64,
-    /// Power above the floor at which nothing can have computed, in milliwatts: whatever the CPU did.
+    /// Power above that of a card that nobody has open at which hardly anything can have computed, in milliwatts.
     pub power_quiet_mw: i64,
+    /// Power above that of a card on which programs are parked that only work explains, in milliwatts: parked programs
+    /// differ by what a few watts of heat do.
+    pub power_parked_mw: i64,
+    /// Power above that of a card that nobody has open that only work explains, in milliwatts: twice what a context alone
+    /// takes of the thirstiest cards.
+    pub power_cold_mw: i64,
+    /// Share of a card's limit that only work explains, in percent: the smallest cards take two fifths of it parked.
+    pub power_percent: u32,
     /// Of the container's CPUs: half of one.
     pub cpu_milli: u64,
     /// Of disk traffic: 5 MB/s.
@@ -78,6 +123,9 @@ impl Default for Thresholds {
             process_cpu_milli: 30,
             memory_change_mib: 16,
             power_quiet_mw: 5_000,
+            power_parked_mw: 25_000,
+            power_cold_mw: 100_000,
+            power_percent: 60,
             cpu_milli: 500,
             disk_bytes: 5_000_000,
             network_bytes: 1_000_000,
@@ -116,6 +164,9 @@ impl UnitReading {
         if over(self.process_busy, limits.process_busy) || over(self.unit_busy, limits.unit_busy) {
             return Use::AtWork;
         }
+        if self.process_busy.is_none() && self.power.is_some_and(|power| power.shows_work(limits)) {
+            return Use::AtWork;
+        }
         // The driver has told of its engines, or that nobody has it open. What a sample of the unit missed is not called
         // work on it: a loop that keeps the unit open would have it for ever. It counts beside it, see `works_unseen`.
         if self.processes == Some(0) || self.process_busy.is_some() || self.unit_busy.is_some() {
@@ -128,28 +179,29 @@ impl UnitReading {
             };
         }
         let Some(processes) = self.processes else { return Use::Unknown };
-        if self.power_above_floor_mw.is_some_and(|power| power <= limits.power_quiet_mw) {
-            return Use::Quiet;
-        }
         let changed = before.is_some_and(|before| {
             let memory = before.memory_mib.zip(self.memory_mib);
             before.processes.is_some_and(|n| n != processes)
                 || memory.is_some_and(|(then, now)| then.abs_diff(now) >= limits.memory_change_mib)
         });
         match self.process_cpu_milli {
-            Some(cpu) if cpu >= limits.process_cpu_milli => Use::AtWork,
+            Some(cpu) if cpu >= limits.process_cpu_milli && !self.is_cold(limits) => Use::AtWork,
             _ if changed => Use::AtWork,
             Some(_) => Use::Quiet,
             None => Use::Unknown,
         }
     }
 
-    /// Whether its processes may have used the unit between two samples of the driver's.
+    /// Whether its processes may have used the unit between two samples of the driver's, or so little that the card's power
+    /// does not show it.
     fn works_unseen(&self, limits: &Thresholds) -> bool {
         self.process_busy.is_none()
-            && self.unit_busy.is_some()
+            && (self.unit_busy.is_some() || self.is_cold(limits))
             && self.process_cpu_milli.is_some_and(|cpu| cpu >= limits.process_cpu_milli)
-            && self.power_above_floor_mw.is_none_or(|power| power > limits.power_quiet_mw)
+    }
+
+    fn is_cold(&self, limits: &Thresholds) -> bool {
+        self.power.is_some_and(|power| power.is_cold(limits))
     }
 }
 
@@ -222,8 +274,6 @@ mod tests {
         assert_eq!(shows(&slice(1, Some(0), Some(4015)), Some(&parked)), Use::Quiet);
         assert_eq!(shows(&slice(0, None, None), Some(&parked)), Use::AtWork, "a process went");
         assert_eq!(shows(&slice(0, None, None), Some(&slice(0, None, None))), Use::Quiet);
-        let cold = UnitReading { power_above_floor_mw: Some(5_000), ..slice(1, Some(900), None) };
-        assert_eq!(shows(&cold, None), Use::Quiet, "a cold card has not computed");
     }
 
     #[test]
@@ -247,11 +297,57 @@ mod tests {
             Use::Quiet,
             "engines miss nothing"
         );
-        assert_eq!(
-            beside(UnitReading { power_above_floor_mw: Some(0), ..card(30) }),
-            Use::Quiet,
-            "a cold card"
-        );
+    }
+
+    #[test]
+    fn power_that_nobody_else_can_have_taken_is_work() {
+        let limits = Thresholds::default();
+        let all = CardPower { alone: true, ..CardPower::default() };
+        let of = |power| UnitReading {
+            processes: Some(1),
+            process_cpu_milli: Some(5),
+            power: Some(power),
+            ..UnitReading::default()
+        };
+        for (power, work) in [
+            (CardPower { above_parked_mw: Some(25_000), ..all }, true),
+            (CardPower { above_parked_mw: Some(24_999), above_cold_mw: Some(75_000), ..all }, false),
+            (CardPower { above_cold_mw: Some(100_000), above_parked_mw: Some(0), ..all }, true),
+            (CardPower { of_limit_percent: Some(60), ..all }, true),
+            (CardPower { of_limit_percent: Some(59), ..all }, false),
+            (CardPower { above_parked_mw: Some(300_000), alone: false, ..all }, false),
+            (all, false),
+        ] {
+            let expected = if work { Use::AtWork } else { Use::Quiet };
+            assert_eq!(shows(&of(power), None), expected, "{power:?}");
+            let card = UnitReading { unit_busy: Some(0), ..of(power) };
+            assert_eq!(shows(&card, None), expected, "of a whole card: {power:?}");
+            // Counters of its engines know better.
+            let counted = UnitReading { process_busy: Some(0), ..of(power) };
+            assert_eq!(shows(&counted, None), Use::Quiet, "{power:?}");
+            assert!(!counted.works_unseen(&limits));
+        }
+    }
+
+    #[test]
+    fn on_a_cold_card_cpu_is_work_beside_the_slice() {
+        let limits = Thresholds::default();
+        let slice = |above_cold_mw| UnitReading {
+            processes: Some(1),
+            process_cpu_milli: Some(900),
+            // Nobody computes on it, whoever has it open.
+            power: Some(CardPower { above_cold_mw, ..CardPower::default() }),
+            ..UnitReading::default()
+        };
+        let cold = slice(Some(5_000));
+        assert_eq!(shows(&cold, None), Use::Quiet);
+        assert!(cold.works_unseen(&limits), "it may be less than shows");
+        for warm in [slice(Some(5_001)), slice(None)] {
+            assert_eq!(shows(&warm, None), Use::AtWork, "{warm:?}");
+            assert!(!warm.works_unseen(&limits));
+        }
+        let one_less = UnitReading { processes: Some(0), power: cold.power, ..UnitReading::default() };
+        assert_eq!(shows(&one_less, Some(&cold)), Use::AtWork, "a process went");
     }
 
     #[test]

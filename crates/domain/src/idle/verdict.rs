@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::activity::Activity;
-use super::reading::{GAP_MAX, Thresholds, Use};
+use super::reading::{CardPower, GAP_MAX, Thresholds, Use};
 use crate::ids::Time;
 
 /// A unit that is quiet for so long while another one works is waste.
@@ -44,6 +44,8 @@ pub struct Verdict {
 pub struct Evidence {
     /// How busy its busiest unit was, in percent.
     pub busy_percent: Option<u32>,
+    /// What the power of its thirstiest card shows, of those that nobody else has open.
+    pub power: Option<CardPower>,
     /// Its processes that have a unit open.
     pub processes: Option<u32>,
     /// Memory that they hold on its units, in MiB.
@@ -116,6 +118,9 @@ impl Activity {
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         Evidence {
             busy_percent: units().filter_map(super::UnitReading::busy_percent).max(),
+            power: units()
+                .filter_map(|unit| unit.power.filter(|power| power.alone))
+                .max_by_key(|power| (power.above_floor_mw(), power.of_limit_percent)),
             processes: units().map(|unit| unit.processes).sum(),
             memory_mib: units().map(|unit| unit.memory_mib).sum(),
             cpu_milli: last.cpu_milli,

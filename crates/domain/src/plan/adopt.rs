@@ -43,7 +43,17 @@ pub(super) fn units_of(seen: &Seen) -> BTreeSet<UnitId> {
 
 /// Whether a running container is known to run with other units than these.
 pub(super) fn disagrees(draft: &Draft<'_>, holding: &Holding, seen: &Seen) -> bool {
-    let looked = seen.devices.is_some() || seen.receipt.is_some();
+    // Nearly always it is as it was written down, and nothing has to be looked up.
+    let same = match (&seen.devices, &seen.receipt) {
+        (Some(devices), _) => {
+            devices.len() == holding.units.len() && holding.units.iter().all(|unit| devices.contains(unit))
+        }
+        (None, Some((_, units))) => *units == holding.units,
+        (None, None) => true,
+    };
+    if same {
+        return false;
+    }
     let lost = holding
         .units
         .iter()
@@ -53,7 +63,7 @@ pub(super) fn disagrees(draft: &Draft<'_>, holding: &Holding, seen: &Seen) -> bo
     let mut found = units_of(seen);
     // A unit that has gone from the machine cannot be opened, and is still his until he ends.
     found.extend(lost);
-    looked && found != holding.units.iter().cloned().collect::<BTreeSet<_>>()
+    found != holding.units.iter().cloned().collect::<BTreeSet<_>>()
 }
 
 /// Adopts containers that run with units other than recorded, the latest grant first.
@@ -72,9 +82,8 @@ pub(super) fn found(draft: &mut Draft<'_>) {
 }
 
 fn adopt(draft: &mut Draft<'_>, epoch: Epoch, id: &ContainerId, seen: &Seen) {
-    let units = units_of(seen);
-    let held = draft.state.holding(id).cloned();
-    if let Some(holding) = &held {
+    let held = draft.state.holding(id);
+    if let Some(holding) = held {
         let starting = matches!(holding.phase, Phase::Reserved | Phase::Bound);
         let unsettled = starting && draft.observed.in_flight.contains(id);
         if unsettled || !draft.is_newer_than(holding.changed) {
@@ -84,7 +93,11 @@ fn adopt(draft: &mut Draft<'_>, epoch: Epoch, id: &ContainerId, seen: &Seen) {
         if holding.phase != Phase::Ending && !disagrees(draft, holding, seen) {
             return;
         }
-    } else if units.is_empty() || draft.observed.in_flight.contains(id) || is_recent_end(draft, id) {
+    } else if draft.observed.in_flight.contains(id) || is_recent_end(draft, id) {
+        return;
+    }
+    let (units, held) = (units_of(seen), held.cloned());
+    if held.is_none() && units.is_empty() {
         return;
     }
     let kept = settle_conflicts(draft, epoch, id, &units);

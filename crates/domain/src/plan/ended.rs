@@ -15,7 +15,8 @@ use crate::state::START_SETTLE;
 pub(super) fn follow(draft: &mut Draft<'_>) {
     let observed = draft.observed;
     for (id, seen) in &observed.containers {
-        if let Some(holding) = draft.state.holding(id).cloned() {
+        let holding = draft.state.holding(id).filter(|holding| may_move(draft, holding, seen)).cloned();
+        if let Some(holding) = holding {
             follow_holding(draft, &holding, seen);
         }
     }
@@ -24,23 +25,31 @@ pub(super) fn follow(draft: &mut Draft<'_>) {
     }
 }
 
+/// Whether the look may say anything new of a holding: of one that runs and was seen to run it does not.
+fn may_move(draft: &Draft<'_>, holding: &Holding, seen: &Seen) -> bool {
+    let runs = matches!(seen.run, Run::Running | Run::Paused);
+    draft.is_newer_than(holding.changed) && (!runs || is_starting(holding))
+}
+
+fn is_starting(holding: &Holding) -> bool {
+    matches!(holding.phase, Phase::Reserved | Phase::Bound)
+}
+
 fn follow_holding(draft: &mut Draft<'_>, holding: &Holding, seen: &Seen) {
-    if !draft.is_newer_than(holding.changed) {
-        return;
-    }
-    let starting = matches!(holding.phase, Phase::Reserved | Phase::Bound);
     let (container, epoch, at) = (holding.container.clone(), holding.epoch, draft.now);
     match seen.run {
         Run::Unknown => {}
         // A start that shows. If it runs with other units than these, it is adopted as it is.
         Run::Running | Run::Paused => {
-            if starting && !adopt::disagrees(draft, holding, seen) {
+            if !adopt::disagrees(draft, holding, seen) {
                 draft.record(Event::Ran { container, epoch, at });
             }
         }
         Run::Created | Run::Exited(_) | Run::Gone => {
             // On its way up: between the two halves of a restart, too, a container is seen not to run.
-            if draft.observed.in_flight.contains(&container) || (starting && !is_settled(draft, holding)) {
+            if draft.observed.in_flight.contains(&container)
+                || (is_starting(holding) && !is_settled(draft, holding))
+            {
                 return;
             }
             if holding.phase != Phase::Ending {
@@ -70,9 +79,8 @@ fn release(draft: &mut Draft<'_>, holding: &Holding, seen: &Seen) {
     if seen.cgroup == Occupancy::Unknown || clean.contains(&None) {
         return;
     }
-    let claimed = claimed(draft);
     let (free, contested): (Vec<_>, Vec<_>) =
-        holding.units.iter().cloned().partition(|unit| !claimed.contains(unit));
+        holding.units.iter().cloned().partition(|unit| !claimed(draft).contains(unit));
     wash(draft, &free);
     if !contested.is_empty() {
         soil(draft, &Holding { units: contested, ..holding.clone() });

@@ -15,7 +15,7 @@ pub(super) fn compare(draft: &mut Draft<'_>) {
     for (id, seen) in &draft.observed.units {
         let same = draft
             .state
-            .unit(id)
+            .record(id)
             .is_some_and(|known| *known.unit == seen.unit && known.health != Health::Lost);
         if !same {
             draft.record(Event::UnitSeen(seen.unit.clone()));
@@ -26,9 +26,9 @@ pub(super) fn compare(draft: &mut Draft<'_>) {
     }
     let gone: Vec<UnitId> = draft
         .state
-        .units()
-        .filter(|view| view.health != Health::Lost && !draft.observed.units.contains_key(&view.unit.id))
-        .map(|view| view.unit.id.clone())
+        .records()
+        .filter(|known| known.health != Health::Lost && !draft.observed.units.contains_key(&known.unit.id))
+        .map(|known| known.unit.id.clone())
         .collect();
     for unit in gone {
         draft.record(Event::UnitGone { unit, at: draft.now });
@@ -49,14 +49,14 @@ pub(super) fn is_clean(draft: &Draft<'_>, unit: &UnitId) -> Option<bool> {
 }
 
 /// Units that a running container can open, whoever holds them.
-pub(super) fn claimed(draft: &Draft<'_>) -> BTreeSet<UnitId> {
-    draft
-        .observed
-        .containers
-        .values()
-        .filter(|seen| !matches!(seen.run, Run::Created | Run::Exited(_) | Run::Gone))
-        .flat_map(super::adopt::units_of)
-        .collect()
+pub(super) fn claimed<'d>(draft: &'d Draft<'_>) -> &'d BTreeSet<UnitId> {
+    let open = || {
+        let containers = draft.observed.containers.values();
+        let running =
+            containers.filter(|seen| !matches!(seen.run, Run::Created | Run::Exited(_) | Run::Gone));
+        running.flat_map(super::adopt::units_of).collect()
+    };
+    draft.claimed.get_or_init(open)
 }
 
 /// Marks the units of a holding that ended and is not clear.
@@ -71,11 +71,14 @@ pub(super) fn soil(draft: &mut Draft<'_>, holding: &Holding) {
 
 /// Marks free units on which somebody computes all the same: a program of the host's, or what a container left behind.
 pub(super) fn occupied(draft: &mut Draft<'_>) {
-    let claimed = claimed(draft);
     let taken = |id: &UnitId| {
-        draft.state.unit(id).is_some_and(|view| view.is_free() && draft.is_newer_than(view.health_since))
+        !draft.state.is_held(id)
+            && draft
+                .state
+                .record(id)
+                .is_some_and(|known| known.health == Health::Available && draft.is_newer_than(known.since))
             && draft.state.given_back(id).is_none_or(|at| draft.is_newer_than(at))
-            && !claimed.contains(id)
+            && !claimed(draft).contains(id)
     };
     let units = draft.observed.units.iter();
     let busy = units.filter(|(_, seen)| matches!(seen.processes, Processes::Count(1..)));
@@ -100,7 +103,6 @@ pub(super) fn wash(draft: &mut Draft<'_>, units: &[UnitId]) {
 
 /// Looks after dirty units that nobody holds, and after those that stay dirty.
 pub(super) fn clean(draft: &mut Draft<'_>) {
-    let claimed = claimed(draft);
     let dirty: Vec<(UnitId, Health, Time, bool)> = draft
         .state
         .records()
@@ -111,7 +113,7 @@ pub(super) fn clean(draft: &mut Draft<'_>) {
     for (unit, health, since, held) in dirty {
         let seen_clean = draft.observed.complete
             && draft.is_newer_than(since)
-            && !claimed.contains(&unit)
+            && !claimed(draft).contains(&unit)
             && is_clean(draft, &unit) == Some(true);
         if !held && seen_clean {
             wash(draft, std::slice::from_ref(&unit));

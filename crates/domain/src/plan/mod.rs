@@ -7,6 +7,9 @@ mod adopt;
 mod ended;
 mod inventory;
 
+use std::cell::OnceCell;
+use std::collections::BTreeSet;
+
 use crate::course::{Cause, Stage};
 use crate::decide::{Waits, dismissal, doubtful};
 use crate::denial::Denial;
@@ -103,7 +106,8 @@ impl Action {
 /// What has to be done now. An empty look (`Observed::default()`) gives what time alone brings.
 #[must_use]
 pub fn plan(policy: &Policy, state: &State, observed: &Observed, now: Time) -> Vec<Action> {
-    let mut draft = Draft { state: state.clone(), actions: Vec::new(), observed, now };
+    let mut draft =
+        Draft { state: state.clone(), actions: Vec::new(), observed, now, claimed: OnceCell::new() };
     inventory::compare(&mut draft);
     adopt::created(&mut draft);
     ended::follow(&mut draft);
@@ -128,6 +132,8 @@ struct Draft<'a> {
     actions: Vec<Action>,
     observed: &'a Observed,
     now: Time,
+    /// Units that running containers can open, once somebody has asked: see [`inventory::claimed`].
+    claimed: OnceCell<BTreeSet<UnitId>>,
 }
 
 impl Draft<'_> {

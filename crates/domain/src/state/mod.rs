@@ -112,6 +112,11 @@ impl State {
         self.units.get(id).map(|record| self.view(id, record))
     }
 
+    /// Whether somebody holds a unit.
+    pub(crate) fn is_held(&self, id: &UnitId) -> bool {
+        self.holders.contains_key(id)
+    }
+
     /// One unit, without its holder.
     pub(crate) fn record(&self, id: &UnitId) -> Option<&UnitRecord> {
         self.units.get(id).map(Arc::as_ref)

@@ -27,6 +27,8 @@ pub(super) struct Phase {
     pub(super) gpu: Vec<u32>,
     pub(super) process_cpu: Vec<u64>,
     pub(super) memory: Vec<u64>,
+    /// Watts of the card above what it takes when nobody has it open; `None` where its energy is not told.
+    pub(super) power: Option<Vec<i64>>,
     pub(super) cpu: u64,
     pub(super) disk: u64,
     pub(super) network: u64,
@@ -187,6 +189,7 @@ fn phase<'a>(length: &str, mut words: impl Iterator<Item = &'a str>, units: usiz
             "gpu" => phase.gpu = each(value()?, units)?,
             "process-cpu" => phase.process_cpu = each(value()?, units)?,
             "memory" => phase.memory = each(value()?, units)?,
+            "power" => phase.power = Some(each(value()?, units)?),
             "cpu" => phase.cpu = number(value()?)?,
             "disk" => phase.disk = number(value()?)?,
             "network" => phase.network = number(value()?)?,

@@ -80,6 +80,10 @@ fn numbers(evidence: &Evidence) -> String {
     let rate = |bytes: Option<u64>| dash(bytes.map(|bytes| format!("{:.1} MB/s", bytes as f64 / 1e6)));
     let mut parts = vec![format!("programs on the GPU: {}", dash(evidence.processes.map(|n| n.to_string())))];
     parts.extend(evidence.busy_percent.map(|busy| format!("GPU {busy} %")));
+    parts.extend(evidence.power.and_then(|power| match (power.above_floor_mw(), power.of_limit_percent) {
+        (Some(above), _) => Some(format!("power {} W above rest", (above.max(0) + 500) / 1000)),
+        (None, share) => share.map(|share| format!("power {share} % of the card's limit")),
+    }));
     parts.extend(evidence.memory_mib.map(|memory| format!("GPU memory {memory} MiB")));
     parts.push(format!(
         "CPU {}",

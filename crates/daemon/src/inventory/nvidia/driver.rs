@@ -18,6 +18,7 @@ use nvml_wrapper::{Device, EventSet, Nvml};
 
 use super::super::{Figures, OnUnit};
 use super::engines::Engines;
+use super::power::Meters;
 use super::{Reading, Seen};
 use crate::clock;
 
@@ -89,7 +90,11 @@ impl Driver {
     }
 
     /// Everything that the driver shows now.
-    pub(super) fn read<'d>(&'d self, engines: &mut Engines<'d>) -> Result<Reading, NvmlError> {
+    pub(super) fn read<'d>(
+        &'d self,
+        engines: &mut Engines<'d>,
+        meters: &mut Meters,
+    ) -> Result<Reading, NvmlError> {
         let mut reading = Reading { complete: true, ..Reading::default() };
         let lists = !has_broken_lists(&self.version);
         if !lists {
@@ -100,7 +105,7 @@ impl Driver {
             ));
         }
         for index in 0..self.nvml.device_count()? {
-            match self.card(index, lists, engines) {
+            match self.card(index, lists, engines, meters) {
                 Ok(units) => {
                     reading.problems.extend(self.memory_errors(index));
                     for (seen, figures) in units {
@@ -120,6 +125,7 @@ impl Driver {
                 }
             }
         }
+        meters.keep(&reading.units.iter().map(|seen| &seen.unit.card).collect());
         engines.keep(&reading.units.iter().map(|seen| &seen.unit.id).collect());
         Ok(reading)
     }
@@ -141,6 +147,7 @@ impl Driver {
         index: u32,
         lists: bool,
         engines: &mut Engines<'d>,
+        meters: &mut Meters,
     ) -> Result<Vec<(Seen, Figures)>, NvmlError> {
         let device = self.nvml.device_by_index(index)?;
         let uuid = device.uuid()?;
@@ -159,6 +166,7 @@ impl Driver {
         };
         let minor = device.minor_number()?;
         let list = lists.then(|| device.running_compute_processes());
+        let power = meters.read(&device, &whole.card, on_unit(list.as_ref(), |_| true).1.as_deref());
         let is_cut = match device.mig_mode() {
             Ok(mode) => mode.current == 1,
             // Cards and drivers that know no MIG.
@@ -175,6 +183,7 @@ impl Driver {
                 exporter_percent: None,
                 utilization_percent: device.utilization_rates().ok().map(|rates| rates.gpu),
                 engines_percent: None,
+                power,
                 memory_used_mib: Some(memory.used / MIB),
                 processes: on_it,
             };
@@ -201,6 +210,7 @@ impl Driver {
                 exporter_percent: None,
                 utilization_percent: busy.map(|busy| busy.now),
                 engines_percent: busy.map(|busy| busy.of_late),
+                power: power.clone(),
                 memory_used_mib,
                 processes: on_it,
             };

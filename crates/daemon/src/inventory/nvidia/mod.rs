@@ -6,6 +6,7 @@
 mod driver;
 mod engines;
 mod exporter;
+mod power;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -23,6 +24,7 @@ use super::{Figures, FiguresSeen};
 use driver::Driver;
 use engines::Engines;
 use exporter::Exporter;
+use power::Meters;
 
 /// Which number each capability of a slice has, by the driver's own list.
 pub(super) const SLICE_NUMBERS: &str = "/proc/driver/nvidia-caps/mig-minors";
@@ -111,11 +113,12 @@ impl Watcher {
     /// Begins to watch. The thread ends when the watcher is dropped, or never where the driver hangs.
     ///
     /// Where GPUs are not `expected`, a machine without the driver's library simply has none. An exporter is asked beside the
-    /// driver, within a runtime.
+    /// driver, within a runtime. What cards take when nobody computes on them is kept in the file `powers`.
     pub(super) fn begin(
         library: Option<PathBuf>,
         expected: bool,
         exporter: Option<SocketAddr>,
+        powers: PathBuf,
     ) -> std::io::Result<Self> {
         let (questions, asked) = mpsc::channel();
         let latest = Arc::new(Mutex::new(Arc::new(Reading::default())));
@@ -127,6 +130,7 @@ impl Watcher {
             changed: changed.clone(),
             xids: Vec::new(),
             trouble: String::new(),
+            meters: Meters::kept_in(powers),
         };
         std::thread::Builder::new().name("nvml".into()).spawn(move || watch.run(&asked))?;
         let exporter = exporter.map(Exporter::follow);
@@ -218,6 +222,7 @@ struct Watch {
     xids: Vec<(Instant, driver::Xid)>,
     /// What the log was told last, so that it is told once.
     trouble: String,
+    meters: Meters,
 }
 
 /// Why the driver is put down.
@@ -332,7 +337,7 @@ impl Watch {
     /// One question to the driver; whether it can be asked again.
     fn read<'d>(&mut self, driver: &'d Driver, engines: &mut Engines<'d>) -> (Arc<Reading>, bool) {
         let began = Instant::now();
-        let (mut reading, usable) = match driver.read(engines) {
+        let (mut reading, usable) = match driver.read(engines, &mut self.meters) {
             Ok(reading) => {
                 self.trouble.clear();
                 (Reading { taken: Some(began), ..reading }, true)

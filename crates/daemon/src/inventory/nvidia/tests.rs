@@ -34,7 +34,7 @@ impl Fake {
     }
 
     fn watch(&self) -> Watcher {
-        Watcher::begin(Some(self.library()), true, None).unwrap()
+        Watcher::begin(Some(self.library()), true, None, self.0.join("powers")).unwrap()
     }
 }
 
@@ -288,9 +288,9 @@ async fn an_upgraded_driver_is_opened_anew() {
 #[tokio::test]
 async fn without_a_library_there_are_no_gpus_unless_some_were_promised() {
     let nowhere = Some(PathBuf::from("/nowhere/libnvidia-ml.so.1"));
-    let reading = Watcher::begin(nowhere.clone(), false, None).unwrap().look().await;
+    let reading = Watcher::begin(nowhere.clone(), false, None, PathBuf::new()).unwrap().look().await;
     assert!(reading.complete && reading.units.is_empty() && reading.problems.is_empty());
-    let watcher = Watcher::begin(nowhere, true, None).unwrap();
+    let watcher = Watcher::begin(nowhere, true, None, PathBuf::new()).unwrap();
     let reading = watcher.look().await;
     assert!(!reading.complete);
     assert!(reading.problems[0].contains("is the NVIDIA driver installed?"), "{:?}", reading.problems);
@@ -361,6 +361,44 @@ async fn cards_that_count_tell_what_each_slice_did() {
     mute["gpus"][0]["gpm"] = json!(false);
     fake.becomes(&mute);
     counted(&watcher, "MIG-1", None).await;
+}
+
+#[tokio::test]
+async fn cards_that_count_their_energy_tell_what_they_take() {
+    let own = std::process::id();
+    let mut card = cut(&[slice("MIG-1", "1g.10gb", 2, 1, 9_856), slice("MIG-2", "1g.10gb", 5, 1, 9_856)]);
+    card["power_mw"] = json!(250_000);
+    card["power_limit_mw"] = json!(400_000);
+    card["processes"] = json!([{"pid": own, "gi": 2}]);
+    let mute = |symbol: &str| {
+        let mut card = card.clone();
+        card["errors"] = json!({symbol: 3});
+        driver(&[card])
+    };
+    let fake = Fake::new(&driver(std::slice::from_ref(&card)));
+    let watcher = fake.watch();
+    let told =
+        |slice: &str| watcher.figures().units.get(&UnitId::new(slice).unwrap()).map(|of| of.power.clone());
+    let becomes = async |known: bool| {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while told("MIG-1").is_none_or(|power| power.is_some() != known) {
+            assert!(Instant::now() < deadline, "{:?}", told("MIG-1"));
+            watcher.look().await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        told("MIG-2").flatten()
+    };
+    let power = becomes(true).await.expect("all slices of a card are told of it");
+    assert!((249_000..=251_000).contains(&power.of_late_mw), "{power:?}");
+    assert_eq!((power.limit_mw, power.cold_mw, power.parked_mw), (Some(400_000), None, None));
+    assert_eq!(power.processes, BTreeSet::from([own]), "whoever is on any slice of the card");
+    // Without the counter, and without knowing who is on it, nothing is said.
+    fake.becomes(&mute("nvmlDeviceGetTotalEnergyConsumption"));
+    assert_eq!(becomes(false).await, None);
+    fake.becomes(&driver(std::slice::from_ref(&card)));
+    assert!(becomes(true).await.is_some());
+    fake.becomes(&mute("nvmlDeviceGetComputeRunningProcesses_v3"));
+    assert_eq!(becomes(false).await, None);
 }
 
 #[tokio::test]
