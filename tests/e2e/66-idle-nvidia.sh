@@ -163,3 +163,24 @@ takes 60000
 wait_for -t 90 is graph exited
 assert_contains "$(as bob ds01 why graph)" "was stopped by DS01: it did not use its GPU"
 note "the energy of a card tells of work that nothing else shows"
+
+# Where the policy says so, a container is stopped whose program stays on a unit that it was not granted; the lab's own
+# containers are not, and a program of the host's is left alone.
+sleep 300 &
+OUTSIDE=$!
+as bob docker rm graph >/dev/null
+as bob docker run -d --name strays --gpus all busybox sleep 3600 >/dev/null
+as carol docker run -d --name exporter --label ds01.kind=infrastructure busybox sleep 3600 >/dev/null
+sed -i 's/^policies: {/& stop_ungranted_after: 3s,/' "$DS01_CONFIG"
+kill -HUP "$(pgrep -f "$DIR/bin/ds01d" | head -n 1)"
+change --argjson s "$(pid_in strays)" --argjson e "$(pid_in exporter)" --argjson o "$OUTSIDE" \
+    "$(card "$A100").processes = [] | $(card "$H100").processes = [{pid: \$s}, {pid: \$e}, {pid: \$o}]"
+assert_eq "$(as carol docker inspect -f '{{.State.Status}}' exporter)" running
+wait_for -t 60 is strays exited
+assert_contains "$(events stopped)" "0 stopped: its process"
+assert_eq "$(events stopped | grep -c 'without a grant')" 1 "how often it was told"
+is exporter running || fail "a container of the lab's own was stopped"
+kill -0 "$OUTSIDE" || fail "a program of the host's was ended"
+kill "$OUTSIDE"
+as carol docker rm -f exporter >/dev/null
+note "who strays onto a unit without a grant is stopped where the policy says so"

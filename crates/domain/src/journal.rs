@@ -208,6 +208,7 @@ pub fn notes(before: &State, event: &Event, now: Time) -> Vec<Note> {
 pub fn note_of(state: &State, turn: &Turn, now: Time) -> Note {
     let (what, outsider) = match turn {
         Turn::Came(outsider) => (What::Ungranted, outsider),
+        Turn::Stopped { outsider, .. } => (What::Stopped, outsider),
         Turn::Gone { outsider, .. } => (What::Cleared, outsider),
     };
     let about = outsider.container.as_ref().and_then(|id| state.container(id)).map(About::of);
@@ -218,6 +219,10 @@ pub fn note_of(state: &State, turn: &Turn, now: Time) -> Note {
     };
     let text = match turn {
         Turn::Came(_) => format!("{process} computes on it without a grant{outside}"),
+        Turn::Stopped { since, .. } => format!(
+            "stopped: {process} has computed on it without a grant for {}",
+            text::short(now.since(*since))
+        ),
         Turn::Gone { since, .. } => {
             format!("{process} is no longer on it, after {}", text::short(now.since(*since)))
         }

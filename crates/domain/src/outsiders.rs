@@ -1,9 +1,10 @@
 //! Programs on units that they were not granted: those of no container, and those of a container that holds other units.
 //!
-//! They are told of, once when they come and once when they go, and never stopped: who started them is for a person to
-//! find out.
+//! They are told of, once when they come and once when they go: who started them is for a person to find out. Only a
+//! container is ever stopped for one of its programs, and only where the policy says so.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use crate::ids::{ContainerId, Time, UnitId};
 use crate::state::State;
@@ -37,6 +38,13 @@ pub struct ProcessId {
 pub enum Turn {
     /// It has come.
     Came(Outsider),
+    /// Its container is stopped for it.
+    Stopped {
+        /// Which one.
+        outsider: Outsider,
+        /// Since when it was known.
+        since: Time,
+    },
     /// It is gone, or was granted what it is on.
     Gone {
         /// Which one.
@@ -73,14 +81,17 @@ struct Known {
     since: Time,
     /// Whether it was seen twice: once may be the moment between a grant and a look.
     told: bool,
+    /// Whether it was told that its container is stopped.
+    stopped: bool,
 }
 
 impl Outsiders {
     /// Goes on from those that were told of before.
     #[must_use]
     pub fn resumed(told: impl IntoIterator<Item = (Outsider, Time)>) -> Self {
-        let known =
-            |(outsider, since): (Outsider, Time)| (outsider.process, Known { outsider, since, told: true });
+        let known = |(outsider, since): (Outsider, Time)| {
+            (outsider.process, Known { outsider, since, told: true, stopped: false })
+        };
         Self { known: told.into_iter().map(known).collect() }
     }
 
@@ -110,12 +121,31 @@ impl Outsiders {
                     known.outsider = outsider;
                 }
                 None => {
-                    let known = Known { outsider, since: now, told: false };
+                    let known = Known { outsider, since: now, told: false, stopped: false };
                     self.known.insert(known.outsider.process, known);
                 }
             }
         }
         turns
+    }
+
+    /// The containers that have had a program on units without a grant for so long, and what is new about that: it is told
+    /// once, and holds for as long as the program is there. `may` says of which containers this is so at all.
+    pub fn overdue(
+        &mut self,
+        after: Duration,
+        now: Time,
+        may: impl Fn(&ContainerId) -> bool,
+    ) -> (BTreeSet<ContainerId>, Vec<Turn>) {
+        let (mut containers, mut turns) = (BTreeSet::new(), Vec::new());
+        for known in self.known.values_mut().filter(|known| known.told && now.since(known.since) >= after) {
+            let Some(container) = known.outsider.container.clone().filter(&may) else { continue };
+            if !std::mem::replace(&mut known.stopped, true) {
+                turns.push(Turn::Stopped { outsider: known.outsider.clone(), since: known.since });
+            }
+            containers.insert(container);
+        }
+        (containers, turns)
     }
 }
 
@@ -159,6 +189,30 @@ mod tests {
         let mut all = Outsiders::resumed([(bob.clone(), Time(10))]);
         assert_eq!(all.look(vec![bob.clone()], &seen, Time(70)), []);
         assert_eq!(all.look(vec![], &seen, Time(80)), [gone()]);
+    }
+
+    #[test]
+    fn a_container_is_overdue_for_as_long_as_its_program_stays() {
+        let seen = BTreeSet::from([unit("GPU-a")]);
+        let of = |digit: &str| ContainerId::new(&digit.repeat(64)).unwrap();
+        let own = |pid, container| Outsider { container, ..outsider(pid, &["GPU-a"]) };
+        let (host, lab, bob) = (own(5, None), own(6, Some(of("a"))), own(7, Some(of("b"))));
+        let all = || vec![host.clone(), lab.clone(), bob.clone()];
+        let may = |container: &ContainerId| *container != of("a");
+        let (mut known, after) = (Outsiders::default(), Duration::from_millis(20));
+        known.look(all(), &seen, Time(10));
+        assert_eq!(
+            known.overdue(after, Time(90), may),
+            (BTreeSet::new(), Vec::new()),
+            "it was told to nobody"
+        );
+        known.look(all(), &seen, Time(20));
+        assert_eq!(known.overdue(after, Time(29), may).0.len(), 0);
+        let stopped = Turn::Stopped { outsider: bob.clone(), since: Time(10) };
+        assert_eq!(known.overdue(after, Time(30), may), (BTreeSet::from([of("b")]), vec![stopped]));
+        assert_eq!(known.overdue(after, Time(40), may), (BTreeSet::from([of("b")]), vec![]), "told once");
+        known.look(vec![host.clone(), lab.clone()], &seen, Time(50));
+        assert_eq!(known.overdue(after, Time(60), may), (BTreeSet::new(), Vec::new()));
     }
 
     #[test]

@@ -153,6 +153,9 @@ pub struct Rules {
     /// What part of its idle timeout, in thousandths, a container has while somebody waits for a unit that it holds;
     /// `None` is all of it.
     pub hurried_milli: Option<u32>,
+    /// How long a program of a container may compute on a unit that the container was not granted, until the container is
+    /// stopped; `None` is for ever.
+    pub stop_ungranted_after: Option<Duration>,
 }
 
 /// Times of one kind of container; what is absent is the group's, or built in.
@@ -182,6 +185,7 @@ impl Default for Rules {
             kinds: BTreeMap::new(),
             stop_grace: STOP_GRACE,
             hurried_milli: None,
+            stop_ungranted_after: None,
         }
     }
 }

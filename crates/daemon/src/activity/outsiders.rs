@@ -1,20 +1,25 @@
 //! Who else is on the units: programs of no container, and of containers that were not granted them.
 //!
-//! It finds out and has it told; it must never end anybody. Whose a program is, is told by the control group that it is
+//! It finds out and has it told. It ends no program: where the policy says so, it has the Engine stop a container whose
+//! program stays on a unit without a grant. Whose a program is, is told by the control group that it is
 //! really in: the name of a group proves nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use ds01_domain::{ContainerId, Outsider, Outsiders, ProcessId, Time, UnitId, ungranted};
+use ds01_domain::{
+    Container, ContainerId, Kind, Mode, Outsider, Outsiders, ProcessId, Time, Turn, UnitId, ungranted,
+};
 use serde::{Deserialize, Serialize};
 
 use super::sample::{self, FIGURES_AGE_MAX};
+use crate::enforcer::notify;
 use crate::gateway::Door;
 use crate::inventory::FiguresSeen;
-use crate::{cgroup, identity};
+use crate::{cgroup, identity, words};
 
 /// A process that the driver shows.
 #[derive(Debug)]
@@ -60,8 +65,60 @@ pub(super) async fn look(door: &Arc<Door>, receipts: &Path, known: &mut Outsider
         };
         found.push(Outsider { process, name, user, container, units });
     }
-    let turns = known.look(found, &seen, now);
+    let mut turns = known.look(found, &seen, now);
+    if let Some(after) = door.config().policy.rules.stop_ungranted_after {
+        let (overdue, told) = overdue(door, known, after, now).await;
+        turns.extend(told);
+        overdue.into_iter().for_each(|(id, container)| stop(door, id, container));
+    }
     !turns.is_empty() && door.coordinator.tell(turns).await.is_ok()
+}
+
+/// Whose time on units without a grant is over: not in a lab that is only observed, and never the lab's own containers.
+async fn overdue(
+    door: &Door,
+    known: &mut Outsiders,
+    after: Duration,
+    now: Time,
+) -> (BTreeMap<ContainerId, Container>, Vec<Turn>) {
+    if door.board.mode(&door.config().policy.rules) != Mode::Enforce {
+        return Default::default();
+    }
+    let in_question: Vec<ContainerId> =
+        known.told().filter_map(|(outsider, _)| outsider.container.clone()).collect();
+    let of_users = move |state: &ds01_domain::State, _: &_, _| {
+        let found = in_question.iter().filter_map(|id| state.container(id));
+        let found = found.filter(|container| container.kind != Kind::Infrastructure);
+        found.map(|container| (container.id.clone(), container.clone())).collect::<BTreeMap<_, _>>()
+    };
+    let Ok(mut of_users) = door.coordinator.read(of_users).await else { return Default::default() };
+    let (overdue, turns) = known.overdue(after, now, |id| of_users.contains_key(id));
+    of_users.retain(|id, _| overdue.contains(id));
+    (of_users, turns)
+}
+
+/// Stops a container in the background, unless it is being stopped. If that fails, the next look finds it again.
+fn stop(door: &Arc<Door>, id: ContainerId, container: Container) {
+    if !door.board.stop_begins(&id) {
+        return;
+    }
+    let door = door.clone();
+    tokio::spawn(async move {
+        tracing::warn!(
+            container = id.short(),
+            user = container.owner_name,
+            "stopping: it is on a unit without a grant"
+        );
+        let text = words::is_stopped_as_ungranted(&container.name);
+        let owner = container.owner.0;
+        let _ = tokio::task::spawn_blocking(move || notify::tell(owner, None, &text)).await;
+        let _ = door.engine.unpause(&id).await;
+        if let Err(error) = door.engine.stop(&id, door.config().policy.rules.stop_grace).await {
+            tracing::warn!(%error, container = id.short(), "it could not be stopped; it is tried again");
+        }
+        door.looks.at(&id);
+        door.board.stop_ends(&id);
+    });
 }
 
 /// What people call a user; who has the number as a subordinate one acts in a container of his.

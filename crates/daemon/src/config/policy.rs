@@ -185,6 +185,10 @@ impl Draft {
                     let seconds = read::one(entry, findings, units::count);
                     self.rules.stop_grace = seconds.map_or(self.rules.stop_grace, Duration::from_secs);
                 }
+                "stop_ungranted_after" => {
+                    self.rules.stop_ungranted_after =
+                        read::one(entry, findings, |text| units::span(text, Bare::Refused));
+                }
                 "high_demand" => self.high_demand(entry, findings),
                 key if POLICIES_WITHOUT_EFFECT.contains(&key) => {
                     findings.note(entry.place, format!("policies: `{key}` has no effect in this version"));
@@ -192,7 +196,13 @@ impl Draft {
                 _ => read::unknown(
                     entry,
                     "in `policies`",
-                    &["usage_half_life", "overtakes_max", "sigterm_grace_seconds", "high_demand"],
+                    &[
+                        "usage_half_life",
+                        "overtakes_max",
+                        "sigterm_grace_seconds",
+                        "high_demand",
+                        "stop_ungranted_after",
+                    ],
                     findings,
                 ),
             }

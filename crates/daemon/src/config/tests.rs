@@ -537,6 +537,9 @@ fn times_of_kinds_and_whether_stops_are_carried_out() {
     assert_eq!(hours(Kind::Compose), (None, Some(72 * 60)));
     assert_eq!(hours(Kind::DevContainer), (Some(60), Some(168 * 60)));
     assert_eq!(hours(Kind::Infrastructure), (None, None));
+    assert_eq!(policy.rules.stop_ungranted_after, None, "nobody is stopped unless somebody said so");
+    let stops = good("policies: {stop_ungranted_after: 10m}\n").policy.rules.stop_ungranted_after;
+    assert_eq!(stops, Some(Duration::from_secs(600)));
     assert_eq!(policy.hurried(Duration::from_secs(3600)), None, "nobody said so");
     let hurried = |demand: &str| {
         let policy = good(&format!("policies: {{high_demand: {demand}}}\n")).policy;

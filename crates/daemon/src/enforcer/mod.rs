@@ -6,7 +6,7 @@
 mod events;
 mod farewell;
 mod looking;
-mod notify;
+pub(crate) mod notify;
 mod recover;
 mod seen;
 mod tidy;

@@ -207,6 +207,7 @@ fn kind_of(judged: &JudgedCreate, deploy: bool) -> Kind {
     match judged.kind_hint() {
         KindHint::DevContainer { .. } => Kind::DevContainer,
         KindHint::Compose { .. } => Kind::Compose,
+        KindHint::Infrastructure => Kind::Infrastructure,
         KindHint::Docker => Kind::Docker,
     }
 }

@@ -49,6 +49,8 @@ pub(crate) struct Found {
     pub(crate) user: Option<String>,
     pub(crate) env: Vec<String>,
     pub(crate) labels: BTreeMap<String, String>,
+    /// Whether an administrator marked it as the lab's own.
+    pub(crate) infrastructure: bool,
     pub(crate) binds: Vec<BindAsk>,
     /// `BindOptions` of each bind, by slot.
     pub(crate) bind_options: Vec<Option<Json>>,

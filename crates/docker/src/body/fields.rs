@@ -11,6 +11,10 @@ use crate::json::{Json, Object};
 
 /// Prefix of the labels that only the daemon writes.
 pub(crate) const OWN_LABEL_PREFIX: &str = "ds01.";
+/// The one of them that an administrator says: that a container is the lab's own.
+pub(crate) const KIND_LABEL: &str = "ds01.kind";
+/// Its only value.
+pub(crate) const INFRASTRUCTURE: &str = "infrastructure";
 
 /// Longest stop timeout in seconds that a container may ask for: an idle stop waits that long.
 pub(crate) const STOP_TIMEOUT_S_MAX: i64 = 120;
@@ -68,6 +72,7 @@ pub(crate) fn labels(desk: &mut Desk<'_>, path: &str, value: Option<&Json>) -> R
     let given = text_map(path, value)?;
     let own: Vec<&str> =
         given.iter().map(|(key, _)| key.as_str()).filter(|key| key.starts_with(OWN_LABEL_PREFIX)).collect();
+    let own: Vec<&str> = own.into_iter().filter(|key| !(desk.rules.admin && *key == KIND_LABEL)).collect();
     if !own.is_empty() {
         desk.warn(format!(
             "Labels that begin with {OWN_LABEL_PREFIX} are written by DS01 only: {} dropped.",

@@ -3,7 +3,9 @@
 //! Must never: send labels or environment on; those are put together when the daemon has answered.
 
 use super::super::desk::Desk;
-use super::super::fields::{OWN_LABEL_PREFIX, healthcheck, labels, stop_timeout, text, texts, working_dir};
+use super::super::fields::{
+    INFRASTRUCTURE, KIND_LABEL, OWN_LABEL_PREFIX, healthcheck, labels, stop_timeout, text, texts, working_dir,
+};
 use super::super::refusal::Refusal;
 use super::super::shape::Shape::{Bool, Text, TextOrTexts, TextSet, Texts};
 use super::super::table::Rule::{Check, Clamp, Drop, Pass, Set};
@@ -85,6 +87,8 @@ fn bounded(desk: &mut Desk<'_>, variable: String) -> Option<String> {
 }
 
 fn own_labels(desk: &mut Desk<'_>, path: &str, value: Option<&Json>) -> Judged {
+    let said = value.and_then(Json::as_object).and_then(|given| given.get(KIND_LABEL)).and_then(Json::as_str);
+    desk.found.infrastructure = desk.rules.admin && said == Some(INFRASTRUCTURE);
     if let Some(Json::Object(kept)) = labels(desk, path, value)? {
         debug_assert!(kept.iter().all(|(key, _)| !key.starts_with(OWN_LABEL_PREFIX)));
         desk.found.labels = kept

@@ -146,6 +146,8 @@ pub enum KindHint {
         /// `com.docker.compose.service`
         service: String,
     },
+    /// Marked by an administrator as the lab's own: `ds01.kind=infrastructure`.
+    Infrastructure,
     /// Anything else.
     Docker,
 }
@@ -393,6 +395,9 @@ impl JudgedCreate {
     #[must_use]
     pub fn kind_hint(&self) -> KindHint {
         let label = |name: &str| self.found.labels.get(name).cloned();
+        if self.found.infrastructure {
+            return KindHint::Infrastructure;
+        }
         if self.found.labels.keys().any(|key| key.starts_with("devcontainer.")) {
             return KindHint::DevContainer { local_folder: label("devcontainer.local_folder") };
         }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::{BindForm, ContainerRole, KindHint, Restart, Unresolved, judge_create};
+use super::super::{BindForm, ContainerRole, KindHint, Restart, Rules, Unresolved, judge_create};
 use super::{admin, alice, answer, create_with, host, unlimited};
 
 fn refusal(body: &Value) -> String {
@@ -617,6 +617,15 @@ fn labels_tell_the_kind_and_the_daemons_own_are_stripped() {
     assert_eq!(
         hint(json!({"com.docker.compose.project": "p", "com.docker.compose.service": "s"})),
         KindHint::Compose { project: "p".into(), service: "s".into() }
+    );
+    let marked = json!({"Labels": {"ds01.kind": "infrastructure", "com.docker.compose.project": "p"}});
+    let by = |admin| judge_create(&bytes(&marked), &Rules { admin, ..unlimited() }).expect("judged");
+    assert_eq!(by(true).kind_hint(), KindHint::Infrastructure);
+    assert_eq!(by(true).warnings(), [""; 0]);
+    assert!(matches!(by(false).kind_hint(), KindHint::Compose { .. }), "only an administrator says so");
+    assert_eq!(
+        by(false).warnings(),
+        ["Labels that begin with ds01. are written by DS01 only: ds01.kind dropped."]
     );
     let asked = json!({"Labels": {"ds01.user": "bob", "mine": "1"}});
     let mut judged = judge_create(&bytes(&asked), &unlimited()).expect("judged");
