@@ -1,10 +1,12 @@
-//! What a container is made of, as flags: `container deploy` and `container create` have the same. It must never read
-//! the world or act.
+//! What a container is made of, as flags: `container deploy` and `container create` have the same, and `ds01 run` asks for GPUs
+//! in their words. It must never read the world or act.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use serde_json::{Value, json};
 
 use super::{duration, size};
 
@@ -45,20 +47,10 @@ pub(crate) struct MakingArgs {
     /// What to take if the project has no image of its own: pytorch, tensorflow, pytorch-2.7.1, …
     #[arg(long, value_name = "NAME", conflicts_with = "image")]
     pub(crate) framework: Option<String>,
-    /// How many GPUs [default: 1]
-    #[arg(long, value_name = "N", conflicts_with = "cpu_only", value_parser = gpus)]
-    pub(crate) gpus: Option<u32>,
-    /// At least so much memory on each GPU: 30g, 512m
-    #[arg(long, value_name = "SIZE", value_parser = size::mebibytes, conflicts_with = "cpu_only")]
-    pub(crate) gpu_memory: Option<u64>,
-    /// A whole card, not a slice of one
-    #[arg(long, conflicts_with = "cpu_only")]
-    pub(crate) full_gpu: bool,
-    /// Which GPUs will do: a part of the model's name (h100), or a slice's profile (2g, 2g.20gb)
-    #[arg(long = "gpu", value_name = "MODEL", conflicts_with = "cpu_only")]
-    pub(crate) gpu_model: Option<String>,
+    #[command(flatten)]
+    pub(crate) gpu: GpuArgs,
     /// No GPU
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["gpus", "gpu_memory", "full_gpu", "gpu_model"])]
     pub(crate) cpu_only: bool,
     /// The directory to see as /workspace [default: ~/workspace/<project>, made if missing]
     #[arg(long, value_name = "PATH")]
@@ -75,6 +67,35 @@ pub(crate) struct MakingArgs {
     /// Print JSON, for scripts
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Which GPUs, and how many.
+#[derive(Debug, Args)]
+pub(crate) struct GpuArgs {
+    /// How many GPUs [default: 1]
+    #[arg(long, value_name = "N", value_parser = gpus)]
+    pub(crate) gpus: Option<u32>,
+    /// At least so much memory on each GPU: 30g, 512m
+    #[arg(long, value_name = "SIZE", value_parser = size::mebibytes)]
+    pub(crate) gpu_memory: Option<u64>,
+    /// A whole card, not a slice of one
+    #[arg(long)]
+    pub(crate) full_gpu: bool,
+    /// Which GPUs will do: a part of the model's name (h100), or a slice's profile (2g, 2g.20gb)
+    #[arg(long = "gpu", value_name = "MODEL")]
+    pub(crate) gpu_model: Option<String>,
+}
+
+impl GpuArgs {
+    /// As Docker is asked for them, in a body of `containers/create`. What they must be are options of the request: the door
+    /// reads them as `--gpus` of plain Docker has them.
+    pub(crate) fn device_request(&self) -> Value {
+        let memory = self.gpu_memory.map(|mib| ("memory", format!("{mib}m")));
+        let model = self.gpu_model.clone().map(|model| ("model", model));
+        let full = self.full_gpu.then(|| ("full", "true".to_owned()));
+        let options: BTreeMap<&str, String> = [memory, model, full].into_iter().flatten().collect();
+        json!({ "Driver": "", "Count": self.gpus.unwrap_or(1), "Capabilities": [["gpu"]], "Options": options })
+    }
 }
 
 /// Reads a number of GPUs.

@@ -109,6 +109,7 @@ GPU is free.
 Examples:
   ds01 run -- python src/train.py --epochs 20
   ds01 run --wait 2h -- python src/train.py
+  ds01 run --gpu-memory 30g --data ~/datasets/imagenet -- timeout 8h python src/train.py
   ds01 run --project my-thesis -- nvidia-smi")]
     Run(BorrowArgs),
     /// Start Jupyter in a project's container, and tell how to reach it

@@ -38,10 +38,10 @@ pub(super) fn request(args: &MakingArgs) -> Result<DeployRequest, Failure> {
         from_project: args.project.as_deref().map(project).transpose()?,
         image: args.image.clone(),
         framework: args.framework.clone(),
-        gpus: args.gpus,
-        gpu_memory_mib: args.gpu_memory,
-        full_gpu: args.full_gpu,
-        gpu_model: args.gpu_model.clone(),
+        gpus: args.gpu.gpus,
+        gpu_memory_mib: args.gpu.gpu_memory,
+        full_gpu: args.gpu.full_gpu,
+        gpu_model: args.gpu.gpu_model.clone(),
         cpu_only: args.cpu_only,
         workspace: args.workspace.as_deref().map(absolute).transpose()?,
         data: data_mounts(&args.data)?,
@@ -130,7 +130,7 @@ fn absolute(path: &Path) -> Result<String, Failure> {
 }
 
 /// One directory is `/data`; several lie below it under their own names.
-fn data_mounts(sources: &[PathBuf]) -> Result<Vec<DataMount>, Failure> {
+pub(super) fn data_mounts(sources: &[PathBuf]) -> Result<Vec<DataMount>, Failure> {
     if let [one] = sources {
         return Ok(vec![DataMount { source: absolute(one)?, target: "/data".to_owned() }]);
     }

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::args::BorrowArgs;
 use crate::client::Door;
+use crate::commands::deploy::data_mounts;
 use crate::commands::image;
 use crate::commands::image::build::{When, ensure};
 use crate::failure::Failure;
@@ -43,6 +44,12 @@ impl Sibling {
             return Err(Failure::usage(
                 "--project is for the server itself; in a container it is this one's image and workspace",
             ));
+        }
+        if !args.data.is_empty() {
+            return Err(Failure::usage(
+                "--data is for the server itself; in a container it sees what this one sees",
+            )
+            .with_hint("mount the directory into this container: \"mounts\" in devcontainer.json"));
         }
         let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
         let environment = std::env::vars().filter(|(name, _)| !NOT_HANDED_ON.contains(&name.as_str()));
@@ -79,7 +86,10 @@ impl Sibling {
             None => own_image(door, &project, me).await?,
         };
         let below = here.strip_prefix(&place.directory).map(Path::to_owned).unwrap_or_default();
-        let sees = json!({ "Binds": [format!("{}:{WORKSPACE}", place.directory.display())] });
+        let mut binds = vec![format!("{}:{WORKSPACE}", place.directory.display())];
+        let data = data_mounts(&args.data)?.into_iter();
+        binds.extend(data.map(|data| format!("{}:{}:ro", data.source, data.target)));
+        let sees = json!({ "Binds": binds });
         let mut environment: Vec<String> = ["TERM", "LANG", "TZ"]
             .iter()
             .filter_map(|name| Some(format!("{name}={}", std::env::var(name).ok()?)))
@@ -118,10 +128,7 @@ impl Sibling {
         let mut host = self.sees.clone();
         host.insert("AutoRemove".to_owned(), true.into());
         host.insert("Init".to_owned(), true.into());
-        host.insert(
-            "DeviceRequests".to_owned(),
-            json!([{ "Driver": "", "Count": args.gpus, "Capabilities": [["gpu"]] }]),
-        );
+        host.insert("DeviceRequests".to_owned(), json!([args.gpu.device_request()]));
         Ok(json!({
             "Image": self.image,
             "Entrypoint": args.command,
