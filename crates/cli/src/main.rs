@@ -4,6 +4,7 @@
 //! no privilege of its own. Only `ds01 doctor` looks at the machine itself, with the rights of whoever calls it.
 
 mod args;
+mod by_hand;
 mod carry;
 mod catalogue;
 mod client;

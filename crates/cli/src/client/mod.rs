@@ -8,6 +8,7 @@ mod containers;
 mod error;
 mod events;
 mod exec;
+mod files;
 mod images;
 mod line;
 mod lines;
