@@ -104,11 +104,15 @@ frameworks:
   pytorch: elsewhere/pytorch:latest
   pytorch-2.9.1: elsewhere/pytorch:2.9.1
   pytorch-2.8.0: lab/pytorch:2.8.0
+use_cases:
+  ours: { title: What everybody here needs, packages: [later, 'extra<2'] }
 YAML
 reload
 knows() { as ada image create probe --framework pytorch --version 2.8.0 --dry-run; }
 wait_for knows
 assert_contains "$(as ada image create probe --dry-run)" "FROM lab/pytorch:2.8.0" "what is here is preferred"
+assert_contains "$(as ada image create probe --use-case ours --dry-run)" '    "extra<2"' "the machine's own list of packages"
+assert_fails "no packages are known for cv; there are: ours" as ada image create probe --use-case cv --dry-run
 assert_fails "there is no pytorch 3.0 here; there are: 2.9.1, 2.8.0" as ada image create probe --framework pytorch --version 3.0
 assert_fails "for which project?" as ada image create
 assert_fails "call it my-thesis" as ada image create My-Thesis --framework pytorch
