@@ -14,6 +14,8 @@ const PROGRAM: &str = "/bin/conda";
 const ASKED: &str = "# update specs:";
 /// Environments that are looked at: people have a handful.
 const ENVIRONMENTS_MAX: usize = 16;
+/// What installs others is no part of a project.
+const INSTALLERS: [&str; 5] = ["conda", "mamba", "pip", "setuptools", "wheel"];
 
 pub(super) fn telling(changes: &[Change]) -> Vec<String> {
     let environments = new(changes);
@@ -73,7 +75,7 @@ fn asked_in(step: &str, new: &BTreeSet<&str>) -> Vec<String> {
             .iter()
             .find(|(_, package)| package.rsplitn(3, '-').nth(2).is_some_and(|there| there == name(spec)))?;
         let mut parts = package.rsplitn(3, '-').skip(1);
-        let (version, name) = (parts.next()?, parts.next()?);
+        let (version, name) = (parts.next()?, parts.next().filter(|name| !INSTALLERS.contains(name))?);
         Some(match channel_of(channel) {
             Some(channel) => format!("{channel}::{name}={version}"),
             None => format!("{name}={version}"),
@@ -89,10 +91,11 @@ fn listed(text: &str) -> impl Iterator<Item = &str> {
     words.filter(|word| !word.is_empty() && *word != ",")
 }
 
-/// The channel in `conda-forge/linux-64` or `https://conda.anaconda.org/conda-forge/linux-64`, unless conda takes it by itself.
-fn channel_of(subdirectory: &str) -> Option<&str> {
-    let (channel, _) = subdirectory.rsplit_once('/')?;
-    if channel == "defaults" || channel.contains("pkgs/") {
+/// The channel in `conda-forge/linux-64`, `https://conda.anaconda.org/conda-forge/linux-64` or, as it was written once,
+/// `conda-forge`; unless it is one that conda takes by itself.
+fn channel_of(written: &str) -> Option<&str> {
+    let channel = written.rsplit_once('/').map_or(written, |(channel, _)| channel);
+    if matches!(channel, "" | "defaults") || channel.contains("pkgs/") {
         return None;
     }
     channel.rsplit('/').next()

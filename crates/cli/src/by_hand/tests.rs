@@ -83,6 +83,11 @@ const HISTORY: &str = r#"==> 2026-01-02 10:00:00 <==
 # cmd: mamba install jq ripgrep
 +https://conda.anaconda.org/pkgs/main/linux-64::jq-1.7-h1_0
 # update specs: ["jq", "ripgrep"]
+==> 2026-11-21 18:10:00 <==
+# cmd: /opt/conda/bin/conda update conda
++conda-forge::zstd-1.5.6-h1_0
++conda-forge::conda-24.9.0-py311_0
+# update specs: ['conda', 'zstd']
 "#;
 
 #[test]
@@ -93,6 +98,8 @@ fn of_conda_what_its_history_was_asked_for_and_the_image_has_not() {
         "/opt/conda/conda-meta/scipy-1.14.0-py311_1.json",
         "/opt/conda/conda-meta/einops-0.8.0-pyhd8ed1ab_0.json",
         "/opt/conda/conda-meta/jq-1.7-h1_0.json",
+        "/opt/conda/conda-meta/zstd-1.5.6-h1_0.json",
+        "/opt/conda/conda-meta/conda-24.9.0-py311_0.json",
         // What conda brings has pip's mark, too.
         "/opt/conda/lib/python3.11/site-packages/einops-0.8.0.dist-info/REQUESTED",
         "/opt/conda/lib/python3.11/site-packages/wandb-0.17.0.dist-info/REQUESTED",
@@ -116,6 +123,7 @@ fn of_conda_what_its_history_was_asked_for_and_the_image_has_not() {
     let expected = [
         "conda conda-forge::einops=0.8.0",
         "conda conda-forge::numpy=2.1.0",
+        "conda conda-forge::zstd=1.5.6",
         "conda jq=1.7",
         "pip wandb==0.17.0",
     ];
@@ -123,6 +131,9 @@ fn of_conda_what_its_history_was_asked_for_and_the_image_has_not() {
     read.remove("/opt/conda/bin/conda");
     assert_eq!(
         told(&changes, &read),
-        ["pip wandb==0.17.0", "/opt/conda: conda-forge::einops=0.8.0 conda-forge::numpy=2.1.0 jq=1.7"]
+        [
+            "pip wandb==0.17.0",
+            "/opt/conda: conda-forge::einops=0.8.0 conda-forge::numpy=2.1.0 conda-forge::zstd=1.5.6 jq=1.7"
+        ]
     );
 }
