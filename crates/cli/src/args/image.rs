@@ -76,7 +76,7 @@ pub(crate) struct ImageCreateArgs {
     /// A plain image of this version of Python
     #[arg(long, value_name = "VERSION", conflicts_with_all = ["framework", "base"])]
     pub(crate) python: Option<String>,
-    /// What it is for, which brings the usual packages: ml, cv, nlp, rl, audio, ts, llm
+    /// What it is for, which brings the usual packages: ml, cv, nlp, rl, audio, ts, llm, or your lab's own
     #[arg(long, value_name = "PURPOSE", value_delimiter = ',', num_args = 1..)]
     pub(crate) use_case: Vec<String>,
     /// Python packages: einops 'torchmetrics>=1.4'

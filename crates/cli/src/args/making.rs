@@ -1,12 +1,10 @@
 //! What a container is made of, as flags: `container deploy` and `container create` have the same, and `ds01 run` asks for GPUs
 //! in their words. It must never read the world or act.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use serde_json::{Value, json};
 
 use super::{duration, size};
 
@@ -84,18 +82,6 @@ pub(crate) struct GpuArgs {
     /// Which GPUs will do: a part of the model's name (h100), or a slice's profile (2g, 2g.20gb)
     #[arg(long = "gpu", value_name = "MODEL")]
     pub(crate) gpu_model: Option<String>,
-}
-
-impl GpuArgs {
-    /// As Docker is asked for them, in a body of `containers/create`. What they must be are options of the request: the door
-    /// reads them as `--gpus` of plain Docker has them.
-    pub(crate) fn device_request(&self) -> Value {
-        let memory = self.gpu_memory.map(|mib| ("memory", format!("{mib}m")));
-        let model = self.gpu_model.clone().map(|model| ("model", model));
-        let full = self.full_gpu.then(|| ("full", "true".to_owned()));
-        let options: BTreeMap<&str, String> = [memory, model, full].into_iter().flatten().collect();
-        json!({ "Driver": "", "Count": self.gpus.unwrap_or(1), "Capabilities": [["gpu"]], "Options": options })
-    }
 }
 
 /// Reads a number of GPUs.

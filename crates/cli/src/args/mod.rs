@@ -37,7 +37,7 @@ pub(crate) use install::{CompletionArgs, DoctorArgs, InstallLinksArgs, ManArgs, 
 pub(crate) use listing::ListArgs;
 pub(crate) use looking::{EventsArgs, GpuStatusArgs, HistoryArgs, LogsArgs, StatsArgs};
 pub(crate) use machine::{CheckCommand, GpuCommand};
-pub(crate) use making::{CreateArgs, DeployArgs, MakingArgs, Patience};
+pub(crate) use making::{CreateArgs, DeployArgs, GpuArgs, MakingArgs, Patience};
 pub(crate) use project::{InitArgs, LaunchArgs, ProjectCommand, ProjectType, StatusArgs};
 pub(crate) use setup::{JupyterArgs, SshSetupArgs, UserSetupArgs};
 pub(crate) use sharing::{RepairArgs, ShareArgs, ShareKind, UnshareArgs};

@@ -1,6 +1,7 @@
 //! What a container beside is made of: taken from the container in which the command was typed, or from the project in whose
 //! directory. It must never make one.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use ds01_api::names::{self, Project};
@@ -8,7 +9,7 @@ use ds01_api::{Exit, WhoAmI, codes};
 use nix::unistd::{getgid, getuid};
 use serde_json::{Map, Value, json};
 
-use crate::args::BorrowArgs;
+use crate::args::{BorrowArgs, GpuArgs};
 use crate::client::Door;
 use crate::commands::deploy::data_mounts;
 use crate::commands::image;
@@ -128,7 +129,7 @@ impl Sibling {
         let mut host = self.sees.clone();
         host.insert("AutoRemove".to_owned(), true.into());
         host.insert("Init".to_owned(), true.into());
-        host.insert("DeviceRequests".to_owned(), json!([args.gpu.device_request()]));
+        host.insert("DeviceRequests".to_owned(), json!([device_request(&args.gpu)]));
         Ok(json!({
             "Image": self.image,
             "Entrypoint": args.command,
@@ -145,6 +146,16 @@ impl Sibling {
             "HostConfig": host,
         }))
     }
+}
+
+/// As Docker is asked for GPUs. What they must be are options of the request, which the door reads in the words that plain
+/// `docker run --gpus` has for them.
+fn device_request(gpu: &GpuArgs) -> Value {
+    let memory = gpu.gpu_memory.map(|mib| ("memory", format!("{mib}m")));
+    let model = gpu.gpu_model.clone().map(|model| ("model", model));
+    let full = gpu.full_gpu.then(|| ("full", "true".to_owned()));
+    let options: BTreeMap<&str, String> = [memory, model, full].into_iter().flatten().collect();
+    json!({ "Driver": "", "Count": gpu.gpus.unwrap_or(1), "Capabilities": [["gpu"]], "Options": options })
 }
 
 /// The project's own image; built where there is none yet. One that is older than its Dockerfile will do: nobody waits for a

@@ -67,7 +67,11 @@ impl Market {
                 self.use_cases.iter().find(|use_case| use_case.key.eq_ignore_ascii_case(key)).cloned();
             found.ok_or_else(|| {
                 let keys: Vec<&str> = self.use_cases.iter().map(|use_case| use_case.key.as_str()).collect();
-                Failure::usage(format!("no packages are known for {key}; there are: {}", keys.join(", ")))
+                let there = match keys.as_slice() {
+                    [] => "this machine has no lists of packages".to_owned(),
+                    keys => format!("there are: {}", keys.join(", ")),
+                };
+                Failure::usage(format!("no packages are known for {key}; {there}"))
                     .with_hint("packages by name: --packages einops wandb")
             })
         };
