@@ -38,7 +38,8 @@ fn main() -> ExitCode {
         ui::Ui { json: false }.say(&words);
         return ExitCode::SUCCESS;
     }
-    if let Some(text) = texts::answer(std::env::args_os()) {
+    let asked = || std::env::args_os();
+    if let Some(text) = texts::help::answer(asked()).or_else(|| texts::answer(asked())) {
         ui::Ui { json: false }.say(&text);
         return ExitCode::SUCCESS;
     }

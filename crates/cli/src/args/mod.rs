@@ -287,6 +287,11 @@ pub(crate) fn path_of(words: &[OsString]) -> String {
     path.join(" ")
 }
 
+/// Whether a word names a group of commands.
+pub(crate) fn is_group(word: &str) -> bool {
+    Cli::command().find_subcommand(word).is_some_and(clap::Command::has_subcommands)
+}
+
 /// What `--help` says of a command, with its colours.
 pub(crate) fn help(path: &str) -> String {
     let words = ["ds01"].into_iter().chain(path.split(' ')).chain(["--help"]);
