@@ -220,6 +220,9 @@ pub(crate) struct RetireArgs {
     /// Write packages that were installed by hand (pip, conda, apt) into the project's Dockerfile
     #[arg(long)]
     pub(crate) save_packages: bool,
+    /// Copy files that lie outside /workspace into it, as rescued/
+    #[arg(long)]
+    pub(crate) save_files: bool,
     /// Volumes without a name, too (the default)
     #[arg(long)]
     pub(crate) volumes: bool,
