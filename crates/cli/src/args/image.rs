@@ -60,7 +60,7 @@ Examples:
     Delete(ImageDeleteArgs),
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct ImageCreateArgs {
     /// The project: small letters, digits and -
     pub(crate) name: Option<String>,
@@ -169,6 +169,16 @@ pub(crate) struct ImageDeleteArgs {
     /// Print JSON, for scripts
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+impl ImageCreateArgs {
+    /// Whether anything is said of what the image is to hold.
+    pub(crate) fn describes(&self) -> bool {
+        let lists = [&self.use_case, &self.packages, &self.system];
+        [&self.framework, &self.base, &self.python].into_iter().any(Option::is_some)
+            || self.requirements.is_some()
+            || lists.iter().any(|list| !list.is_empty())
+    }
 }
 
 /// Reads a package's name, with or without a version.

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::image;
 use super::settle::{Started, settle};
+use super::spoken;
 use crate::args::{DeployArgs, MakingArgs, Patience};
 use crate::client::Door;
 use crate::failure::Failure;
@@ -50,14 +51,22 @@ pub(super) fn request(args: &MakingArgs) -> Result<DeployRequest, Failure> {
     })
 }
 
-/// Has the container made, or found. An image that a framework stands for is fetched first, if need be.
+/// Has the container made, or found. A project without an image gets one that is chosen, or that a framework stands for.
 pub(super) async fn make(door: &Door, request: &DeployRequest, ui: Ui) -> Result<Deployed, Failure> {
-    let deployed = match door.post::<Deployed>(paths::DEPLOY, request).await {
-        Err(refusal) if image::fetch_framework(door, request, &refusal, ui).await? => {
-            door.post(paths::DEPLOY, request).await?
-        }
-        answer => answer?,
-    };
+    let mut request = request.clone();
+    let mut answer = door.post::<Deployed>(paths::DEPLOY, &request).await;
+    if let Err(refusal) = &answer
+        && let Some(with_image) = image::choose_image(door, &request, refusal, ui).await?
+    {
+        request = with_image;
+        answer = door.post(paths::DEPLOY, &request).await;
+    }
+    if let Err(refusal) = &answer
+        && image::fetch_framework(door, &request, refusal, ui).await?
+    {
+        answer = door.post(paths::DEPLOY, &request).await;
+    }
+    let deployed = answer?;
     for warning in &deployed.warnings {
         ui.warn(warning);
     }
@@ -108,7 +117,8 @@ async fn enter(door: &Door, deployed: &Deployed, started: &Started, ui: Ui) -> R
         [] => String::new(),
         units => format!(" · GPU {}", units.iter().map(render::unit).collect::<Vec<_>>().join(", ")),
     };
-    ui.note(&format!("{}{gpu} · {} → /workspace · exit leaves", deployed.project, deployed.workspace));
+    let workspace = spoken(Path::new(&deployed.workspace));
+    ui.note(&format!("{}{gpu} · {workspace} → /workspace · exit leaves", deployed.project));
     let container = door.container(&deployed.id).await?;
     shell::enter(door, &container, ui).await
 }

@@ -14,7 +14,7 @@ use super::store::{self, Requirements};
 use super::{project, questions};
 use crate::args::ImageCreateArgs;
 use crate::client::Door;
-use crate::dockerfile::{Draft, Group, Installer, Package};
+use crate::dockerfile::{Dockerfile, Draft, Group, Installer, Package};
 use crate::failure::Failure;
 use crate::prompts;
 use crate::render;
@@ -46,6 +46,17 @@ struct Report<'a> {
 pub(super) async fn perform(door: &Door, args: &ImageCreateArgs, ui: Ui) -> Result<u8, Failure> {
     let market = Market::ask(door).await?;
     let asks = !args.yes && !args.json && !args.dry_run && prompts::can_ask();
+    // The name first: a Dockerfile that is there answers the other questions.
+    let name = if args.name.is_none() && asks { Some(questions::name()?) } else { args.name.clone() };
+    let args = &ImageCreateArgs { name, ..args.clone() };
+    if let Some((text, made)) = from_its_dockerfile(door, args, ui).await? {
+        let dockerfile = made.dockerfile.clone().unwrap_or_default();
+        let base = Dockerfile::parse(&text).base().unwrap_or_default();
+        let (project, made) = (made.project.clone(), Some(made));
+        let report = Report { project: &project, dockerfile, base: &base, text: &text, dry_run: false, made };
+        ui.answer(&report, |report| report.made.as_ref().map(render::image_made).unwrap_or_default());
+        return Ok(0);
+    }
     let wish = if asks { questions::ask(args, &market)? } else { of_flags(args, &market)? };
     let text = wish.draft().text();
     let path = place(&wish.project, args.force || args.dry_run)?;
@@ -74,6 +85,26 @@ pub(super) async fn perform(door: &Door, args: &ImageCreateArgs, ui: Ui) -> Resu
         (None, false) => render::image_drafted(project),
     });
     Ok(0)
+}
+
+/// The image of a project that has a Dockerfile and no image any more, if nothing is said of another Dockerfile.
+async fn from_its_dockerfile(
+    door: &Door,
+    args: &ImageCreateArgs,
+    ui: Ui,
+) -> Result<Option<(String, Made)>, Failure> {
+    let asks_for_another = args.describes() || args.force || args.dry_run || args.no_build;
+    let Some(name) = args.name.as_deref().filter(|_| !asks_for_another) else { return Ok(None) };
+    let project = project(name)?;
+    let Some(recipe) = recipe::find(&project)? else { return Ok(None) };
+    if door.image(&build::image_of(door, &project).await?).await?.is_some() {
+        return Ok(None);
+    }
+    ui.note(&format!(
+        "{project} has a Dockerfile, and no image: it is built as it stands (--force writes it anew)"
+    ));
+    let text = recipe.text.clone();
+    Ok(Some((text, build::from(door, &project, recipe, When::Needed, ui).await?)))
 }
 
 /// Where the Dockerfile goes: where there is one, that one is replaced, if it may be.

@@ -55,7 +55,8 @@ pub(super) fn ask(args: &ImageCreateArgs, market: &Market) -> Result<Wish, Failu
     Ok(wish)
 }
 
-fn name() -> Result<String, Failure> {
+/// The project, where none was named.
+pub(super) fn name() -> Result<String, Failure> {
     let check = |name: &str| {
         project(name).map(drop).map_err(|failure| {
             let hint = failure.error.hint.map(|hint| format!(": {hint}")).unwrap_or_default();
