@@ -46,12 +46,13 @@ fn main() -> ExitCode {
     let cli = match args::parse(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version go to standard output and are no error.
-            let _ = error.print();
-            if let Some(hint) = args::elsewhere::hint(&error) {
-                ui::Ui { json: false }.note(&format!("hint: {hint}"));
+            if error.use_stderr() {
+                ui::Ui { json: false }.note(args::mistake::told(&error, std::env::args_os()).trim_end());
+                return Exit::Usage.code().into();
             }
-            return if error.use_stderr() { Exit::Usage.code().into() } else { ExitCode::SUCCESS };
+            // Help and version are no error.
+            let _ = error.print();
+            return ExitCode::SUCCESS;
         }
     };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {

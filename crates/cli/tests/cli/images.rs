@@ -277,7 +277,7 @@ fn flags_change_a_dockerfile_that_a_person_wrote() {
 
         Usage: image update [OPTIONS] [NAME]
 
-        For more information, try '--help'.
+        hint: image update --help shows what it takes
         exit 2
         $ image update nothing --add numpy
         error: nothing has no image, and no Dockerfile to build one from
