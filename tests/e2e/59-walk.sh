@@ -325,6 +325,15 @@ does 'docker exec my-project._.$(whoami) ls /tmp/'
 does 'docker exec my-project._.$(whoami) ls /home/walker/'
 note "crashed: its GPU was free at once, its files are there, and it starts again"
 
+does 'container-stop my-project'
+does 'cp -a ~/workspace/my-project ~/backup && rm -r ~/workspace/my-project'
+ends_with 4 'container-start my-project' 'workspace/my-project is not there' 'mkdir -p'
+does 'mkdir ~/workspace/my-project && cp -a ~/backup/. ~/workspace/my-project'
+does 'rm -r ~/backup'
+does 'container-start my-project'
+does 'docker exec my-project._.$(whoami) ls /workspace/' kept
+note "a workspace that was deleted is told of, and one that was brought back is there"
+
 # As docs/user/workspaces-and-files.md has it.
 # --- saved in the wrong place -----------------------------------------------------------------------------------------------------
 
