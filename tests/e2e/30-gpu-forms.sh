@@ -26,8 +26,17 @@ assert_fails "2 asked for, 1 allowed" as alice docker run --rm --gpus 2 busybox 
 assert_eq "$(as alice docker ps -aq)" "" "nothing stays of a refused start"
 note "the command line's own forms"
 
-# What Docker's flags cannot say.
+# What the unit must be: options of the request, and the flags of `container deploy`.
 unit_of_project() { as carol gpu-status --json | jq -r --arg name "$1" '.cards[].units[] | select(.holder.container == $name) | .unit // . | .address'; }
+for case in "whole full=true 0" "large memory=30g 1:0" "slice memory=5g,model=2g 1:1"; do
+    read -r name options address <<<"$case"
+    as carol docker run -d --name "$name" --gpus "1,\"options=$options\"" busybox sleep 600 >/dev/null
+    assert_eq "$(unit_of_project "$name")" "$address" "--gpus options=$options"
+done
+assert_contains "$(as carol docker inspect --format '{{json .HostConfig.DeviceRequests}}' slice)" '"Options":{"memory":"5g","model":"2g"}'
+assert_contains "$(as carol docker create --gpus '1,"options=mem=5g"' busybox 2>&1)" "there are memory, model, full"
+assert_fails "write a size with its unit: memory=30g" as carol docker create --gpus '1,"options=memory=30"' busybox
+as carol sh -c 'docker rm --force $(docker ps --all --quiet)' >/dev/null
 for case in "whole --full-gpu 0" "large --gpu-memory=30g 1:0" "slice --gpu=2g 1:1" "named --gpu=a100 1:2"; do
     read -r project flag address <<<"$case"
     as carol container deploy "$project" --image busybox "$flag" >/dev/null

@@ -104,11 +104,15 @@ frameworks:
   pytorch: elsewhere/pytorch:latest
   pytorch-2.9.1: elsewhere/pytorch:2.9.1
   pytorch-2.8.0: lab/pytorch:2.8.0
+use_cases:
+  ours: { title: What everybody here needs, packages: [later, 'extra<2'] }
 YAML
 reload
 knows() { as ada image create probe --framework pytorch --version 2.8.0 --dry-run; }
 wait_for knows
 assert_contains "$(as ada image create probe --dry-run)" "FROM lab/pytorch:2.8.0" "what is here is preferred"
+assert_contains "$(as ada image create probe --use-case ours --dry-run)" '    "extra<2"' "the machine's own list of packages"
+assert_fails "no packages are known for cv; there are: ours" as ada image create probe --use-case cv --dry-run
 assert_fails "there is no pytorch 3.0 here; there are: 2.9.1, 2.8.0" as ada image create probe --framework pytorch --version 3.0
 assert_fails "for which project?" as ada image create
 assert_fails "call it my-thesis" as ada image create My-Thesis --framework pytorch
@@ -146,10 +150,19 @@ as ada container retire paper >/dev/null
 note "installed by hand: written into the Dockerfile when the container goes, if that is asked for"
 as ada container deploy paper --background --cpu-only >/dev/null
 as ada docker exec paper._.ada pip install --quiet --user later extra==2.0
-assert_contains "$(said_by ada container retire paper --save-packages)" "installs extra==2.0 later==0.1 now"
+# What apt and conda leave behind, as they write it.
+as ada docker exec -i -u 0 paper._.ada sh <<'END'
+mkdir -p /var/lib/dpkg/info /var/lib/apt /opt/conda/conda-meta /opt/conda/bin
+touch /var/lib/dpkg/info/jq.list /var/lib/dpkg/info/libjq1:amd64.list /opt/conda/bin/conda /opt/conda/conda-meta/zstd-1.5.6-h1_0.json
+printf 'Package: %s\nStatus: install ok installed\n\n' jq libjq1 >/var/lib/dpkg/status
+printf 'Package: libjq1\nAuto-Installed: 1\n\n' >/var/lib/apt/extended_states
+printf '==> 2026-11-21 18:00:00 <==\n+conda-forge/linux-64::zstd-1.5.6-h1_0\n# update specs: ["zstd"]\n' >/opt/conda/conda-meta/history
+END
+assert_contains "$(said_by ada container retire paper --save-packages)" "installs jq conda-forge::zstd=1.5.6 extra==2.0 later==0.1 now"
 assert_contains "$(as ada cat dockerfiles/paper.Dockerfile)" "    later==0.1"
+assert_contains "$(as ada cat dockerfiles/paper.Dockerfile)" $'RUN conda install --yes \\\n    conda-forge::zstd=1.5.6'
 assert_eq "$(status paper._.ada)" gone
-as ada image update paper --remove later extra --no-build >/dev/null 2>&1
+as ada image update paper --remove later extra zstd --remove-system jq --no-build >/dev/null 2>&1
 as ada container deploy paper --background --cpu-only >/dev/null
 as ada docker exec paper._.ada pip install --quiet --user later
 as ada mv dockerfiles/paper.Dockerfile aside

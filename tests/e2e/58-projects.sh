@@ -21,7 +21,7 @@ assert_fails "is there already, and stays as it is" as alice project-init pr58-t
 assert_eq "$(stat -c %U "$HOME_OF_ALICE/workspace/pr58-thesis/Dockerfile")" alice
 
 note "questions on a terminal: what is typed is what is made; Ctrl-C leaves nothing"
-on_a_terminal() { /usr/bin/python3 -B "$DS01_ROOT/tests/e2e/clients/terminal.py" "$@"; }
+on_a_terminal() { TERM=xterm /usr/bin/python3 -B "$DS01_ROOT/tests/e2e/clients/terminal.py" "$@"; }
 said=$(on_a_terminal Project 'pr58-typed\r' 'What is it about?' 'blank\r' 'A git repository?' 'n\r' -- \
     "$LAB" as "$DIR" alice project init --base ds01-python:latest)
 assert_contains "$said" "pr58-typed is begun."
@@ -82,6 +82,13 @@ wait_for ended int
 assert_eq "$(<"$SCRATCH/int.rc")" 9 "what the command made of Ctrl-C"
 wait_for alone
 assert_fails "in no project's directory" as alice ds01 run -- true
+as alice sh -c 'mkdir -p workspace/pr58-data && echo numbers >workspace/pr58-data/file'
+said=$(in_project pr58-thesis ds01 run --gpu-memory 30g --gpu 3g --data ~alice/workspace/pr58-data -- sh -c 'cat /data/file; echo $NVIDIA_VISIBLE_DEVICES; touch /data/mine' 2>&1) && fail "data were written to"
+assert_contains "$said" numbers
+assert_contains "$said" "Read-only file system"
+wait_for alone
+said=$(in_project pr58-thesis ds01 run --gpu b200 -- true 2>&1) && fail "a GPU that is not there"
+assert_contains "$said" "cannot give"
 
 note "one that vanishes leaves the command to its end, and then nothing"
 in_background gone as alice sh -c 'echo $$ >pr58-pid; exec ds01 run --project pr58-thesis -- sh -c "echo begun; until [ -e go ]; do sleep 0.1; done; echo done >went"'

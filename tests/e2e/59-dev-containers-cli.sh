@@ -58,3 +58,34 @@ as alice ds01 devcontainer check dc59 --fix >/dev/null
 assert_eq "$(up)" success
 assert_fails "No such file" dev exec ls /dev/nvidia0
 engine ps --quiet | xargs -r docker -H "$DS01_ENGINE" rm -f >/dev/null
+
+note "of a compose file: what asks for a GPU is found in it, and taken out of it"
+rm -rf "$PROJECT/.devcontainer"
+as alice sh -c 'cd workspace/dc59 && mkdir .devcontainer && cat >compose.yml' <<'END'
+services:
+  work: # here
+    image: ds01-python
+    command: sleep infinity
+    volumes: [".:/workspace"]
+    deploy:
+      resources:
+        reservations:
+          devices:
+            - {driver: nvidia, count: 1, capabilities: [gpu]}
+  beside:
+    image: busybox
+    command: sleep infinity
+    network_mode: host
+END
+as alice sh -c 'cd workspace/dc59 && cat >.devcontainer/devcontainer.json' <<'END'
+{ "dockerComposeFile": "../compose.yml", "service": "work", "workspaceFolder": "/workspace" }
+END
+said=$(as alice ds01 devcontainer check dc59) && fail "what would be refused is no failure"
+assert_contains "$said" "stopped  ../compose.yml: work: deploy.resources.reservations.devices"
+assert_contains "$said" "refused  ../compose.yml: beside: network_mode"
+as alice ds01 devcontainer check dc59 --fix >/dev/null
+assert_contains "$(as alice cat workspace/dc59/compose.yml)" "  work: # here"
+assert_eq "$(up)" success
+assert_fails "No such file" dev exec ls /dev/nvidia0
+assert_eq "$(as alice container list --json | jq -r '[.containers[] | .kind + " " + (.stop | tostring)] | sort | join(", ")')" "compose null, dev_container null" "nobody stops them"
+engine ps --quiet | xargs -r docker -H "$DS01_ENGINE" rm -f >/dev/null

@@ -55,6 +55,8 @@ assert_fails "an end that is to come" as root ds01 exempt --user alice --until 2
 as root ds01 exempt exempted._.alice --until 2099-01-01 --reason 'a deadline' >/dev/null
 assert_contains "$(why alice exempted)" "by root: a deadline"
 assert_contains "$(as root ds01 exempt --list)" "a deadline"
+assert_contains "$(as alice ds01 exempt --list)" "a deadline"
+assert_lacks "$(as bob ds01 exempt --list)" "a deadline" "another's exemption is nobody's business"
 "$LAB" restart-door "$DIR" --kill >/dev/null
 assert_eq "$(as root ds01 exempt --list --json | jq -r '.exemptions[] | [.user, .container, .reason] | join(" ")')" "alice exempted a deadline" "after a kill"
 # Whoever waits is told when he may expect a GPU, and why.

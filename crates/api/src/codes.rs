@@ -34,6 +34,8 @@ pub const CONTAINER_RUNNING: &str = "container.running";
 pub const CONTAINER_NOT_RUNNING: &str = "container.not-running";
 /// The image is not on this machine.
 pub const IMAGE_NOT_FOUND: &str = "image.not-found";
+/// What a container is to see at a path of the host is not there any more.
+pub const BIND_NOT_FOUND: &str = "bind.not-found";
 /// No framework of this name is in the machine's catalogue.
 pub const FRAMEWORK_UNKNOWN: &str = "framework.unknown";
 /// A project name outside the rules of [`crate::names`].

@@ -16,7 +16,7 @@ pub struct DeployRequest {
     /// The image; absent for `ds01-<user>/<project>:latest`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
-    /// What to take where the project has no image of its own: a name in the machine's catalogue ([`Framework`]).
+    /// What to take where the project has no image of its own: a name in the machine's catalogue ([`crate::Framework`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub framework: Option<String>,
     /// GPUs for the container; absent for the default (1, or 0 with `cpu_only`).
@@ -62,22 +62,6 @@ impl DeployRequest {
     pub fn gpu_count(&self) -> u32 {
         if self.cpu_only { 0 } else { self.gpus.unwrap_or(1) }
     }
-}
-
-/// The answer to `GET frameworks`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FrameworkList {
-    /// By name.
-    pub frameworks: Vec<Framework>,
-}
-
-/// An image to begin with.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Framework {
-    /// What it is asked for by: `pytorch`, `pytorch-2.7.1`.
-    pub name: String,
-    /// The image, which need not be on the machine yet.
-    pub image: String,
 }
 
 /// A host directory that a container may read.

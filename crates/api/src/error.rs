@@ -96,6 +96,7 @@ impl Exit {
             | codes::EXEMPTION_NOT_FOUND
             | codes::USER_NOT_FOUND
             | codes::IMAGE_NOT_FOUND
+            | codes::BIND_NOT_FOUND
             | codes::FRAMEWORK_UNKNOWN => Self::NotFound,
             codes::NAME_INVALID | codes::REQUEST_INVALID => Self::Usage,
             codes::CONTAINER_CONFLICT

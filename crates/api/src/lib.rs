@@ -9,6 +9,7 @@
 //! end in `_seconds`; instants are Unix seconds; sizes end in `_mib` or `_bytes`; shares of a card are thousandths and
 //! end in `_milli`.
 
+mod catalogue;
 pub mod codes;
 mod containers;
 mod deploy;
@@ -26,10 +27,11 @@ mod start;
 mod stats;
 mod using;
 
+pub use catalogue::{Framework, FrameworkList, UseCase, is_package};
 pub use containers::{
     Container, ContainerKind, ContainerList, ContainerState, GRACE_SECONDS_MAX, RetireRequest, Retired,
 };
-pub use deploy::{DataMount, DeployRequest, Deployed, Framework, FrameworkList};
+pub use deploy::{DataMount, DeployRequest, Deployed};
 pub use doctor::{Configuration, GpuSource, Probed};
 pub use error::{ApiError, Exit};
 pub use journal::{Ending, EventLine, History, Stint, Total};

@@ -4,6 +4,7 @@
 //! no privilege of its own. Only `ds01 doctor` looks at the machine itself, with the rights of whoever calls it.
 
 mod args;
+mod by_hand;
 mod carry;
 mod catalogue;
 mod client;
@@ -37,19 +38,21 @@ fn main() -> ExitCode {
         ui::Ui { json: false }.say(&words);
         return ExitCode::SUCCESS;
     }
-    if let Some(text) = texts::answer(std::env::args_os()) {
+    let asked = || std::env::args_os();
+    if let Some(text) = texts::help::answer(asked()).or_else(|| texts::answer(asked())) {
         ui::Ui { json: false }.say(&text);
         return ExitCode::SUCCESS;
     }
     let cli = match args::parse(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version go to standard output and are no error.
-            let _ = error.print();
-            if let Some(hint) = args::elsewhere::hint(&error) {
-                ui::Ui { json: false }.note(&format!("hint: {hint}"));
+            if error.use_stderr() {
+                ui::Ui { json: false }.note(args::mistake::told(&error, std::env::args_os()).trim_end());
+                return Exit::Usage.code().into();
             }
-            return if error.use_stderr() { Exit::Usage.code().into() } else { ExitCode::SUCCESS };
+            // Help and version are no error.
+            let _ = error.print();
+            return ExitCode::SUCCESS;
         }
     };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {

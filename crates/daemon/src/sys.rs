@@ -149,6 +149,8 @@ pub(crate) struct Standing {
     pub(crate) mount_root: bool,
     /// The number of its mount, as in `/proc/self/mountinfo`.
     pub(crate) mount_id: u64,
+    /// No name leads to it any more.
+    pub(crate) removed: bool,
 }
 
 /// Where the file behind `fd` stands among the mounts.
@@ -163,7 +165,7 @@ pub(crate) fn standing(fd: BorrowedFd<'_>) -> io::Result<Standing> {
             fd.as_raw_fd(),
             c"".as_ptr(),
             libc::AT_EMPTY_PATH | libc::AT_NO_AUTOMOUNT,
-            libc::STATX_MNT_ID,
+            libc::STATX_MNT_ID | libc::STATX_NLINK,
             found.as_mut_ptr(),
         ))
     })?;
@@ -173,7 +175,11 @@ pub(crate) fn standing(fd: BorrowedFd<'_>) -> io::Result<Standing> {
     if found.stx_attributes_mask & root_bit == 0 || found.stx_mask & libc::STATX_MNT_ID == 0 {
         return Err(io::Error::from(io::ErrorKind::Unsupported));
     }
-    Ok(Standing { mount_root: found.stx_attributes & root_bit != 0, mount_id: found.stx_mnt_id })
+    Ok(Standing {
+        mount_root: found.stx_attributes & root_bit != 0,
+        mount_id: found.stx_mnt_id,
+        removed: found.stx_mask & libc::STATX_NLINK != 0 && found.stx_nlink == 0,
+    })
 }
 
 /// A descriptor that stands for the process `pid`, and for no later one of the same number.

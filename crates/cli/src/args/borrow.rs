@@ -1,8 +1,10 @@
 //! `ds01 run` and its flags. It must never read the world or act.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
-use super::making::Patience;
+use super::making::{GpuArgs, Patience};
 
 #[derive(Debug, Args)]
 pub(crate) struct BorrowArgs {
@@ -12,9 +14,11 @@ pub(crate) struct BorrowArgs {
     /// The image [default: the project's own; in a dev container, the dev container's]
     #[arg(long, value_name = "IMAGE")]
     pub(crate) image: Option<String>,
-    /// How many GPUs
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub(crate) gpus: u32,
+    #[command(flatten)]
+    pub(crate) gpu: GpuArgs,
+    /// A directory of the server to see, read-only, as /data (several: as /data/<name>)
+    #[arg(long, value_name = "PATH")]
+    pub(crate) data: Vec<PathBuf>,
     /// A variable for the command: NAME=VALUE, or NAME as it is here
     #[arg(long, short, value_name = "NAME[=VALUE]")]
     pub(crate) env: Vec<String>,

@@ -94,7 +94,7 @@ Example:
 
 Examples:
   container retire my-project
-  container retire my-project --save-packages && image update my-project
+  container retire my-project --save-packages && image update my-project --rebuild
   container retire my-project --images")]
     Retire(RetireArgs),
     /// Remove containers that do not run; /workspace and the image are kept
@@ -217,9 +217,12 @@ pub(crate) struct RetireArgs {
     /// The project's image, too: ds01-<you>/<project>
     #[arg(long)]
     pub(crate) images: bool,
-    /// Write Python packages that were installed by hand into the project's Dockerfile
+    /// Write packages that were installed by hand (pip, conda, apt) into the project's Dockerfile
     #[arg(long)]
     pub(crate) save_packages: bool,
+    /// Copy files that lie outside /workspace into it, as rescued/
+    #[arg(long)]
+    pub(crate) save_files: bool,
     /// Volumes without a name, too (the default)
     #[arg(long)]
     pub(crate) volumes: bool,

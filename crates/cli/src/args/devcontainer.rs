@@ -18,8 +18,8 @@ Examples:
     Init(DevContainerInitArgs),
     /// Tell what would get a dev container stopped or refused here
     #[command(after_help = "\
---fix takes out what is refused and what makes it one that is stopped, and touches nothing else: comments stay. Exit code 1 if
-it would be refused.
+The compose files that it names are looked at as well. --fix takes out what is refused and what makes it one that is stopped,
+and touches nothing else: comments stay. Exit code 1 if it would be refused.
 
 Examples:
   devcontainer-check

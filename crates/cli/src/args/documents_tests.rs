@@ -12,6 +12,8 @@ use super::{Cli, argv, parse, path_of};
 
 /// What users are told of, whoever tells them.
 const TABLE: &str = include_str!("../../../../tests/documents/commands.tsv");
+/// Every command line of the lab's documents.
+const LINES: &str = include_str!("../../../../tests/documents/lines.tsv");
 /// Commands that are promised and not built have this in place of a test.
 const NOT_YET: &str = "not yet";
 /// Where a row may say that the words come from: the lab's documents, Docker's habits, our own.
@@ -120,6 +122,35 @@ fn every_command_and_flag_has_a_row() {
             .collect::<BTreeSet<_>>()
             .len();
     assert_eq!(twice, 0, "rows for what has one already");
+}
+
+#[test]
+fn every_line_of_the_documents_is_understood_and_typed() {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/e2e");
+    let lines = LINES.lines().filter(|line| !line.starts_with('#'));
+    let mut seen = BTreeSet::new();
+    for line in lines {
+        let (line, test) = line.split_once('\t').unwrap_or_else(|| panic!("{line}: no test"));
+        assert!(seen.insert(line), "{line} stands there twice");
+        let (file, text) = test.split_once(": ").unwrap_or_else(|| panic!("{line}: {test} names no test"));
+        if file == "-" {
+            assert!(parse(words(line)).is_err(), "{line}: is it a command by now?");
+            continue;
+        }
+        let content =
+            std::fs::read_to_string(tests.join(file)).unwrap_or_else(|e| panic!("{line}: {file}: {e}"));
+        assert!(content.contains(text), "{line}: {file} has no {text:?}");
+        // <name> stands for a name; Docker's lines are its own to read.
+        let typed = line.trim_start_matches("time ").replace(['<', '>'], "");
+        if typed.starts_with("docker ") {
+            continue;
+        }
+        let Err(error) = parse(words(&typed)) else { continue };
+        // In a sentence a command stands without its name.
+        let bare = error.kind() == ErrorKind::MissingRequiredArgument && !line.contains("--");
+        assert!(bare && !path_of(&argv::normalise(words(&typed)).words).is_empty(), "{line}: {error}");
+    }
+    assert!(seen.len() > 70, "{} lines", seen.len());
 }
 
 /// Every way of naming a command and its flags.

@@ -26,10 +26,11 @@ Examples:
     #[command(after_help = "\
 The Dockerfile is ~/workspace/<project>/Dockerfile, or ~/dockerfiles/<project>.Dockerfile; your own
 lines in it stay as they are. It is written once the build has succeeded. What a COPY takes is taken
-from ~/workspace/<project>. All that a build prints is kept in ~/.cache/ds01/builds.
+from ~/workspace/<project>. Without a flag, and without a terminal, it builds if the image is not
+what its Dockerfile says. All that a build prints is kept in ~/.cache/ds01/builds.
 
 Examples:
-  image update                 on a terminal: pick the image and its packages
+  image update my-project      on a terminal: pick its packages on a full screen, and build
   image update my-project --add einops 'torchmetrics>=1.4' --remove wandb
   image update my-project --add-system ffmpeg --dry-run
   image update my-project --edit
@@ -59,7 +60,7 @@ Examples:
     Delete(ImageDeleteArgs),
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct ImageCreateArgs {
     /// The project: small letters, digits and -
     pub(crate) name: Option<String>,
@@ -75,7 +76,7 @@ pub(crate) struct ImageCreateArgs {
     /// A plain image of this version of Python
     #[arg(long, value_name = "VERSION", conflicts_with_all = ["framework", "base"])]
     pub(crate) python: Option<String>,
-    /// What it is for, which brings the usual packages: ml, cv, nlp, rl, audio, ts, llm
+    /// What it is for, which brings the usual packages: ml, cv, nlp, rl, audio, ts, llm, or your lab's own
     #[arg(long, value_name = "PURPOSE", value_delimiter = ',', num_args = 1..)]
     pub(crate) use_case: Vec<String>,
     /// Python packages: einops 'torchmetrics>=1.4'
@@ -106,7 +107,7 @@ pub(crate) struct ImageCreateArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ImageUpdateArgs {
-    /// The project; without one, a full screen to pick it and its packages
+    /// The project; on a terminal it may be picked
     #[arg(required_if_eq_any = [("rebuild", "true"), ("no_cache", "true"), ("edit", "true"), ("json", "true"), ("dry_run", "true"), ("no_build", "true")])]
     pub(crate) name: Option<String>,
     /// Python packages to put in, or to have in another version
@@ -168,6 +169,16 @@ pub(crate) struct ImageDeleteArgs {
     /// Print JSON, for scripts
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+impl ImageCreateArgs {
+    /// Whether anything is said of what the image is to hold.
+    pub(crate) fn describes(&self) -> bool {
+        let lists = [&self.use_case, &self.packages, &self.system];
+        [&self.framework, &self.base, &self.python].into_iter().any(Option::is_some)
+            || self.requirements.is_some()
+            || lists.iter().any(|list| !list.is_empty())
+    }
 }
 
 /// Reads a package's name, with or without a version.

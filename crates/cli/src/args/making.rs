@@ -1,5 +1,5 @@
-//! What a container is made of, as flags: `container deploy` and `container create` have the same. It must never read
-//! the world or act.
+//! What a container is made of, as flags: `container deploy` and `container create` have the same, and `ds01 run` asks for GPUs
+//! in their words. It must never read the world or act.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -45,20 +45,10 @@ pub(crate) struct MakingArgs {
     /// What to take if the project has no image of its own: pytorch, tensorflow, pytorch-2.7.1, …
     #[arg(long, value_name = "NAME", conflicts_with = "image")]
     pub(crate) framework: Option<String>,
-    /// How many GPUs [default: 1]
-    #[arg(long, value_name = "N", conflicts_with = "cpu_only", value_parser = gpus)]
-    pub(crate) gpus: Option<u32>,
-    /// At least so much memory on each GPU: 30g, 512m
-    #[arg(long, value_name = "SIZE", value_parser = size::mebibytes, conflicts_with = "cpu_only")]
-    pub(crate) gpu_memory: Option<u64>,
-    /// A whole card, not a slice of one
-    #[arg(long, conflicts_with = "cpu_only")]
-    pub(crate) full_gpu: bool,
-    /// Which GPUs will do: a part of the model's name (h100), or a slice's profile (2g, 2g.20gb)
-    #[arg(long = "gpu", value_name = "MODEL", conflicts_with = "cpu_only")]
-    pub(crate) gpu_model: Option<String>,
+    #[command(flatten)]
+    pub(crate) gpu: GpuArgs,
     /// No GPU
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["gpus", "gpu_memory", "full_gpu", "gpu_model"])]
     pub(crate) cpu_only: bool,
     /// The directory to see as /workspace [default: ~/workspace/<project>, made if missing]
     #[arg(long, value_name = "PATH")]
@@ -75,6 +65,23 @@ pub(crate) struct MakingArgs {
     /// Print JSON, for scripts
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Which GPUs, and how many.
+#[derive(Debug, Args)]
+pub(crate) struct GpuArgs {
+    /// How many GPUs [default: 1]
+    #[arg(long, value_name = "N", value_parser = gpus)]
+    pub(crate) gpus: Option<u32>,
+    /// At least so much memory on each GPU: 30g, 512m
+    #[arg(long, value_name = "SIZE", value_parser = size::mebibytes)]
+    pub(crate) gpu_memory: Option<u64>,
+    /// A whole card, not a slice of one
+    #[arg(long)]
+    pub(crate) full_gpu: bool,
+    /// Which GPUs will do: a part of the model's name (h100), or a slice's profile (2g, 2g.20gb)
+    #[arg(long = "gpu", value_name = "MODEL")]
+    pub(crate) gpu_model: Option<String>,
 }
 
 /// Reads a number of GPUs.

@@ -6,13 +6,13 @@ mod container;
 mod course;
 mod devcontainer;
 pub(crate) mod duration;
-pub(crate) mod elsewhere;
 mod image;
 mod install;
 mod listing;
 mod looking;
 mod machine;
 mod making;
+pub(crate) mod mistake;
 pub(crate) mod moment;
 mod project;
 mod setup;
@@ -37,7 +37,7 @@ pub(crate) use install::{CompletionArgs, DoctorArgs, InstallLinksArgs, ManArgs, 
 pub(crate) use listing::ListArgs;
 pub(crate) use looking::{EventsArgs, GpuStatusArgs, HistoryArgs, LogsArgs, StatsArgs};
 pub(crate) use machine::{CheckCommand, GpuCommand};
-pub(crate) use making::{CreateArgs, DeployArgs, MakingArgs, Patience};
+pub(crate) use making::{CreateArgs, DeployArgs, GpuArgs, MakingArgs, Patience};
 pub(crate) use project::{InitArgs, LaunchArgs, ProjectCommand, ProjectType, StatusArgs};
 pub(crate) use setup::{JupyterArgs, SshSetupArgs, UserSetupArgs};
 pub(crate) use sharing::{RepairArgs, ShareArgs, ShareKind, UnshareArgs};
@@ -109,6 +109,7 @@ GPU is free.
 Examples:
   ds01 run -- python src/train.py --epochs 20
   ds01 run --wait 2h -- python src/train.py
+  ds01 run --gpu-memory 30g --data ~/datasets/imagenet -- timeout 8h python src/train.py
   ds01 run --project my-thesis -- nvidia-smi")]
     Run(BorrowArgs),
     /// Start Jupyter in a project's container, and tell how to reach it
@@ -284,6 +285,11 @@ pub(crate) fn path_of(words: &[OsString]) -> String {
         command = next;
     }
     path.join(" ")
+}
+
+/// Whether a word names a group of commands.
+pub(crate) fn is_group(word: &str) -> bool {
+    Cli::command().find_subcommand(word).is_some_and(clap::Command::has_subcommands)
 }
 
 /// What `--help` says of a command, with its colours.

@@ -1,30 +1,28 @@
 //! What an image can begin with and what it is used for: the machine's frameworks, which the door tells, and lists of
-//! packages by purpose. It must never ask a registry: what is here is preferred, and told.
+//! packages by purpose, which are the machine's where it has its own. It must never ask a registry: what is here is
+//! preferred, and told.
 
-use ds01_api::Framework;
+use ds01_api::{Framework, FrameworkList, UseCase};
 
 /// Purposes: a key, a title, Python packages, packages of the distribution a line.
 const USE_CASES: &str = include_str!("use_cases.tsv");
 
-/// A purpose, with the packages that serve it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct UseCase {
-    pub(crate) key: &'static str,
-    pub(crate) title: &'static str,
-    pub(crate) packages: Vec<&'static str>,
-    pub(crate) system: Vec<&'static str>,
+/// The machine's purposes, or those that come with the program, in the order in which they are offered.
+pub(crate) fn use_cases(list: &FrameworkList) -> Vec<UseCase> {
+    list.use_cases.clone().unwrap_or_else(built_in_use_cases)
 }
 
-/// All purposes, in the order in which they are offered.
-pub(crate) fn use_cases() -> Vec<UseCase> {
-    let words = |text: &'static str| match text {
+/// The purposes that come with the program.
+pub(crate) fn built_in_use_cases() -> Vec<UseCase> {
+    let words = |text: &str| match text {
         "-" => Vec::new(),
-        text => text.split(' ').collect(),
+        text => text.split(' ').map(str::to_owned).collect(),
     };
     let lines = USE_CASES.lines().filter(|line| !line.starts_with('#'));
     lines
         .filter_map(|line| match line.split('\t').collect::<Vec<_>>().as_slice() {
             [key, title, packages, system] => {
+                let (key, title) = ((*key).to_owned(), (*title).to_owned());
                 Some(UseCase { key, title, packages: words(packages), system: words(system) })
             }
             _ => None,
@@ -131,10 +129,10 @@ mod tests {
 
     #[test]
     fn the_lists_of_packages_are_sound() {
-        let all = use_cases();
+        let all = built_in_use_cases();
         let lines = USE_CASES.lines().filter(|line| !line.starts_with('#')).count();
         assert_eq!(all.len(), lines, "a line without its four columns");
-        let keys: Vec<&str> = all.iter().map(|use_case| use_case.key).collect();
+        let keys: Vec<&str> = all.iter().map(|use_case| use_case.key.as_str()).collect();
         assert_eq!(keys[..3], ["ml", "cv", "nlp"]);
         for use_case in &all {
             for package in use_case.packages.iter().chain(&use_case.system) {

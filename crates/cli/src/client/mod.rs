@@ -3,11 +3,13 @@
 //! This module answers for finding the socket, for sending and for reading answers into the API's types. It must never
 //! print, and never let a control character from an answer through: what it returns can be shown on a terminal.
 
+mod archive;
 mod build;
 mod containers;
 mod error;
 mod events;
 mod exec;
+mod files;
 mod images;
 mod line;
 mod lines;
@@ -33,6 +35,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::net::UnixStream;
 
+pub(crate) use archive::Archive;
 pub(crate) use build::{BuildNews, BuildWanted};
 pub(crate) use error::ClientError;
 pub(crate) use exec::ExecHandle;

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::image;
 use super::settle::{Started, settle};
+use super::spoken;
 use crate::args::{DeployArgs, MakingArgs, Patience};
 use crate::client::Door;
 use crate::failure::Failure;
@@ -38,10 +39,10 @@ pub(super) fn request(args: &MakingArgs) -> Result<DeployRequest, Failure> {
         from_project: args.project.as_deref().map(project).transpose()?,
         image: args.image.clone(),
         framework: args.framework.clone(),
-        gpus: args.gpus,
-        gpu_memory_mib: args.gpu_memory,
-        full_gpu: args.full_gpu,
-        gpu_model: args.gpu_model.clone(),
+        gpus: args.gpu.gpus,
+        gpu_memory_mib: args.gpu.gpu_memory,
+        full_gpu: args.gpu.full_gpu,
+        gpu_model: args.gpu.gpu_model.clone(),
         cpu_only: args.cpu_only,
         workspace: args.workspace.as_deref().map(absolute).transpose()?,
         data: data_mounts(&args.data)?,
@@ -50,14 +51,22 @@ pub(super) fn request(args: &MakingArgs) -> Result<DeployRequest, Failure> {
     })
 }
 
-/// Has the container made, or found. An image that a framework stands for is fetched first, if need be.
+/// Has the container made, or found. A project without an image gets one that is chosen, or that a framework stands for.
 pub(super) async fn make(door: &Door, request: &DeployRequest, ui: Ui) -> Result<Deployed, Failure> {
-    let deployed = match door.post::<Deployed>(paths::DEPLOY, request).await {
-        Err(refusal) if image::fetch_framework(door, request, &refusal, ui).await? => {
-            door.post(paths::DEPLOY, request).await?
-        }
-        answer => answer?,
-    };
+    let mut request = request.clone();
+    let mut answer = door.post::<Deployed>(paths::DEPLOY, &request).await;
+    if let Err(refusal) = &answer
+        && let Some(with_image) = image::choose_image(door, &request, refusal, ui).await?
+    {
+        request = with_image;
+        answer = door.post(paths::DEPLOY, &request).await;
+    }
+    if let Err(refusal) = &answer
+        && image::fetch_framework(door, &request, refusal, ui).await?
+    {
+        answer = door.post(paths::DEPLOY, &request).await;
+    }
+    let deployed = answer?;
     for warning in &deployed.warnings {
         ui.warn(warning);
     }
@@ -108,7 +117,8 @@ async fn enter(door: &Door, deployed: &Deployed, started: &Started, ui: Ui) -> R
         [] => String::new(),
         units => format!(" · GPU {}", units.iter().map(render::unit).collect::<Vec<_>>().join(", ")),
     };
-    ui.note(&format!("{}{gpu} · {} → /workspace · exit leaves", deployed.project, deployed.workspace));
+    let workspace = spoken(Path::new(&deployed.workspace));
+    ui.note(&format!("{}{gpu} · {workspace} → /workspace · exit leaves", deployed.project));
     let container = door.container(&deployed.id).await?;
     shell::enter(door, &container, ui).await
 }
@@ -130,7 +140,7 @@ fn absolute(path: &Path) -> Result<String, Failure> {
 }
 
 /// One directory is `/data`; several lie below it under their own names.
-fn data_mounts(sources: &[PathBuf]) -> Result<Vec<DataMount>, Failure> {
+pub(super) fn data_mounts(sources: &[PathBuf]) -> Result<Vec<DataMount>, Failure> {
     if let [one] = sources {
         return Ok(vec![DataMount { source: absolute(one)?, target: "/data".to_owned() }]);
     }

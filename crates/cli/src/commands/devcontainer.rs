@@ -1,4 +1,4 @@
-//! `devcontainer init`, `check` and `prepare`: the file found, read and written. What is to be said of it, `devcontainer` says.
+//! `devcontainer init`, `check` and `prepare`: the files found, read and written. What is to be said of it, `devcontainer` says.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -6,13 +6,14 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use ds01_api::names::Project;
-use ds01_api::{Exit, FrameworkList, codes, paths};
+use ds01_api::{ExemptionList, Exit, FrameworkList, WhoAmI, codes, paths};
+use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use super::image;
 use crate::args::{DevContainerCheckArgs, DevContainerCommand, DevContainerInitArgs};
 use crate::client::Door;
-use crate::devcontainer::{self, Effect, Finding, Reader, Wanted};
+use crate::devcontainer::{self, Compose, Effect, Finding, Reader, Wanted};
 use crate::failure::Failure;
 use crate::project::{Place, of_directory, workspace};
 use crate::render;
@@ -32,7 +33,7 @@ const FRAMEWORK: &str = "pytorch";
 pub(super) async fn perform(door: &Door, command: &DevContainerCommand, ui: Ui) -> Result<u8, Failure> {
     match command {
         DevContainerCommand::Init(args) => init(door, args, ui).await,
-        DevContainerCommand::Check(args) => check(args, ui),
+        DevContainerCommand::Check(args) => check(door, args, ui).await,
         DevContainerCommand::Prepare => prepare(ui),
     }
 }
@@ -108,7 +109,7 @@ async fn image(
     }
     let own = project.filter(|_| directory.join("Dockerfile").exists());
     if let Some(project) = own {
-        let me: ds01_api::WhoAmI = door.get(paths::WHOAMI).await?;
+        let me: WhoAmI = door.get(paths::WHOAMI).await?;
         return Ok(ds01_api::names::image(project, &me.name));
     }
     let list: FrameworkList = door.get(paths::FRAMEWORKS).await?;
@@ -130,7 +131,7 @@ pub(crate) struct Checked {
     pub(crate) fixed: Vec<Finding>,
 }
 
-fn check(args: &DevContainerCheckArgs, ui: Ui) -> Result<u8, Failure> {
+async fn check(door: &Door, args: &DevContainerCheckArgs, ui: Ui) -> Result<u8, Failure> {
     let (file, directory) = match &args.file {
         Some(file) => (file.clone(), owner_of(file)),
         None => {
@@ -144,27 +145,72 @@ fn check(args: &DevContainerCheckArgs, ui: Ui) -> Result<u8, Failure> {
             (file, directory)
         }
     };
-    let text = read(&file)?;
+    let exempt = exemption(door).await;
     let home = std::env::home_dir().unwrap_or_default();
-    let reader = Reader { home: &home.to_string_lossy(), directory: &directory.to_string_lossy() };
-    let unreadable = |why: String| {
-        let message = format!("{} cannot be read: {}", file.display(), why.replace('\n', " "));
-        Failure::new(Exit::Failed, UNREADABLE, message).with_hint("it is JSON with comments")
-    };
-    let mut fixed = Vec::new();
-    let mut findings = devcontainer::check(&text, &reader).map_err(unreadable)?;
-    if args.fix {
-        let (mended, changed) = devcontainer::fix(&text, &reader).map_err(unreadable)?;
-        if !changed.is_empty() {
-            replace(&file, mended.as_bytes()).map_err(|error| failed(&file, &error))?;
-            findings = devcontainer::check(&mended, &reader).map_err(unreadable)?;
-        }
-        fixed = changed;
+    let (home, directory) = (home.to_string_lossy(), directory.to_string_lossy());
+    let reader = Reader { home: &home, directory: &directory, exempt: exempt.as_deref() };
+    let text = read(&file)?;
+    let mut looked = look(&file, &text, args.fix, "it is JSON with comments", |text| {
+        Ok((devcontainer::check(text, &reader)?, devcontainer::fix(text, &reader)?))
+    })?;
+    let composed = devcontainer::composed(&text).unwrap_or_default();
+    for named in &composed.files {
+        let path = named.replace("${localWorkspaceFolder}", &directory);
+        let path = file.parent().unwrap_or(Path::new(".")).join(path);
+        let path = fs::canonicalize(&path).map_err(|_| {
+            let message = format!("{} names {named}, which cannot be found", file.display());
+            Failure::new(Exit::NotFound, NOT_FOUND, message)
+                .with_hint("it is looked for from that file's directory on")
+        })?;
+        let compose =
+            Compose { name: named, own: composed.own.as_deref(), started: composed.started.as_deref() };
+        let text = read(&path)?;
+        let more = look(&path, &text, args.fix, "docker compose config tells more", |text| {
+            let findings = devcontainer::check_compose(text, compose, &reader)?;
+            Ok((findings, devcontainer::fix_compose(text, compose, &reader)?))
+        })?;
+        looked.0.extend(more.0);
+        looked.1.extend(more.1);
     }
+    let (findings, fixed) = looked;
     let refused = findings.iter().any(|finding| finding.effect == Effect::Refused);
     let checked = Checked { file: file.display().to_string(), findings, fixed };
     ui.answer(&checked, render::devcontainer_checked);
     Ok(u8::from(refused))
+}
+
+/// What is wrong with a file's text; and the text as it can be mended, with what was changed in it.
+type Judged = Result<(Vec<Finding>, (String, Vec<Finding>)), String>;
+
+/// What is wrong with a file, and what was changed in it just now.
+fn look(
+    file: &Path,
+    text: &str,
+    mends: bool,
+    help: &str,
+    judge: impl Fn(&str) -> Judged,
+) -> Result<(Vec<Finding>, Vec<Finding>), Failure> {
+    let judge = |text: &str| {
+        judge(text).map_err(|why| {
+            let message = format!("{} cannot be read: {}", file.display(), why.replace('\n', " "));
+            Failure::new(Exit::Failed, UNREADABLE, message).with_hint(help)
+        })
+    };
+    let (findings, (mended, changed)) = judge(text)?;
+    if !mends || changed.is_empty() {
+        return Ok((findings, Vec::new()));
+    }
+    replace(file, mended.as_bytes()).map_err(|error| failed(file, &error))?;
+    Ok((judge(&mended)?.0, changed))
+}
+
+/// Until when and why the caller's containers are not stopped, if an administrator has said so of all of them. Where the door
+/// does not answer, the rules alone are told.
+async fn exemption(door: &Door) -> Option<String> {
+    let me: WhoAmI = door.get(paths::WHOAMI).await.ok()?;
+    let list: ExemptionList = door.get(paths::EXEMPTIONS).await.ok()?;
+    let one = list.exemptions.into_iter().find(|one| one.user == me.name && one.container.is_none())?;
+    Some(render::exempt_for(&one, &TimeZone::system()))
 }
 
 /// The directory that a devcontainer.json is for.

@@ -19,6 +19,7 @@ mod man;
 mod pause;
 mod project;
 mod remove;
+mod rescue;
 mod retire;
 mod run;
 mod settle;

@@ -7,7 +7,7 @@ use ds01_api::{RetireRequest, Retired, paths};
 use serde::Serialize;
 
 use super::image::{self, Image, Saving};
-use super::{for_each, targets};
+use super::{for_each, rescue, targets};
 use crate::args::RetireArgs;
 use crate::client::{ACT_MAX, Door};
 use crate::failure::Failure;
@@ -18,20 +18,26 @@ pub(super) async fn perform(door: &Door, args: &RetireArgs, ui: Ui) -> Result<u8
     let names = targets::names(door, &args.targets, |_| true).await?;
     let mut stuck = 0;
     let mut saved = BTreeMap::new();
+    let mut rescued = BTreeMap::new();
     let (retired, exit) = for_each(&names, ui, async |name| {
         // Before anything is ended: what could not be saved would be lost.
-        let packages = match saving(args, ui) {
+        let packages = match saving(args.save_packages, ui) {
             Some(saving) => image::save(door, name, saving, ui).await?,
             None => Vec::new(),
         };
         if !packages.is_empty() {
             saved.insert(name.to_owned(), packages);
         }
+        if let Some(saving) = saving(args.save_files, ui)
+            && let Some(directory) = rescue::rescue(door, name, saving, ui).await?
+        {
+            rescued.insert(name.to_owned(), directory);
+        }
         Ok(retire(door, name, args).await?.told(ui, render::retired, &mut stuck))
     })
     .await;
     if ui.json {
-        ui.answer(&Report { retired, saved }, |_| String::new());
+        ui.answer(&Report { retired, saved, rescued }, |_| String::new());
     } else if names.is_empty() {
         ui.say("There is nothing to retire.\n");
     }
@@ -63,8 +69,8 @@ impl Gone {
     }
 }
 
-fn saving(args: &RetireArgs, ui: Ui) -> Option<Saving> {
-    match args.save_packages {
+fn saving(wanted: bool, ui: Ui) -> Option<Saving> {
+    match wanted {
         true => Some(Saving::Always),
         // Only where somebody can answer is there something to look for.
         false => ui.can_ask().then_some(Saving::Ask),
@@ -91,4 +97,7 @@ struct Report {
     /// Packages that were written into Dockerfiles, by the name that was typed.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     saved: BTreeMap<String, Vec<String>>,
+    /// Where files are that lay outside /workspace, by the name that was typed.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    rescued: BTreeMap<String, String>,
 }

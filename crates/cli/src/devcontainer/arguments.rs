@@ -44,7 +44,14 @@ impl Fault {
     }
 
     /// Of whatever asks for a GPU.
-    pub(super) fn gpu() -> Self {
+    pub(super) fn gpu(reader: &Reader<'_>) -> Self {
+        if let Some(exempt) = reader.exempt {
+            return Self {
+                effect: Effect::Exempt,
+                why: format!("asks for a GPU, and is not stopped for that: you are exempt {exempt}"),
+                help: "leave it; afterwards the container is stopped when the GPU is idle",
+            };
+        }
         Self {
             effect: Effect::Stopped,
             why: "asks for a GPU: the container is stopped when that is idle for too long, and after a week"
@@ -77,12 +84,12 @@ pub(super) fn arguments(words: &[String]) -> Vec<Argument<'_>> {
 pub(super) fn judge(argument: &Argument<'_>, reader: &Reader<'_>) -> Option<Fault> {
     let value = argument.value;
     match argument.flag {
-        "--gpus" => Some(Fault::gpu()),
-        "--runtime" if value == "nvidia" => Some(Fault::gpu()),
+        "--gpus" => Some(Fault::gpu(reader)),
+        "--runtime" if value == "nvidia" => Some(Fault::gpu(reader)),
         "--runtime" if value != "runc" => {
             Some(Fault::refused(format!("the runtime {value} is not available here"), "leave it out"))
         }
-        "--device" if value.contains("nvidia") => Some(Fault::gpu()),
+        "--device" if value.contains("nvidia") => Some(Fault::gpu(reader)),
         "--device" | "--device-cgroup-rule" => {
             Some(Fault::refused("devices of the host other than GPUs are not available", "leave it out"))
         }
@@ -209,7 +216,7 @@ mod tests {
 
     #[test]
     fn what_is_refused_and_what_is_not() {
-        let reader = Reader { home: "/home/alice", directory: "/home/alice/p" };
+        let reader = Reader { home: "/home/alice", directory: "/home/alice/p", exempt: None };
         let effect = |text: &str| {
             let words = words(text);
             let found: Vec<_> =

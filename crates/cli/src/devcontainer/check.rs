@@ -19,6 +19,8 @@ pub(crate) struct Reader<'a> {
     pub(crate) home: &'a str,
     /// The directory that the file is for.
     pub(crate) directory: &'a str,
+    /// Until when and why his containers are not stopped, if an administrator has said so.
+    pub(crate) exempt: Option<&'a str>,
 }
 
 /// What comes of something.
@@ -31,6 +33,8 @@ pub(crate) enum Effect {
     Stopped,
     /// It may be refused.
     Doubtful,
+    /// It would be stopped, but for an administrator's word.
+    Exempt,
 }
 
 /// Something that a container of this file would run into.
@@ -95,8 +99,14 @@ fn parse(text: &str) -> Result<(CstRootNode, CstObject), String> {
 
 fn problems(object: &CstObject, reader: &Reader<'_>) -> Vec<Problem> {
     let mut found = Vec::new();
-    if let Some(list) = object.array_value("runArgs") {
+    let compose = object.get("dockerComposeFile").is_some();
+    if let Some(list) = object.array_value("runArgs").filter(|_| !compose) {
         found.extend(run_arguments(&list, reader));
+    }
+    if let Some(ignored) = object.get("runArgs").filter(|_| compose) {
+        let why = "beside a compose file nobody reads it";
+        let help = "say it in the compose file; without a GPU there the container is permanent";
+        found.push(problem("runArgs".to_owned(), doubtful(why, help), Some(remove(ignored))));
     }
     if let Some(privileged) = object.get("privileged").filter(|prop| value_of(prop) == Value::Bool(true)) {
         found.push(problem("privileged".to_owned(), arguments::privileged(), Some(remove(privileged))));
@@ -109,19 +119,45 @@ fn problems(object: &CstObject, reader: &Reader<'_>) -> Vec<Problem> {
     if let Some(requirements) = object.object_value("hostRequirements") {
         let asks = |prop: &CstObjectProp| !matches!(value_of(prop), Value::Bool(false) | Value::Null);
         if let Some(gpu) = requirements.get("gpu").filter(asks) {
-            found.push(problem("hostRequirements: gpu".to_owned(), Fault::gpu(), Some(remove(gpu))));
+            let fault = Fault::gpu(reader);
+            let change = (fault.effect == Effect::Stopped).then(|| remove(gpu));
+            found.push(problem("hostRequirements: gpu".to_owned(), fault, change));
         }
     }
     found.extend(mounts(object, reader));
     found.extend(ports(object));
     found.extend(features(object));
     found.extend(shutdown(object));
-    if object.get("dockerComposeFile").is_some() {
-        let why = "what the compose file asks for is not looked at here";
-        let help = "a service with a GPU is stopped when that is idle, and after three days";
-        found.push(problem("dockerComposeFile".to_owned(), doubtful(why, help), None));
-    }
     found
+}
+
+/// The compose files that a file names, and which of their services matter.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Composed {
+    /// As they are named: from the file's own directory on.
+    pub(crate) files: Vec<String>,
+    /// The service in which people work.
+    pub(crate) own: Option<String>,
+    /// The services that are started; none: all of them.
+    pub(crate) started: Option<Vec<String>>,
+}
+
+/// What a file says of compose; nothing where it says nothing.
+pub(crate) fn composed(text: &str) -> Result<Composed, String> {
+    let (_root, object) = parse(text)?;
+    let words = |name: &str| {
+        object.get(name).map(|prop| match value_of(&prop) {
+            Value::String(one) => vec![one],
+            Value::Array(list) => list.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+            _ => Vec::new(),
+        })
+    };
+    let own = words("service").and_then(|list| list.into_iter().next());
+    let mut started = words("runServices");
+    if let Some(started) = &mut started {
+        started.extend(own.clone());
+    }
+    Ok(Composed { files: words("dockerComposeFile").unwrap_or_default(), own, started })
 }
 
 fn run_arguments(list: &CstArray, reader: &Reader<'_>) -> Vec<Problem> {
@@ -130,7 +166,7 @@ fn run_arguments(list: &CstArray, reader: &Reader<'_>) -> Vec<Problem> {
     let problem = |argument: &arguments::Argument<'_>| {
         let fault = judge(argument, reader)?;
         let at = format!("runArgs: {}", words[argument.words.clone()].join(" "));
-        let change = (fault.effect != Effect::Doubtful)
+        let change = matches!(fault.effect, Effect::Refused | Effect::Stopped)
             .then(|| Change::Remove(nodes[argument.words.clone()].to_vec()));
         Some(self::problem(at, fault, change))
     };
@@ -238,7 +274,7 @@ mod tests {
 
     use super::*;
 
-    const HERE: Reader<'_> = Reader { home: "/home/alice", directory: "/home/alice/p" };
+    const HERE: Reader<'_> = Reader { home: "/home/alice", directory: "/home/alice/p", exempt: None };
 
     #[test]
     fn everything_is_found_and_mended_and_the_rest_is_as_it_was() {
@@ -298,6 +334,31 @@ mod tests {
         .assert_eq(&fixed);
         let again = fix(&fixed, &HERE).unwrap();
         assert_eq!((again.0, again.1), (fixed, vec![]), "a second time there is nothing to do");
+    }
+
+    #[test]
+    fn an_exemption_leaves_gpus_where_they_are() {
+        let exempt = Reader { exempt: Some("until Tuesday (a paper)"), ..HERE };
+        let text = r#"{"runArgs": ["--gpus=all", "--privileged"], "hostRequirements": {"gpu": true}, "shutdownAction": "none"}"#;
+        let seen: Vec<_> = check(text, &exempt).unwrap().iter().map(|f| (f.effect, f.fixable)).collect();
+        assert_eq!(seen, [(Effect::Exempt, false), (Effect::Refused, true), (Effect::Exempt, false)]);
+        let (fixed, _) = fix(text, &exempt).unwrap();
+        assert!(
+            fixed.contains("--gpus=all") && fixed.contains("gpu\": true") && !fixed.contains("privileged"),
+            "{fixed}"
+        );
+    }
+
+    #[test]
+    fn beside_a_compose_file_the_words_for_docker_run_mean_nothing() {
+        let text = r#"{"dockerComposeFile": ["../compose.yml", "compose.extra.yml"], "service": "app", "runServices": ["db"], "runArgs": ["--gpus=all"]}"#;
+        let seen: Vec<_> = check(text, &HERE).unwrap().into_iter().map(|f| (f.at, f.effect)).collect();
+        assert_eq!(seen, [("runArgs".to_owned(), Effect::Doubtful)]);
+        assert!(!fix(text, &HERE).unwrap().0.contains("runArgs"));
+        let Composed { files, own, started } = composed(text).unwrap();
+        assert_eq!(files, ["../compose.yml", "compose.extra.yml"]);
+        assert_eq!((own.as_deref(), started), (Some("app"), Some(vec!["db".to_owned(), "app".to_owned()])));
+        assert_eq!(composed("{\"image\": \"x\"}").unwrap(), Composed::default());
     }
 
     #[test]

@@ -1,13 +1,17 @@
-//! `devcontainer.json`: one that works here, what would become of any other, and how it is mended.
+//! `devcontainer.json` and the compose files that it names: one that works here, what would become of any other, and how it is
+//! mended.
 //!
 //! Pure: texts in, texts out. Comments and order of a file are its author's. It must never read or write one.
 
 mod arguments;
 mod check;
+mod compose;
+mod yaml;
 
 use std::path::{Path, PathBuf};
 
-pub(crate) use check::{Effect, Finding, Reader, check, fix};
+pub(crate) use check::{Effect, Finding, Reader, check, composed, fix};
+pub(crate) use compose::{Compose, check as check_compose, fix as fix_compose};
 
 const TEMPLATE: &str = include_str!("template.jsonc");
 
@@ -73,7 +77,8 @@ mod tests {
 
     use super::*;
 
-    const HERE: Reader<'_> = Reader { home: "/home/alice", directory: "/home/alice/workspace/thesis" };
+    const HERE: Reader<'_> =
+        Reader { home: "/home/alice", directory: "/home/alice/workspace/thesis", exempt: None };
 
     #[test]
     fn a_new_file() {

@@ -55,7 +55,7 @@ impl Draft {
         let purpose = if self.purpose.is_empty() { String::new() } else { format!(": {}", self.purpose) };
         let mut parts = vec![
             format!(
-                "# The image of {project}{purpose}.\n# After a change: image update {project}\nFROM {}\n",
+                "# The image of {project}{purpose}.\n# After a change: image update {project} --rebuild\nFROM {}\n",
                 self.base,
                 project = self.project
             ),

@@ -5,6 +5,8 @@
 
 use std::ops::Range;
 
+use ds01_api::is_package;
+
 use super::packages::{Company, Installer, Layer, Package};
 use super::{Dockerfile, words};
 
@@ -36,9 +38,7 @@ pub(crate) struct PackageNameError(String);
 
 /// Makes sure that a word is a package and nothing that a shell or an installer would take for more.
 pub(crate) fn checked(text: &str) -> Result<&str, PackageNameError> {
-    let begins = text.starts_with(|c: char| c.is_ascii_alphanumeric());
-    let plain = |c: char| c.is_ascii_alphanumeric() || "._+-=<>!~,[]@:/#%*".contains(c);
-    if begins && text.chars().all(plain) { Ok(text) } else { Err(PackageNameError(text.to_owned())) }
+    if is_package(text) { Ok(text) } else { Err(PackageNameError(text.to_owned())) }
 }
 
 impl Dockerfile {

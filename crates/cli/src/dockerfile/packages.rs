@@ -117,7 +117,7 @@ impl Package {
             Installer::Apt => text.split(['=', '/', ':']).next().unwrap_or_default().to_lowercase(),
             Installer::Conda => {
                 let text = text.rsplit_once("::").map_or(text, |(_, text)| text);
-                text.split(['=', '<', '>', '!', ' ']).next().unwrap_or_default().to_lowercase()
+                text.split(['=', '<', '>', '!', ' ', '[']).next().unwrap_or_default().to_lowercase()
             }
             Installer::Pip => pip_name(text),
         };

@@ -316,7 +316,7 @@ fn a_draft_reads_as_a_person_would_have_written_it() {
     };
     expect_test::expect![[r##"
         # The image of thesis: pytorch 2.8.0, computer vision.
-        # After a change: image update thesis
+        # After a change: image update thesis --rebuild
         FROM aimehub/pytorch-2.8.0-cuda12.6.3
 
         # An image has one Python for everything: pip may install into it. What a program prints is seen at once.
@@ -362,7 +362,7 @@ fn a_draft_reads_as_a_person_would_have_written_it() {
     let least = Draft { project: "p".to_owned(), base: "busybox".to_owned(), ..Draft::default() };
     expect_test::expect![[r#"
         # The image of p.
-        # After a change: image update p
+        # After a change: image update p --rebuild
         FROM busybox
 
         # An image has one Python for everything: pip may install into it. What a program prints is seen at once.

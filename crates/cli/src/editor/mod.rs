@@ -1,4 +1,4 @@
-//! A full screen in which the packages of an image are picked: `image update` without a name.
+//! A full screen in which the packages of an image are picked: `image update` on a terminal.
 //!
 //! Answers for the terminal: it is as it was before, however this ends. What keys do is in [`model`], what is seen in
 //! `view`; neither reads or writes anything.
@@ -8,7 +8,14 @@ mod view;
 
 use ratatui::crossterm::event::{self, Event, KeyEventKind};
 
+use crate::terminal;
+
 pub(crate) use model::{Model, Opened, Outcome};
+
+/// Whether there is a screen to draw on, and somebody before it.
+pub(crate) fn can_open() -> bool {
+    terminal::is_interactive() && terminal::can_draw()
+}
 
 /// Takes the screen until somebody has decided.
 pub(crate) fn run(mut model: Model) -> std::io::Result<Outcome> {

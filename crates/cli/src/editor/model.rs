@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use ds01_api::UseCase;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use crate::catalogue::use_cases;
 use crate::dockerfile::{Dockerfile, Installer, Package, checked, difference};
 
 /// Rows that a page is moved by.
@@ -19,6 +19,8 @@ pub(crate) struct Opened {
     pub(crate) text: String,
     /// `up to date`, `not built`, …
     pub(crate) state: String,
+    /// Whether the image is what the Dockerfile says; `None` where that is not known.
+    pub(crate) is_current: Option<bool>,
 }
 
 /// What came of it.
@@ -26,7 +28,7 @@ pub(crate) struct Opened {
 pub(crate) enum Outcome {
     /// Nothing is to be done.
     Left,
-    /// The Dockerfile of a project is to have this text, and its image is to be built, or not.
+    /// The Dockerfile of a project is to have this text, its present one perhaps, and its image is to be built, or not.
     Changed { project: String, text: String, build: bool },
 }
 
@@ -34,6 +36,8 @@ pub(crate) enum Outcome {
 #[derive(Debug, Clone)]
 pub(crate) struct Model {
     pub(super) all: Vec<Opened>,
+    /// Packages that are offered, by purpose.
+    pub(super) offered: Vec<UseCase>,
     pub(super) page: Page,
     /// What was typed to search.
     pub(super) search: String,
@@ -49,7 +53,7 @@ pub(super) enum Page {
     Projects,
     /// Its packages.
     Packages(Packages),
-    /// What becomes of the Dockerfile; from which row on it is shown.
+    /// What becomes of the Dockerfile, if anything does; from which row on it is shown.
     Difference(Packages, usize),
 }
 
@@ -70,20 +74,29 @@ pub(super) struct Entry {
     pub(super) wanted: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Origin {
     /// The Dockerfile installs it.
     Written,
     /// It was typed.
     Typed,
     /// It is known from a list, with this title.
-    Known(&'static str),
+    Known(String),
 }
 
 impl Model {
     /// Begins with a choice of these.
-    pub(crate) fn new(all: Vec<Opened>) -> Self {
-        Self { all, page: Page::Projects, search: String::new(), cursor: 0, told: String::new() }
+    pub(crate) fn new(all: Vec<Opened>, offered: Vec<UseCase>) -> Self {
+        Self { all, offered, page: Page::Projects, search: String::new(), cursor: 0, told: String::new() }
+    }
+
+    /// Begins with the packages of a project; without a Dockerfile of it, with the choice.
+    pub(crate) fn at(all: Vec<Opened>, offered: Vec<UseCase>, project: &str) -> Self {
+        let mut model = Self::new(all, offered);
+        if let Some(opened) = model.all.iter().find(|opened| opened.project == project).cloned() {
+            model.turn_to(Page::Packages(Packages::of(opened, &model.offered)));
+        }
+        model
     }
 
     /// Takes a key; what comes of all, if that was the last.
@@ -113,7 +126,9 @@ impl Model {
     fn press_on_page(&mut self, key: KeyEvent) -> Option<Outcome> {
         match (&mut self.page, key.code) {
             (Page::Difference(packages, _), KeyCode::Enter) => Some(packages.outcome(true)),
-            (Page::Difference(packages, _), KeyCode::Char('w')) => Some(packages.outcome(false)),
+            (Page::Difference(packages, _), KeyCode::Char('w')) if !packages.difference().is_empty() => {
+                Some(packages.outcome(false))
+            }
             (Page::Difference(..), _) => None,
             (_, KeyCode::Backspace) => {
                 self.search.pop();
@@ -123,7 +138,7 @@ impl Model {
             (Page::Projects, KeyCode::Enter) => {
                 let chosen = self.projects().get(self.cursor).map(|opened| (*opened).clone());
                 if let Some(opened) = chosen {
-                    self.turn_to(Page::Packages(Packages::of(opened)));
+                    self.turn_to(Page::Packages(Packages::of(opened, &self.offered)));
                 }
                 None
             }
@@ -166,7 +181,7 @@ impl Model {
             return;
         }
         if goes_on && search.is_empty() {
-            if packages.difference().is_empty() {
+            if packages.difference().is_empty() && packages.of.is_current == Some(true) {
                 self.told = "nothing is changed yet: space marks, typing searches and adds".to_owned();
             } else {
                 let page = Page::Difference(packages.clone(), 0);
@@ -228,7 +243,7 @@ impl Model {
 }
 
 impl Packages {
-    fn of(of: Opened) -> Self {
+    fn of(of: Opened, offered: &[UseCase]) -> Self {
         let written = Dockerfile::parse(&of.text).packages();
         let mut seen: BTreeSet<(bool, String)> = BTreeSet::new();
         let mut entries = Vec::new();
@@ -239,12 +254,12 @@ impl Packages {
             }
         };
         written.into_iter().for_each(|package| add(package, Origin::Written));
-        for use_case in use_cases() {
+        for use_case in offered {
             for (installer, packages) in
                 [(Installer::Pip, &use_case.packages), (Installer::Apt, &use_case.system)]
             {
                 for text in packages {
-                    add(Package::new(installer, text), Origin::Known(use_case.title));
+                    add(Package::new(installer, text), Origin::Known(use_case.title.clone()));
                 }
             }
         }

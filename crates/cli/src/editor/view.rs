@@ -38,14 +38,20 @@ pub(super) fn draw(model: &Model, frame: &mut Frame<'_>) {
             list(frame, body, package_lines(model, packages), model.cursor);
         }
         Page::Difference(packages, from) => {
-            frame.render_widget(Paragraph::new(title(&packages.of.project, "what would be changed")), head);
-            let lines: Vec<Line<'_>> =
-                packages.difference().lines().skip(*from).map(difference_line).collect();
+            let difference = packages.difference();
+            let about = if difference.is_empty() { "what would be built" } else { "what would be changed" };
+            frame.render_widget(Paragraph::new(title(&packages.of.project, about)), head);
+            let text = if difference.is_empty() { &packages.of.text } else { &difference };
+            let line = if difference.is_empty() { plain_line } else { difference_line };
+            let lines: Vec<Line<'_>> = text.lines().skip(*from).map(line).collect();
             frame.render_widget(Paragraph::new(lines), body);
         }
     }
     frame.render_widget(Paragraph::new(told_line(model)), told);
-    frame.render_widget(Paragraph::new(Line::styled(format!(" {}", keys_of(&model.page)), QUIET)), keys);
+    frame.render_widget(
+        Paragraph::new(Line::styled(format!(" {}", keys_of(&model.page, keys.width)), QUIET)),
+        keys,
+    );
 }
 
 fn title(name: &str, about: &str) -> Line<'static> {
@@ -56,12 +62,22 @@ fn search(model: &Model, what: &str) -> Line<'static> {
     Line::from(vec![Span::raw(format!(" {what}: {}", model.search)), Span::styled(" ", HERE)])
 }
 
-fn keys_of(page: &Page) -> &'static str {
-    match page {
-        Page::Projects => "↑↓ move · type to search · enter opens · esc leaves",
-        Page::Packages(_) => "↑↓ move · space marks · tab: Python or distribution · enter goes on · esc back",
-        Page::Difference(..) => "↑↓ move · enter builds · w only writes · esc back",
-    }
+/// The keys of a page; on a narrow one without those that everybody tries.
+fn keys_of(page: &Page, columns: u16) -> &'static str {
+    let (all, few) = match page {
+        Page::Projects => ("↑↓ move · type to search · enter opens · esc leaves", "enter opens · esc leaves"),
+        Page::Packages(_) => (
+            "↑↓ move · space marks · tab: Python or distribution · enter goes on · esc back",
+            "space marks · enter goes on · esc back",
+        ),
+        Page::Difference(packages, _) if packages.difference().is_empty() => {
+            ("↑↓ move · enter builds · esc back", "enter builds · esc back")
+        }
+        Page::Difference(..) => {
+            ("↑↓ move · enter builds · w only writes · esc back", "enter builds · w only writes · esc back")
+        }
+    };
+    if all.chars().count() < usize::from(columns) { all } else { few }
 }
 
 fn told_line(model: &Model) -> Line<'static> {
@@ -72,7 +88,13 @@ fn told_line(model: &Model) -> Line<'static> {
         Page::Packages(packages) => {
             let (added, removed) = packages.counts();
             match (added, removed) {
-                (0, 0) => Line::default(),
+                (0, 0) => match packages.of.is_current {
+                    Some(true) => Line::default(),
+                    Some(false) => {
+                        Line::styled(format!(" image: {} · enter builds it", packages.of.state), CARE)
+                    }
+                    None => Line::styled(" enter builds the image, if the Dockerfile is newer", QUIET),
+                },
                 _ => Line::styled(format!(" {added} to add, {removed} to remove"), CARE),
             }
         }
@@ -107,7 +129,7 @@ fn package_lines(model: &Model, packages: &Packages) -> Vec<Line<'static>> {
                 (false, true) => ("[+]", GOOD),
                 (false, false) => ("[ ]", QUIET),
             };
-            let about = match entry.origin {
+            let about = match &entry.origin {
                 Origin::Known(title) => format!("{}, {}", by(entry.package.installer), title.to_lowercase()),
                 Origin::Written | Origin::Typed => by(entry.package.installer).to_owned(),
             };
@@ -130,6 +152,10 @@ fn by(installer: Installer) -> &'static str {
         Installer::Conda => "conda",
         Installer::Pip => "Python",
     }
+}
+
+fn plain_line(line: &str) -> Line<'static> {
+    Line::raw(format!(" {line}"))
 }
 
 fn difference_line(line: &str) -> Line<'static> {

@@ -3,10 +3,11 @@
 mod place;
 
 use clap::ValueEnum as _;
+use ds01_api::UseCase;
 
 use crate::args::ProjectType;
-use crate::catalogue::{UseCase, use_cases};
-use crate::dockerfile::Draft;
+use crate::catalogue::built_in_use_cases;
+use crate::dockerfile::{Draft, Installer, Package};
 
 pub(crate) use place::{Place, of_directory, workspace};
 
@@ -25,7 +26,7 @@ pub(crate) struct Beginning<'a> {
     /// Its name.
     pub(crate) project: &'a str,
     /// What it is about; `None`: directories and a Dockerfile, no more.
-    pub(crate) kind: Option<ProjectType>,
+    pub(crate) purpose: Option<&'a UseCase>,
     /// The image that its own is made from.
     pub(crate) base: &'a str,
     /// Whether that brings a framework, which pip must leave alone.
@@ -56,7 +57,7 @@ pub(crate) fn files(beginning: &Beginning<'_>) -> Vec<NewFile> {
         file("data/README.md", include_str!("templates/data-README.md")),
     ];
     files.extend(EMPTY.map(|path| file(path, "")));
-    let Some(kind) = beginning.kind else {
+    let Some(purpose) = beginning.purpose else {
         files.extend([
             file("README.md", include_str!("templates/README-blank.md")),
             file("Dockerfile", &dockerfile(beginning, None)),
@@ -66,11 +67,10 @@ pub(crate) fn files(beginning: &Beginning<'_>) -> Vec<NewFile> {
         ]);
         return files;
     };
-    let purpose = purpose(kind);
     files.extend([
         file("README.md", include_str!("templates/README.md")),
-        file("Dockerfile", &dockerfile(beginning, Some(&purpose))),
-        file("requirements.txt", &requirements(&purpose)),
+        file("Dockerfile", &dockerfile(beginning, Some(purpose))),
+        file("requirements.txt", &requirements(purpose)),
         file("src/__init__.py", ""),
     ]);
     if beginning.torch {
@@ -82,10 +82,12 @@ pub(crate) fn files(beginning: &Beginning<'_>) -> Vec<NewFile> {
     files
 }
 
-/// What the list of purposes has for a type.
-fn purpose(kind: ProjectType) -> UseCase {
+/// What the machine's list of purposes has for a type, or else the one that comes with the program.
+pub(crate) fn purpose(kind: ProjectType, of_machine: &[UseCase]) -> UseCase {
     let value = kind.to_possible_value().expect("no type is hidden");
-    let found = use_cases().into_iter().find(|purpose| purpose.key == value.get_name());
+    let is = |purpose: &&UseCase| purpose.key == value.get_name();
+    let found = of_machine.iter().find(is).cloned();
+    let found = found.or_else(|| built_in_use_cases().iter().find(is).cloned());
     found.expect("every type is a purpose: a test holds it")
 }
 
@@ -96,7 +98,7 @@ fn dockerfile(beginning: &Beginning<'_>, purpose: Option<&UseCase>) -> String {
         purpose: purpose.map(|purpose| purpose.title.to_lowercase()).unwrap_or_default(),
         base: beginning.base.to_owned(),
         has_framework: beginning.framework,
-        system: purpose.iter().flat_map(|purpose| &purpose.system).map(|name| (*name).to_owned()).collect(),
+        system: purpose.iter().flat_map(|purpose| &purpose.system).cloned().collect(),
         requirements: purpose.map(|_| "requirements.txt".to_owned()),
         ..Draft::default()
     };
@@ -105,8 +107,11 @@ fn dockerfile(beginning: &Beginning<'_>, purpose: Option<&UseCase>) -> String {
 
 /// The packages to begin with, one a line.
 fn requirements(purpose: &UseCase) -> String {
-    let usual = USUAL.iter().filter(|usual| !purpose.packages.contains(usual));
-    let packages = purpose.packages.iter().chain(usual).map(|package| format!("{package}\n"));
+    let name = |text: &str| Package::new(Installer::Pip, text).name;
+    let named: Vec<String> = purpose.packages.iter().map(|text| name(text)).collect();
+    let usual = USUAL.into_iter().filter(|usual| !named.contains(&name(usual)));
+    let packages =
+        purpose.packages.iter().map(String::as_str).chain(usual).map(|package| format!("{package}\n"));
     let head = "# The Python packages of the image; the framework itself comes with its base. After a change: project launch.\n";
     std::iter::once(head.to_owned()).chain(packages).collect()
 }
@@ -126,7 +131,7 @@ mod tests {
         for kind in ProjectType::value_variants() {
             let beginning = Beginning {
                 project: "thesis",
-                kind: Some(*kind),
+                purpose: Some(&purpose(*kind, &[])),
                 base: "lab/torch:2.8",
                 framework: true,
                 torch: true,
@@ -147,7 +152,7 @@ mod tests {
     #[test]
     fn what_a_package_list_names_is_named_once() {
         for kind in ProjectType::value_variants() {
-            let text = requirements(&purpose(*kind));
+            let text = requirements(&purpose(*kind, &[]));
             let names: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
             let mut once = names.clone();
             once.sort_unstable();
@@ -159,21 +164,39 @@ mod tests {
 
     #[test]
     fn every_type_is_a_purpose_of_images() {
-        let keys: Vec<&str> = use_cases().iter().map(|purpose| purpose.key).collect();
+        let keys: Vec<String> = built_in_use_cases().into_iter().map(|purpose| purpose.key).collect();
         let types: Vec<String> =
-            ProjectType::value_variants().iter().map(|kind| purpose(*kind).key.to_owned()).collect();
+            ProjectType::value_variants().iter().map(|kind| purpose(*kind, &[]).key).collect();
         assert_eq!(types, keys);
+    }
+
+    #[test]
+    fn the_machines_own_list_goes_before() {
+        let own = UseCase {
+            key: "cv".to_owned(),
+            title: "Our cameras".to_owned(),
+            packages: vec!["lab-cameras".to_owned(), "Matplotlib>=3".to_owned()],
+            system: Vec::new(),
+        };
+        let found = purpose(ProjectType::Cv, std::slice::from_ref(&own));
+        assert_eq!(found, own);
+        let text = requirements(&found);
+        assert!(
+            text.contains("\nlab-cameras\nMatplotlib>=3\ntqdm\n") && !text.contains("matplotlib"),
+            "{text}"
+        );
+        assert_eq!(purpose(ProjectType::Nlp, &[own]).title, "Natural language");
     }
 
     #[test]
     fn no_program_where_it_would_not_run() {
         let beginning =
-            Beginning { project: "p", kind: None, base: "busybox", framework: false, torch: true };
+            Beginning { project: "p", purpose: None, base: "busybox", framework: false, torch: true };
         let blank = files(&beginning);
         assert!(!paths(&blank).contains(&"src/train.py"), "blank is blank");
         let dockerfile = blank.iter().find(|file| file.path == "Dockerfile").unwrap();
         assert!(!dockerfile.text.contains("RUN "), "nothing to install: {}", dockerfile.text);
-        let other = Beginning { kind: Some(ProjectType::Ml), torch: false, ..beginning };
+        let other = Beginning { purpose: Some(&purpose(ProjectType::Ml, &[])), torch: false, ..beginning };
         assert!(!paths(&files(&other)).contains(&"src/train.py"), "it needs PyTorch");
     }
 }

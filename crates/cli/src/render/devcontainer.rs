@@ -50,6 +50,7 @@ fn one(finding: &Finding) -> String {
         Effect::Refused => (BAD, "refused "),
         Effect::Stopped => (CARE, "stopped "),
         Effect::Doubtful => (CARE, "doubtful"),
+        Effect::Exempt => (GOOD, "exempt  "),
     };
     format!(
         "  {} {}\n           {}\n           {QUIET}{}{QUIET:#}\n",

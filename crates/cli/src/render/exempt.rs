@@ -21,7 +21,7 @@ pub(crate) fn exempted(exemption: &Exemption, removed: bool, zone: &TimeZone) ->
 /// `ds01 exempt --list`.
 pub(crate) fn exemptions(list: &ExemptionList, zone: &TimeZone, columns: Option<u16>) -> String {
     if list.exemptions.is_empty() {
-        return "Nobody is exempt.\n".to_owned();
+        return "There are no exemptions to show.\n".to_owned();
     }
     let heads = [("USER", 0), ("CONTAINER", 0), ("UNTIL", 0), ("BY", 1), ("REASON", 0)]
         .map(|(title, drop)| Column { title, drop });
@@ -35,6 +35,11 @@ pub(crate) fn exemptions(list: &ExemptionList, zone: &TimeZone, columns: Option<
         ]
     };
     table(&heads, &list.exemptions.iter().map(row).collect::<Vec<_>>(), columns)
+}
+
+/// How long an exemption holds and what for, within a sentence.
+pub(crate) fn exempt_for(exemption: &Exemption, zone: &TimeZone) -> String {
+    format!("until {} ({})", until(exemption, zone), exemption.reason)
 }
 
 fn until(exemption: &Exemption, zone: &TimeZone) -> String {

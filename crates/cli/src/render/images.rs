@@ -37,7 +37,7 @@ pub(crate) fn image_made(made: &Made) -> String {
 pub(crate) fn image_drafted(project: &str) -> String {
     next_steps(&[
         (format!("image update {project} --edit"), "change it, and build"),
-        (format!("image update {project}"), "build the image"),
+        (format!("image update {project} --rebuild"), "build the image"),
     ])
 }
 
@@ -48,7 +48,7 @@ pub(crate) fn image_rewritten(project: &Project, changed: bool) -> String {
     } else {
         "Nothing was changed.\n"
     };
-    head.to_owned() + &next_steps(&[(format!("image update {project}"), "build the image")])
+    head.to_owned() + &next_steps(&[(format!("image update {project} --rebuild"), "build the image")])
 }
 
 /// A difference, coloured as `git diff` does.
@@ -85,7 +85,8 @@ pub(crate) fn images(images: &Images, columns: Option<u16>) -> String {
     let mut text = table(&heads, &rows, columns);
     if let Some(image) = images.images.iter().find(|image| is_behind(image)) {
         let project = image.project.as_deref().unwrap_or_default();
-        text += &next_steps(&[(format!("image update {project}"), "build what its Dockerfile says")]);
+        text +=
+            &next_steps(&[(format!("image update {project} --rebuild"), "build what its Dockerfile says")]);
     }
     text
 }
@@ -136,7 +137,7 @@ pub(crate) fn image_deleted(deleted: &Deleted) -> String {
     match (&deleted.project, &deleted.dockerfile) {
         (Some(project), Some(dockerfile)) => {
             text += &format!("  {dockerfile} is kept.\n");
-            text += &next_steps(&[(format!("image update {project}"), "builds it again")]);
+            text += &next_steps(&[(format!("image update {project} --rebuild"), "builds it again")]);
         }
         (Some(project), None) => {
             text += &next_steps(&[(format!("image create {project}"), "makes a new one")]);

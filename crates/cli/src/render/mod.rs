@@ -35,7 +35,7 @@ pub(crate) use detailed::detailed;
 pub(crate) use devcontainer::{devcontainer_checked, devcontainer_written};
 pub(crate) use doctor::doctor;
 pub(crate) use drawing::{ascii, bar, curve_step};
-pub(crate) use exempt::{exempted, exemptions};
+pub(crate) use exempt::{exempt_for, exempted, exemptions};
 pub(crate) use greeting::greeting;
 pub(crate) use images::{
     difference, image_deleted, image_drafted, image_made, image_rewritten, image_state, images,

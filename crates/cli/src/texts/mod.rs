@@ -2,6 +2,8 @@
 //! (`--concepts`), and step by step (`--guided`). All of it stands in the files of this folder, and every command in them is
 //! one that is understood. This module must never do anything but answer with a text.
 
+pub(crate) mod help;
+
 use std::ffi::OsString;
 
 use clap::Args;

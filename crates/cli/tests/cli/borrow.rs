@@ -102,6 +102,30 @@ fn in_a_project_it_has_its_image_workspace_and_user() {
 }
 
 #[test]
+fn gpus_are_asked_for_in_the_words_of_deploy() {
+    let (fake, home) = (lab(host(), started(), echo), home());
+    std::fs::create_dir_all(home.join("datasets/coco")).unwrap();
+    let mut command = fake.command(
+        "ds01 run --project thesis --gpu-memory 30g --full-gpu --gpu h100 --data datasets/coco -- true",
+    );
+    let run = run(command.env("HOME", &home).current_dir(&home).stdin(Stdio::null()));
+    assert_eq!(run.code, Some(7), "{run:?}");
+    let lines = fake.lines();
+    let create = lines.iter().find(|line| line.starts_with("POST /containers/create?")).unwrap();
+    let body = fake.body_of(create).unwrap();
+    assert_eq!(
+        body["HostConfig"]["DeviceRequests"],
+        json!([{
+            "Driver": "", "Count": 1, "Capabilities": [["gpu"]],
+            "Options": { "full": "true", "memory": "30720m", "model": "h100" },
+        }])
+    );
+    let data = format!("{}:/data:ro", home.join("datasets/coco").display());
+    assert_eq!(body["HostConfig"]["Binds"][1], data);
+    std::fs::remove_dir_all(home).unwrap();
+}
+
+#[test]
 fn in_a_dev_container_it_has_what_that_has() {
     let via = json!({ "kind": "container", "name": "eager_bohr" });
     let fake = lab(via, started(), echo);
@@ -146,7 +170,9 @@ fn what_makes_no_sense_is_told_before_anything_is_made() {
         (&outside, "ds01 run", "<COMMAND>"),
         (&outside, "ds01 run --project thesis --image busybox -- true", "cannot be used with"),
         (&outside, "ds01 run --project thesis -e NOT_THERE -- true", "there is no such variable here"),
+        (&outside, "ds01 run --gpu-memory 30 -- true", "write a size such as 30g"),
         (&inside, "ds01 run --project thesis -- true", "in a container it is this one's"),
+        (&inside, "ds01 run --data /srv -- true", "in a container it sees what this one sees"),
     ] {
         let run = run(fake.command(line).env("HOME", &home).current_dir("/"));
         assert!(run.code == Some(2) && run.err.contains(words), "{line}: {run:?}");

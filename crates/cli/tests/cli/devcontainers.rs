@@ -152,3 +152,74 @@ fn the_program_is_put_where_containers_find_it() {
     assert_eq!((again.code, again.err.as_str()), (Some(0), ""), "nothing to do");
     std::fs::remove_dir_all(home).unwrap();
 }
+
+#[test]
+fn compose_files_are_looked_at_and_exemptions_are_known() {
+    let home = home();
+    let folder = home.join("workspace/thesis/.devcontainer");
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
+    let main = r#"{ "dockerComposeFile": "../compose.yml", "service": "app" } // mine
+"#;
+    file("devcontainer.json", main);
+    let compose = "services:\n  app:\n    image: ds01-python\n    gpus: all # fast\n    # the net\n    network_mode: host\n";
+    file("../compose.yml", compose);
+    let plain = lab();
+    let mut seen = at(&plain, &home, "devcontainer-check").text();
+    let exempt = Fake::new(|request| match request.line.as_str() {
+        "GET /ds01/v1/whoami" => Reply::ok(json!({
+            "uid": 1000, "name": "alice", "docker_name": "alice", "group": "student", "unix_groups": [],
+            "admin": false, "via": { "kind": "host" },
+        })),
+        "GET /ds01/v1/exemptions" => Reply::ok(json!({ "exemptions": [{
+            "user": "alice", "until": 4_102_444_800_i64, "left_seconds": 60, "reason": "a paper", "by": "root",
+        }] })),
+        _ => Reply::Json(404, error("image.not-found")),
+    });
+    seen += &at(&exempt, &home, "devcontainer-check --fix").text();
+    seen += &std::fs::read_to_string(home.join("workspace/thesis/compose.yml")).unwrap();
+    seen += &at(&plain, &home, "devcontainer-check --fix").text();
+    seen += &std::fs::read_to_string(home.join("workspace/thesis/compose.yml")).unwrap();
+    assert_eq!(std::fs::read_to_string(folder.join("devcontainer.json")).unwrap(), main);
+    file("../compose.yml", "services: [\n");
+    seen += &at(&plain, &home, "devcontainer-check").text();
+    std::fs::remove_file(home.join("workspace/thesis/compose.yml")).unwrap();
+    seen += &at(&plain, &home, "devcontainer-check").text();
+    expect![[r#"
+        ~/workspace/thesis/.devcontainer/devcontainer.json
+          stopped  ../compose.yml: app: gpus
+                   asks for a GPU: the container is stopped when that is idle for too long, and after a week
+                   without it the container is permanent; ds01 run borrows a GPU for one command
+          refused  ../compose.yml: app: network_mode
+                   would show the container the host itself
+                   leave it out; ports are forwarded without it
+
+          ds01 devcontainer check --fix   changes what can be changed; comments stay
+        exit 1
+        changed ../compose.yml: app: network_mode
+        ~/workspace/thesis/.devcontainer/devcontainer.json
+          exempt   ../compose.yml: app: gpus
+                   asks for a GPU, and is not stopped for that: you are exempt until 2100-01-01 00:00 (a paper)
+                   leave it; afterwards the container is stopped when the GPU is idle
+        exit 0
+        services:
+          app:
+            image: ds01-python
+            gpus: all # fast
+            # the net
+        changed ../compose.yml: app: gpus
+        ~/workspace/thesis/.devcontainer/devcontainer.json: a container of it is permanent here.
+        exit 0
+        services:
+          app:
+            image: ds01-python
+            # the net
+        error: ~/workspace/thesis/compose.yml cannot be read: unclosed bracket '[' at char 10 line 1 column 11
+        hint: docker compose config tells more
+        exit 1
+        error: ~/workspace/thesis/.devcontainer/devcontainer.json names ../compose.yml, which cannot be found
+        hint: it is looked for from that file's directory on
+        exit 4
+    "#]].assert_eq(&seen);
+    std::fs::remove_dir_all(home).unwrap();
+}

@@ -98,12 +98,12 @@ fn a_dockerfile_is_written_and_never_over_another() {
     assert!(!home.0.join("dockerfiles/tools.Dockerfile").exists());
     expect![[r#"
         $ image-create thesis --use-case cv,ml -s git ffmpeg -p wandb scikit-learn==1.5 -r workspace/thesis/requirements.txt --no-build
-          image update thesis --edit   change it, and build
-          image update thesis          build the image
+          image update thesis --edit      change it, and build
+          image update thesis --rebuild   build the image
         wrote ~/dockerfiles/thesis.Dockerfile
         exit 0
         # The image of thesis: pytorch 2.8.0, computer vision, machine learning.
-        # After a change: image update thesis
+        # After a change: image update thesis --rebuild
         FROM lab/torch:2.8
 
         # An image has one Python for everything: pip may install into it. What a program prints is seen at once.
@@ -157,13 +157,13 @@ fn a_dockerfile_is_written_and_never_over_another() {
         hint: image update thesis changes it and builds; --force writes it anew and keeps the old one beside it
         exit 1
         $ image create thesis --base busybox --force --no-build --yes
-          image update thesis --edit   change it, and build
-          image update thesis          build the image
+          image update thesis --edit      change it, and build
+          image update thesis --rebuild   build the image
         the Dockerfile that was there is kept: ~/dockerfiles/thesis.Dockerfile.old
         wrote ~/dockerfiles/thesis.Dockerfile
         exit 0
         # The image of thesis.
-        # After a change: image update thesis
+        # After a change: image update thesis --rebuild
         FROM busybox
 
         # An image has one Python for everything: pip may install into it. What a program prints is seen at once.
@@ -175,7 +175,7 @@ fn a_dockerfile_is_written_and_never_over_another() {
         WORKDIR /workspace
         $ image create tools --python 3.11 --dry-run
         # The image of tools: python 3.11.
-        # After a change: image update tools
+        # After a change: image update tools --rebuild
         FROM python:3.11-slim
 
         # An image has one Python for everything: pip may install into it. What a program prints is seen at once.
@@ -216,7 +216,7 @@ fn flags_change_a_dockerfile_that_a_person_wrote() {
     expect![[r#"
         $ image update thesis --add numpy==2.1 einops --remove wandb --add-system ffmpeg --remove-system git --no-build
         The Dockerfile is written; the image is as it was.
-          image update thesis   build the image
+          image update thesis --rebuild   build the image
         numpy==2.1 takes the place of numpy==1.26
         --- ~/workspace/thesis/Dockerfile
         +++ ~/workspace/thesis/Dockerfile
@@ -267,7 +267,7 @@ fn flags_change_a_dockerfile_that_a_person_wrote() {
         exit 4
         $ image update thesis --add numpy --no-build
         Nothing was changed.
-          image update thesis   build the image
+          image update thesis --rebuild   build the image
         ~/workspace/thesis/Dockerfile installs numpy already
         exit 0
         $ image update thesis --add -x
@@ -277,7 +277,7 @@ fn flags_change_a_dockerfile_that_a_person_wrote() {
 
         Usage: image update [OPTIONS] [NAME]
 
-        For more information, try '--help'.
+        hint: image update --help shows what it takes
         exit 2
         $ image update nothing --add numpy
         error: nothing has no image, and no Dockerfile to build one from
@@ -297,7 +297,7 @@ fn lists() {
         plan                    not built       -         -                -         lab/torch:2.8
         thesis                  built           1.8 GiB   2 h 11 min ago   eval      -
         ds01-bob/tools:latest   shared by bob   1.8 GiB   2 h 11 min ago   -         -
-          image update plan   build what its Dockerfile says
+          image update plan --rebuild   build what its Dockerfile says
         exit 0
         $ image list --all
         IMAGE                   STATE           SIZE      BUILT            USED BY   FROM
@@ -305,7 +305,7 @@ fn lists() {
         thesis                  built           1.8 GiB   2 h 11 min ago   eval      -
         ds01-bob/tools:latest   shared by bob   1.8 GiB   2 h 11 min ago   -         -
         lab/torch:2.8           built           1.8 GiB   2 h 11 min ago   -         -
-          image update plan   build what its Dockerfile says
+          image update plan --rebuild   build what its Dockerfile says
         exit 0
     "#]]
     .assert_eq(&seen);
@@ -335,7 +335,7 @@ fn deleting_tells_what_depends_on_it() {
         ds01-alice/thesis:latest is deleted.
           Still with what it held: eval._.alice
           ~/workspace/thesis/Dockerfile is kept.
-          image update thesis   builds it again
+          image update thesis --rebuild   builds it again
         exit 0
         $ image delete ds01-alice/thesis:latest --force --yes --json
         {
@@ -372,7 +372,7 @@ fn questions_are_asked_on_a_terminal_and_ctrl_c_leaves_nothing() {
     session.type_in("\r");
     session.await_text("What for?");
     session.type_in("\x03");
-    session.await_text("nothing was written and nothing built");
+    session.await_text("broken off; nothing was changed");
     assert_eq!(session.end().0, Some(130));
     assert!(!home.0.join("dockerfiles").exists());
 
@@ -399,21 +399,21 @@ fn packages_are_picked_on_a_full_screen() {
     home.write("dockerfiles/thesis.Dockerfile", "FROM lab/torch:2.8\nRUN pip install numpy\n");
     let at_home = [("HOME", home.0.to_str().unwrap())];
     let mut session = Session::with(&door, "image update", &at_home);
-    session.await_text("which one?");
+    session.await_shown("which one?");
     session.type_in("\r");
-    session.await_text("[x] numpy");
+    session.await_shown("[x] numpy");
     session.type_in(" ");
-    session.await_text("1 to remove");
+    session.await_shown("1 to remove");
     session.type_in("\x03");
     assert_eq!(session.end().0, Some(0));
     assert!(home.read("dockerfiles/thesis.Dockerfile").contains("numpy"), "Ctrl-C drops what was marked");
 
     let mut session = Session::with(&door, "image-update", &at_home);
-    session.await_text("which one?");
+    session.await_shown("which one?");
     session.type_in("\r");
-    session.await_text("[x] numpy");
+    session.await_shown("[x] numpy");
     session.type_in("einops\r\r");
-    session.await_text("+RUN pip install");
+    session.await_shown("+RUN pip install");
     session.type_in("w");
     session.await_text("The Dockerfile is written");
     assert_eq!(session.end().0, Some(0));
@@ -421,6 +421,20 @@ fn packages_are_picked_on_a_full_screen() {
         home.read("dockerfiles/thesis.Dockerfile")
             .ends_with("RUN pip install --no-cache-dir \\\n    einops\n")
     );
+    // Named, its packages are there at once.
+    let mut session = Session::with(&door, "image update thesis", &at_home);
+    session.await_shown("[x] einops");
+    session.type_in(" \r");
+    session.await_shown("-RUN pip install numpy");
+    session.type_in("w");
+    session.await_text("The Dockerfile is written");
+    assert_eq!(session.end().0, Some(0));
+    let written = home.read("dockerfiles/thesis.Dockerfile");
+    assert!(written.contains("einops") && !written.contains("numpy"), "{written}");
+    // A flag says what is to be done, and a screen that cannot be drawn on shows nothing.
+    let mut session = Session::with(&door, "image update thesis --no-build", &at_home);
+    session.await_text("Nothing was changed.");
+    assert_eq!(session.end().0, Some(0));
     let nobody = home.run(&door, "image update");
     assert!(nobody.contains("which project?") && nobody.contains("exit 2"), "{nobody}");
 }

@@ -77,7 +77,7 @@ fn forms() {
     expect![[r#"
         error: invalid value '{{.Nmae}}' for '--format <TEMPLATE>': there is no field .Nmae; there are .ID .Name .Project .User .Status .State .GPU .Want .Image .Kind .Workspace .RunningFor
 
-        For more information, try '--help'.
+        hint: container list --help shows what it takes
         exit 2
     "#]]
     .assert_eq(&templated("{{.Nmae}}", &[]));

@@ -14,6 +14,7 @@ mod listing;
 mod logs;
 mod projects;
 mod pty;
+mod rescue;
 mod setup;
 mod shell;
 mod stats;

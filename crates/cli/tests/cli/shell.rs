@@ -212,7 +212,7 @@ fn deploy_and_open() {
         "{line:?}"
     );
     expect![[r#"
-        my-project · GPU 1:1 (A100-SXM4-80GB 2g.20gb, 20 GiB) · /home/alice/workspace/my-project → /workspace · exit leaves
+        my-project · GPU 1:1 (A100-SXM4-80GB 2g.20gb, 20 GiB) · ~/workspace/my-project → /workspace · exit leaves
         alice@my-project:/workspace$ exit
         my-project keeps running and keeps its GPU; container retire my-project frees it
     "#]].assert_eq(&after.replace('\r', ""));

@@ -16,6 +16,7 @@ mod read;
 mod report;
 mod sections;
 mod units;
+mod use_cases;
 mod yaml;
 
 use std::io::Read as _;
@@ -30,6 +31,7 @@ use mistake::Findings;
 pub use mistake::{Mistake, Mistakes, Note, Place};
 pub use report::check_report;
 pub use sections::{Admins, Binds, Engine, Paths, Ports, Root, Share};
+pub use use_cases::UseCase;
 use yaml::{Entry, Value};
 
 /// The longest file that is read, in bytes.
@@ -54,6 +56,8 @@ pub struct Config {
     pub registries: Vec<String>,
     /// Images to begin with, by name.
     pub frameworks: Frameworks,
+    /// Packages by purpose; none where the file has no list of its own.
+    pub use_cases: Option<Vec<UseCase>>,
     /// Groups and limits.
     pub policy: Policy,
     /// A program that is told when containers are warned, spared or stopped.
@@ -75,6 +79,7 @@ impl Default for Config {
             ports: Ports::default(),
             registries: Vec::new(),
             frameworks: frameworks::built_in(),
+            use_cases: None,
             policy,
             lifecycle_hook: None,
             notes: Vec::new(),
@@ -149,6 +154,7 @@ const SECTIONS: &[&str] = &[
     "ports",
     "registries",
     "frameworks",
+    "use_cases",
     "start_wait",
     "defaults",
     "default_group",
@@ -175,6 +181,7 @@ fn read_config(text: &str, findings: &mut Findings) -> Config {
             "ports" => config.ports = sections::ports(node, findings),
             "registries" => config.registries = sections::registries(node, findings),
             "frameworks" => config.frameworks = frameworks::frameworks(node, findings),
+            "use_cases" => config.use_cases = Some(use_cases::use_cases(node, findings)),
             "start_wait" => draft.start_wait(entry, findings),
             "defaults" => draft.defaults(node, findings),
             "default_group" => draft.default_group(entry, findings),

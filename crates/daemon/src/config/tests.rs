@@ -378,6 +378,37 @@ fn a_catalogue_of_frameworks_replaces_the_built_in_one() {
 }
 
 #[test]
+fn packages_by_purpose_replace_the_command_lines_own() {
+    assert_eq!(good("").use_cases, None);
+    assert_eq!(good("use_cases: {}\n").use_cases, Some(vec![]), "nothing is offered");
+    let config = good(
+        "use_cases:\n  vision: { title: Computer vision, packages: [timm~=1.0, 'torch[x]>=2'], system: [ffmpeg] }\n  a: { system: [git] }\n",
+    );
+    let told: Vec<String> = config
+        .use_cases
+        .unwrap()
+        .into_iter()
+        .map(|one| format!("{} ({}): {:?} {:?}", one.key, one.title, one.packages, one.system))
+        .collect();
+    assert_eq!(
+        told,
+        [r#"vision (Computer vision): ["timm~=1.0", "torch[x]>=2"] ["ffmpeg"]"#, r#"a (a): [] ["git"]"#]
+    );
+    check(
+        "use_cases:\n  CV: { packages: [timm] }\n  cv:\n    package: [timm]\n  nlp:\n    packages: [spacy, 'a; rm -rf /', spacy, {x: 1}]\n    system: ffmpeg\n  rl: []\n",
+        &expect![[r#"
+            f:2:3: use_cases: CV is not a name; use small letters, digits and dashes
+            f:3:3: use_cases: cv has no packages
+            f:4:5: unknown key `package` in use_cases: cv; did you mean `packages`?
+            f:6:23: packages: `a; rm -rf /` is not a package; write numpy, or numpy>=2
+            f:6:38: packages: spacy is listed twice
+            f:6:45: packages: a mapping where a package belongs
+            f:7:13: system: write a list: [ffmpeg]
+            f:8:7: rl: a list where `key: value` lines belong"#]],
+    );
+}
+
+#[test]
 fn a_lab_carries_its_file_over() {
     let config = good(include_str!("real_vocabulary.yaml"));
     let guest = config.policy.resolve(&person("nobody", &[]));

@@ -283,6 +283,15 @@ pub(crate) async fn ensure_staged(door: &Arc<Door>, token: &Token, record: &Reco
     Ok(stage_in_turn(door, token, rights, inside, wanted, turn).await.map(drop)?)
 }
 
+/// Takes off the stage what has been removed since, for a container that is at rest: its owner means what is there now, a
+/// workspace brought back from a backup, say.
+pub(crate) async fn forget_removed(door: &Arc<Door>, token: &Token, record: &Record) {
+    let _turn = door.turns.wait_for(token).await;
+    if record.binds.iter().any(|bind| door.stage.is_gone(token, bind.slot)) {
+        unstage(door, token).await;
+    }
+}
+
 /// As [`ensure_staged`], for a container that is to run: a user whom its create knew by name only is looked up first,
 /// if nobody has done so yet.
 pub(crate) async fn ensure_staged_to_run(

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use ds01_docker::body::{self, ContainerRole, JudgedCreate, KindHint, Restart, Rules};
-use ds01_docker::gpu::{GpuAsk, GpuId};
+use ds01_docker::gpu::{GpuAsk, GpuId, GpuKind};
 use ds01_domain::{
     ContainerId, Denial, Event, Kind, Person, RestartPolicy, Selector, Time, Token, Uid, Want,
 };
@@ -190,7 +190,8 @@ pub(super) fn restart_of(restart: Restart) -> RestartPolicy {
 fn want_of(ask: &GpuAsk) -> Want {
     let capabilities = ask.capabilities.clone();
     if ask.ids.is_empty() {
-        return Want { capabilities, ..Want::count(ask.units()) };
+        let GpuKind { memory_mib, model, full } = ask.kind.clone();
+        return Want { min_memory_mib: memory_mib, full, model, capabilities, ..Want::count(ask.units()) };
     }
     let selectors = ask.ids.iter().map(|id| match id {
         GpuId::Index(index) => Selector::Index(*index),

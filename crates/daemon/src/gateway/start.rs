@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ds01_domain::{ContainerId, Denial, Person, UnitId};
+use ds01_domain::{ContainerId, Denial, Person, Standing, UnitId};
 use hyper::{Response, StatusCode};
 
 use super::deeds::Deed;
@@ -113,12 +113,20 @@ async fn admit_and_start(
         return Err(StartRefusal::Denied(Box::new(denial)));
     }
     super::quota::bound_together(door, &person).await;
-    let token = {
+    let (token, rests) = {
         let id = id.clone();
-        door.coordinator.read(move |state, _, _| state.container(&id).and_then(|c| c.token.clone())).await?
+        let known = door.coordinator.read(move |state, _, _| {
+            let container = state.container(&id)?;
+            let rests = matches!(container.standing, Standing::Created | Standing::Stopped { .. });
+            Some((container.token.clone(), rests))
+        });
+        known.await?.unwrap_or_default()
     };
     if let Some(token) = &token {
         let remembered = door.records.one(door, Some(token)).await?;
+        if rests {
+            super::binds::forget_removed(door, token, &remembered.record).await;
+        }
         super::binds::ensure_staged_to_run(door, token, id, &remembered.record).await?;
         super::volumes::still_own(door, &person, &remembered.record).await?;
     }

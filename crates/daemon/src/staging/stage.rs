@@ -198,6 +198,12 @@ impl Stage {
         is_mounted(&self.path(token, slot))
     }
 
+    /// Whether what is mounted in the slot has been removed since: it shows nobody anything, and cannot be mounted on.
+    #[must_use]
+    pub fn is_gone(&self, token: &Token, slot: u32) -> bool {
+        standing(&self.path(token, slot)).is_ok_and(|standing| standing.mount_root && standing.removed)
+    }
+
     /// All slots there are, sorted, for recovery. Names that are not ours are passed over.
     ///
     /// # Errors
@@ -305,7 +311,10 @@ fn detach(path: &Path) -> io::Result<()> {
 }
 
 fn is_mounted(path: &Path) -> bool {
+    standing(path).is_ok_and(|standing| standing.mount_root)
+}
+
+fn standing(path: &Path) -> nix::Result<sys::Standing> {
     open(path, OFlag::O_PATH | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW, Mode::empty())
         .and_then(|fd| sys::standing(fd.as_fd()).map_err(|_| Errno::EIO))
-        .is_ok_and(|standing| standing.mount_root)
 }

@@ -19,7 +19,7 @@ mod paths;
 mod refusal;
 mod rules;
 mod shape;
-mod size;
+pub(crate) mod size;
 mod table;
 pub(crate) mod tables;
 mod update;

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 
 use super::ids::{Word, is_cdi_name, word};
 use super::{
-    DeviceRequest, FormAsk, GpuInputs, GpuReading, GpuRefusal, UNITS_MAX, is_gpu_env_key, is_nvidia_runtime,
+    DeviceRequest, FormAsk, GpuInputs, GpuKind, GpuReading, GpuRefusal, UNITS_MAX, is_gpu_env_key,
+    is_nvidia_runtime, options,
 };
 
 /// What the NVIDIA device driver of the Engine can be asked for; a set with anything else is not a GPU request.
@@ -20,8 +21,14 @@ const VISIBLE_DEVICES: &str = "NVIDIA_VISIBLE_DEVICES";
 pub(super) fn device_requests(inputs: &GpuInputs, reading: &mut GpuReading) -> Result<FormAsk, GpuRefusal> {
     let mut sum = FormAsk { spelling: "`--gpus` or `--device`", ..FormAsk::default() };
     reading.strip.device_requests = !inputs.device_requests.is_empty();
+    let mut kind: Option<GpuKind> = None;
     for request in &inputs.device_requests {
-        let one = device_request(request)?;
+        let one = device_request(request, &mut reading.warnings)?;
+        if one.asks() && kind.replace(one.kind.clone()).is_some_and(|before| before != one.kind) {
+            return Err(GpuRefusal::new(
+                "The request asks for GPUs of two kinds. All GPUs of a container are of one: give each the same options.",
+            ));
+        }
         sum.count = sum.count.saturating_add(one.count).min(UNITS_MAX + 1);
         sum.all |= one.all;
         sum.capabilities.extend(one.capabilities);
@@ -37,10 +44,17 @@ pub(super) fn device_requests(inputs: &GpuInputs, reading: &mut GpuReading) -> R
             "The request asks for GPUs both by number and by name. Use either `--gpus 2` or `--gpus device=0,1`.",
         ));
     }
+    sum.kind = kind.unwrap_or_default();
+    if sum.kind != GpuKind::default() && !sum.ids.is_empty() {
+        return Err(GpuRefusal::new(
+            "The request names GPUs and says what they must be. Use either `--gpus device=0` or the options memory, \
+             model, full.",
+        ));
+    }
     within_max(sum)
 }
 
-fn device_request(request: &DeviceRequest) -> Result<FormAsk, GpuRefusal> {
+fn device_request(request: &DeviceRequest, warnings: &mut Vec<String>) -> Result<FormAsk, GpuRefusal> {
     let cdi = match request.driver.as_str() {
         "" | "nvidia" | "nvidia.runtime-hook" | "nvidia.cdi" => false,
         "cdi" => true,
@@ -80,6 +94,7 @@ fn device_request(request: &DeviceRequest) -> Result<FormAsk, GpuRefusal> {
         count => ask.count = u32::try_from(count).unwrap_or(u32::MAX),
     }
     ask.capabilities = capabilities;
+    ask.kind = options::kind(&request.options, warnings)?;
     within_max(ask)
 }
 

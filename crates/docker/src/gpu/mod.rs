@@ -8,11 +8,13 @@
 
 mod forms;
 mod ids;
+mod options;
 
 use std::collections::BTreeSet;
 
 pub(crate) use forms::clean as clean_path;
 pub use ids::{GpuId, GpuIdError};
+pub use options::is_a_model;
 
 /// The most units that one request may name or count: beyond any machine, so that sums cannot overflow.
 pub const UNITS_MAX: u32 = 1024;
@@ -84,8 +86,21 @@ pub struct GpuAsk {
     pub all: bool,
     /// The units named, in the order of the request, without repetition; empty when counted.
     pub ids: Vec<GpuId>,
+    /// What each of them must be.
+    pub kind: GpuKind,
     /// Driver capabilities asked beside `gpu` (`compute`, `utility`, `video`, `graphics`, …), sorted.
     pub capabilities: BTreeSet<String>,
+}
+
+/// What units must be. Options of device requests say it; the other forms have no words for it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GpuKind {
+    /// The least memory of each, in MiB.
+    pub memory_mib: Option<u64>,
+    /// A part of the model's name, or a slice's profile.
+    pub model: Option<String>,
+    /// Whole cards only.
+    pub full: bool,
 }
 
 impl GpuAsk {
@@ -151,6 +166,7 @@ pub(crate) struct FormAsk {
     count: u32,
     all: bool,
     ids: Vec<GpuId>,
+    kind: GpuKind,
     capabilities: BTreeSet<String>,
 }
 
@@ -191,6 +207,7 @@ fn agree(asks: impl Iterator<Item = FormAsk>) -> Result<Option<GpuAsk>, GpuRefus
         count: ask.ids.is_empty().then_some(ask.count.max(1)),
         all: ask.all,
         ids: ask.ids,
+        kind: ask.kind,
         capabilities: ask.capabilities,
     }))
 }
@@ -209,8 +226,10 @@ fn agree_two(first: FormAsk, second: FormAsk) -> Result<FormAsk, GpuRefusal> {
     }
     let all = first.all && second.all;
     let capabilities = &first.capabilities | &second.capabilities;
+    // Only the first of the forms, device requests, can say it.
+    let kind = first.kind.clone();
     let kept = if exact(&first) { first } else { second };
-    Ok(FormAsk { all, capabilities, ..kept })
+    Ok(FormAsk { all, kind, capabilities, ..kept })
 }
 
 /// Whether an environment variable steers the NVIDIA runtime, so that a user's own value must not reach the Engine.

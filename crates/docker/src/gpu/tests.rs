@@ -135,6 +135,51 @@ fn malformed_requests_are_refused() {
 }
 
 #[test]
+fn options_say_what_the_units_must_be() {
+    let with = |count: i64, options: &[(&str, &str)]| DeviceRequest {
+        options: options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        ..request(count, &[])
+    };
+    let kind = |asked: Vec<DeviceRequest>| match read(&requests(asked)) {
+        Err(refusal) => format!("refused: {refusal}"),
+        Ok(reading) => {
+            let GpuKind { memory_mib, model, full } = reading.ask.unwrap().kind;
+            format!("{memory_mib:?} {model:?} {full} {}", reading.warnings.concat())
+        }
+    };
+    let one = |options: &[(&str, &str)]| kind(vec![with(1, options)]);
+    assert_eq!(one(&[]), "None None false ");
+    assert_eq!(
+        one(&[("memory", "30g"), ("model", "2g.20gb"), ("full", "true")]),
+        "Some(30720) Some(\"2g.20gb\") true "
+    );
+    assert_eq!(one(&[("memory", "1.5GiB"), ("full", "false")]), "Some(1536) None false ");
+    assert_eq!(
+        one(&[("mem", "30g")]),
+        "None None false the option `mem` of --gpus means nothing here and was ignored: there are memory, model, full"
+    );
+    for (name, value) in [
+        ("memory", "30"),
+        ("memory", "much"),
+        ("memory", "0g"),
+        ("memory", "1k"),
+        ("model", ""),
+        ("model", "a/b"),
+        ("full", "perhaps"),
+    ] {
+        assert!(one(&[(name, value)]).starts_with("refused: `"), "{name}={value}");
+    }
+    let large = with(1, &[("memory", "30g")]);
+    assert_eq!(kind(vec![large.clone(), large.clone()]), "Some(30720) None false ");
+    assert!(kind(vec![large.clone(), request(1, &[])]).contains("of two kinds"));
+    let named = DeviceRequest { count: 0, device_ids: vec!["0".to_owned()], ..large.clone() };
+    assert!(kind(vec![named]).contains("names GPUs and says what they must be"));
+    let runtime =
+        GpuInputs { device_requests: vec![large], ..env("nvidia", &["NVIDIA_VISIBLE_DEVICES=all"]) };
+    assert_eq!(read(&runtime).unwrap().ask.unwrap().kind.memory_mib, Some(30 * 1024));
+}
+
+#[test]
 fn the_runtime_and_its_variable() {
     for (runtime, variables, expected) in [
         ("nvidia", vec!["NVIDIA_VISIBLE_DEVICES=all"], "all"),

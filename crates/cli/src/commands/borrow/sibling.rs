@@ -1,6 +1,7 @@
 //! What a container beside is made of: taken from the container in which the command was typed, or from the project in whose
 //! directory. It must never make one.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use ds01_api::names::{self, Project};
@@ -8,8 +9,9 @@ use ds01_api::{Exit, WhoAmI, codes};
 use nix::unistd::{getgid, getuid};
 use serde_json::{Map, Value, json};
 
-use crate::args::BorrowArgs;
+use crate::args::{BorrowArgs, GpuArgs};
 use crate::client::Door;
+use crate::commands::deploy::data_mounts;
 use crate::commands::image;
 use crate::commands::image::build::{When, ensure};
 use crate::failure::Failure;
@@ -43,6 +45,12 @@ impl Sibling {
             return Err(Failure::usage(
                 "--project is for the server itself; in a container it is this one's image and workspace",
             ));
+        }
+        if !args.data.is_empty() {
+            return Err(Failure::usage(
+                "--data is for the server itself; in a container it sees what this one sees",
+            )
+            .with_hint("mount the directory into this container: \"mounts\" in devcontainer.json"));
         }
         let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
         let environment = std::env::vars().filter(|(name, _)| !NOT_HANDED_ON.contains(&name.as_str()));
@@ -79,7 +87,10 @@ impl Sibling {
             None => own_image(door, &project, me).await?,
         };
         let below = here.strip_prefix(&place.directory).map(Path::to_owned).unwrap_or_default();
-        let sees = json!({ "Binds": [format!("{}:{WORKSPACE}", place.directory.display())] });
+        let mut binds = vec![format!("{}:{WORKSPACE}", place.directory.display())];
+        let data = data_mounts(&args.data)?.into_iter();
+        binds.extend(data.map(|data| format!("{}:{}:ro", data.source, data.target)));
+        let sees = json!({ "Binds": binds });
         let mut environment: Vec<String> = ["TERM", "LANG", "TZ"]
             .iter()
             .filter_map(|name| Some(format!("{name}={}", std::env::var(name).ok()?)))
@@ -118,10 +129,7 @@ impl Sibling {
         let mut host = self.sees.clone();
         host.insert("AutoRemove".to_owned(), true.into());
         host.insert("Init".to_owned(), true.into());
-        host.insert(
-            "DeviceRequests".to_owned(),
-            json!([{ "Driver": "", "Count": args.gpus, "Capabilities": [["gpu"]] }]),
-        );
+        host.insert("DeviceRequests".to_owned(), json!([device_request(&args.gpu)]));
         Ok(json!({
             "Image": self.image,
             "Entrypoint": args.command,
@@ -138,6 +146,16 @@ impl Sibling {
             "HostConfig": host,
         }))
     }
+}
+
+/// As Docker is asked for GPUs. What they must be are options of the request, which the door reads in the words that plain
+/// `docker run --gpus` has for them.
+fn device_request(gpu: &GpuArgs) -> Value {
+    let memory = gpu.gpu_memory.map(|mib| ("memory", format!("{mib}m")));
+    let model = gpu.gpu_model.clone().map(|model| ("model", model));
+    let full = gpu.full_gpu.then(|| ("full", "true".to_owned()));
+    let options: BTreeMap<&str, String> = [memory, model, full].into_iter().flatten().collect();
+    json!({ "Driver": "", "Count": gpu.gpus.unwrap_or(1), "Capabilities": [["gpu"]], "Options": options })
 }
 
 /// The project's own image; built where there is none yet. One that is older than its Dockerfile will do: nobody waits for a

@@ -143,6 +143,10 @@ fn is_fresh(facts: &ImageFacts, digest: &str, recipe: &Recipe) -> bool {
     if let Some(label) = facts.label(DIGEST_LABEL) {
         return label == digest;
     }
+    // Built by other means, it can only be of what is written; a change that is not, it cannot know.
+    if !std::fs::read_to_string(&recipe.path).is_ok_and(|written| written == recipe.text) {
+        return false;
+    }
     let changed = std::fs::metadata(&recipe.path).and_then(|metadata| metadata.modified());
     let changed = changed.ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     let built = facts.created().map(|created| created.as_second());

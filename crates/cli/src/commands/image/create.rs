@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use ds01_api::Exit;
 use ds01_api::names::Project;
+use ds01_api::{Exit, UseCase};
 use serde::Serialize;
 
 use super::build::{self, Made, When};
@@ -13,10 +13,10 @@ use super::recipe::{self, Recipe};
 use super::store::{self, Requirements};
 use super::{project, questions};
 use crate::args::ImageCreateArgs;
-use crate::catalogue::{UseCase, use_cases};
 use crate::client::Door;
-use crate::dockerfile::{Draft, Group, Installer, Package};
+use crate::dockerfile::{Dockerfile, Draft, Group, Installer, Package};
 use crate::failure::Failure;
+use crate::prompts;
 use crate::render;
 use crate::ui::Ui;
 
@@ -45,7 +45,18 @@ struct Report<'a> {
 
 pub(super) async fn perform(door: &Door, args: &ImageCreateArgs, ui: Ui) -> Result<u8, Failure> {
     let market = Market::ask(door).await?;
-    let asks = !args.yes && !args.json && !args.dry_run && questions::can_ask();
+    let asks = !args.yes && !args.json && !args.dry_run && prompts::can_ask();
+    // The name first: a Dockerfile that is there answers the other questions.
+    let name = if args.name.is_none() && asks { Some(questions::name()?) } else { args.name.clone() };
+    let args = &ImageCreateArgs { name, ..args.clone() };
+    if let Some((text, made)) = from_its_dockerfile(door, args, ui).await? {
+        let dockerfile = made.dockerfile.clone().unwrap_or_default();
+        let base = Dockerfile::parse(&text).base().unwrap_or_default();
+        let (project, made) = (made.project.clone(), Some(made));
+        let report = Report { project: &project, dockerfile, base: &base, text: &text, dry_run: false, made };
+        ui.answer(&report, |report| report.made.as_ref().map(render::image_made).unwrap_or_default());
+        return Ok(0);
+    }
     let wish = if asks { questions::ask(args, &market)? } else { of_flags(args, &market)? };
     let text = wish.draft().text();
     let path = place(&wish.project, args.force || args.dry_run)?;
@@ -76,6 +87,26 @@ pub(super) async fn perform(door: &Door, args: &ImageCreateArgs, ui: Ui) -> Resu
     Ok(0)
 }
 
+/// The image of a project that has a Dockerfile and no image any more, if nothing is said of another Dockerfile.
+async fn from_its_dockerfile(
+    door: &Door,
+    args: &ImageCreateArgs,
+    ui: Ui,
+) -> Result<Option<(String, Made)>, Failure> {
+    let asks_for_another = args.describes() || args.force || args.dry_run || args.no_build;
+    let Some(name) = args.name.as_deref().filter(|_| !asks_for_another) else { return Ok(None) };
+    let project = project(name)?;
+    let Some(recipe) = recipe::find(&project)? else { return Ok(None) };
+    if door.image(&build::image_of(door, &project).await?).await?.is_some() {
+        return Ok(None);
+    }
+    ui.note(&format!(
+        "{project} has a Dockerfile, and no image: it is built as it stands (--force writes it anew)"
+    ));
+    let text = recipe.text.clone();
+    Ok(Some((text, build::from(door, &project, recipe, When::Needed, ui).await?)))
+}
+
 /// Where the Dockerfile goes: where there is one, that one is replaced, if it may be.
 fn place(project: &Project, may_replace: bool) -> Result<PathBuf, Failure> {
     let Some(there) = recipe::find(project)? else { return recipe::own_path(project) };
@@ -97,26 +128,12 @@ fn of_flags(args: &ImageCreateArgs, market: &Market) -> Result<Wish, Failure> {
         args.requirements.as_deref().map(|file| Requirements::of(&project, file)).transpose()?;
     Ok(Wish {
         base: market.base(args)?,
-        use_cases: named_use_cases(&args.use_case)?,
+        use_cases: market.use_cases_of(&args.use_case)?,
         packages: args.packages.clone(),
         system: args.system.clone(),
         requirements,
         project,
     })
-}
-
-/// The purposes of these keys.
-pub(super) fn named_use_cases(keys: &[String]) -> Result<Vec<UseCase>, Failure> {
-    let all = use_cases();
-    let find = |key: &String| {
-        let found = all.iter().find(|use_case| use_case.key.eq_ignore_ascii_case(key)).cloned();
-        found.ok_or_else(|| {
-            let keys: Vec<&str> = all.iter().map(|use_case| use_case.key).collect();
-            Failure::usage(format!("no packages are known for {key}; there are: {}", keys.join(", ")))
-                .with_hint("packages by name: --packages einops wandb")
-        })
-    };
-    keys.iter().map(find).collect()
 }
 
 impl Wish {
@@ -129,12 +146,11 @@ impl Wish {
             self.packages.iter().filter(|text| seen.insert(pip(text))).cloned().collect();
         let groups = self.use_cases.iter().map(|use_case| {
             let own = use_case.packages.iter().filter(|text| seen.insert(pip(text)));
-            Group { title: use_case.title.to_owned(), packages: own.map(|&text| text.to_owned()).collect() }
+            Group { title: use_case.title.clone(), packages: own.cloned().collect() }
         });
         let groups: Vec<Group> = groups.collect();
         let mut seen = BTreeSet::new();
-        let brought =
-            self.use_cases.iter().flat_map(|use_case| use_case.system.iter().map(|&text| text.to_owned()));
+        let brought = self.use_cases.iter().flat_map(|use_case| use_case.system.iter().cloned());
         let mut system: Vec<String> =
             self.system.iter().cloned().chain(brought).filter(|text| seen.insert(apt(text))).collect();
         system.sort();

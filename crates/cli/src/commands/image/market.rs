@@ -1,11 +1,12 @@
-//! The images that a new one can begin with: the machine's frameworks, and which of them are here. No registry is asked.
+//! What a new image can begin with and what it is used for: the machine's frameworks, which of them are here, and its lists
+//! of packages. No registry is asked.
 
 use std::collections::BTreeSet;
 
-use ds01_api::{Exit, FrameworkList, codes, paths};
+use ds01_api::{Exit, FrameworkList, UseCase, codes, paths};
 
 use crate::args::ImageCreateArgs;
-use crate::catalogue::{Choice, choices};
+use crate::catalogue::{Choice, choices, use_cases};
 use crate::client::Door;
 use crate::failure::Failure;
 
@@ -16,6 +17,7 @@ const USUAL: &str = "pytorch";
 #[derive(Debug, Clone)]
 pub(super) struct Market {
     pub(super) choices: Vec<Choice>,
+    pub(super) use_cases: Vec<UseCase>,
     here: BTreeSet<String>,
 }
 
@@ -33,7 +35,7 @@ impl Market {
         let list: FrameworkList = door.get(paths::FRAMEWORKS).await?;
         let images = door.images().await?;
         let here = images.iter().flat_map(|image| image.names()).map(str::to_owned).collect();
-        Ok(Self { choices: choices(&list.frameworks), here })
+        Ok(Self { choices: choices(&list.frameworks), use_cases: use_cases(&list), here })
     }
 
     /// Whether an image is on this machine.
@@ -56,6 +58,24 @@ impl Market {
             (None, None) => Err(Failure::usage("this machine has no list of frameworks")
                 .with_hint("name an image to begin with: --base IMAGE")),
         }
+    }
+
+    /// The purposes of these keys.
+    pub(super) fn use_cases_of(&self, keys: &[String]) -> Result<Vec<UseCase>, Failure> {
+        let find = |key: &String| {
+            let found =
+                self.use_cases.iter().find(|use_case| use_case.key.eq_ignore_ascii_case(key)).cloned();
+            found.ok_or_else(|| {
+                let keys: Vec<&str> = self.use_cases.iter().map(|use_case| use_case.key.as_str()).collect();
+                let there = match keys.as_slice() {
+                    [] => "this machine has no lists of packages".to_owned(),
+                    keys => format!("there are: {}", keys.join(", ")),
+                };
+                Failure::usage(format!("no packages are known for {key}; {there}"))
+                    .with_hint("packages by name: --packages einops wandb")
+            })
+        };
+        keys.iter().map(find).collect()
     }
 
     /// What nobody has to choose.

@@ -5,6 +5,7 @@ mod advice;
 mod along;
 pub(crate) mod build;
 mod by_hand;
+mod choice;
 mod create;
 pub(crate) mod delete;
 pub(crate) mod list;
@@ -17,6 +18,7 @@ mod update;
 
 pub(super) use along::{Image, fetch_framework, of_its_project};
 pub(super) use by_hand::{Saving, save};
+pub(super) use choice::choose_image;
 pub(crate) use list::{images, with_dockerfile};
 
 use ds01_api::names::Project;

@@ -4,15 +4,16 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use ds01_api::Exit;
 use ds01_api::names::Project;
+use ds01_api::{Exit, paths};
 use serde::Serialize;
 
 use super::build::{self, Made, When};
+use super::list;
 use super::recipe::{self, Recipe};
 use super::store::{self, Requirements};
-use super::{list, questions};
 use crate::args::ImageUpdateArgs;
+use crate::catalogue::use_cases;
 use crate::client::Door;
 use crate::dockerfile::{Added, Dockerfile, Installer, Package, difference};
 use crate::editor::{self, Model, Opened, Outcome};
@@ -33,9 +34,15 @@ struct Report {
 }
 
 pub(super) async fn perform(door: &Door, args: &ImageUpdateArgs, ui: Ui) -> Result<u8, Failure> {
-    let Some(name) = &args.name else { return pick(door, args, ui).await };
+    let Some(name) = &args.name else { return pick(door, None, args, ui).await };
     let project = super::project(name)?;
-    let Some(mut recipe) = recipe::find(&project)? else {
+    let recipe = recipe::find(&project)?;
+    // Who names a project and nothing else has chosen it, and has the rest of the screen before him. A flag, a pipe or
+    // --json says that nobody wants to be shown anything.
+    if recipe.is_some() && !says_what(args) && editor::can_open() {
+        return pick(door, Some(&project), args, ui).await;
+    }
+    let Some(mut recipe) = recipe else {
         if changes(args) {
             return Err(build::no_recipe(&project, None));
         }
@@ -88,9 +95,9 @@ pub(super) async fn perform(door: &Door, args: &ImageUpdateArgs, ui: Ui) -> Resu
     Ok(0)
 }
 
-/// Without a name: on a terminal, all is picked there.
-async fn pick(door: &Door, args: &ImageUpdateArgs, ui: Ui) -> Result<u8, Failure> {
-    if changes(args) || !questions::can_ask() {
+/// On a terminal all is picked there: the project, unless it was named, and its packages.
+async fn pick(door: &Door, named: Option<&Project>, args: &ImageUpdateArgs, ui: Ui) -> Result<u8, Failure> {
+    if named.is_none() && (changes(args) || !editor::can_open()) {
         return Err(Failure::usage("which project?")
             .with_hint("image update my-project --add einops; image list shows all"));
     }
@@ -103,24 +110,35 @@ async fn pick(door: &Door, args: &ImageUpdateArgs, ui: Ui) -> Result<u8, Failure
             path: recipe::spoken(&recipe.path),
             text: recipe.text,
             state,
+            is_current: image.built.as_ref().map_or(Some(false), |_| image.up_to_date),
         })
     };
     let all = list::images(door, false).await?.into_iter().filter_map(opened).collect();
-    let outcome = editor::run(Model::new(all))
+    let offered = use_cases(&door.get(paths::FRAMEWORKS).await?);
+    let model = match named {
+        Some(project) => Model::at(all, offered, project.as_str()),
+        None => Model::new(all, offered),
+    };
+    let outcome = editor::run(model)
         .map_err(|error| Failure::usage(format!("this terminal cannot be drawn on: {error}")))?;
     let Outcome::Changed { project, text, build } = outcome else { return Ok(0) };
     let project = super::project(&project)?;
     let Some(mut recipe) = recipe::find(&project)? else { return Err(build::no_recipe(&project, None)) };
-    ui.note(render::difference(&difference(&recipe::spoken(&recipe.path), &recipe.text, &text)).trim_end());
-    recipe.text = text;
+    let changed = text != recipe.text;
+    if changed {
+        let diff = difference(&recipe::spoken(&recipe.path), &recipe.text, &text);
+        ui.note(render::difference(&diff).trim_end());
+        recipe.text = text;
+    }
     let made = if build {
-        let path = recipe.path.clone();
         let built = build::from(door, &project, recipe.clone(), When::Needed, ui).await;
-        Some(built.map_err(|failure| put_off(failure, &path))?)
+        Some(built.map_err(|failure| if changed { put_off(failure, &recipe.path) } else { failure })?)
     } else {
         None
     };
-    store::write(&recipe.path, &recipe.text)?;
+    if changed {
+        store::write(&recipe.path, &recipe.text)?;
+    }
     ui.say(&match &made {
         Some(made) => render::image_made(made),
         None => render::image_rewritten(&project, true),
@@ -134,6 +152,11 @@ fn when(args: &ImageUpdateArgs) -> When {
         (true, false) => When::Always,
         (false, false) => When::Needed,
     }
+}
+
+/// Whether a flag says what is to be done.
+fn says_what(args: &ImageUpdateArgs) -> bool {
+    changes(args) || args.rebuild || args.no_cache || args.no_build || args.dry_run || args.json
 }
 
 /// Whether a flag asks for a change of the Dockerfile.

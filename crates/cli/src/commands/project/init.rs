@@ -10,7 +10,7 @@ use crate::args::{InitArgs, ProjectType};
 use crate::client::Door;
 use crate::commands::image;
 use crate::failure::Failure;
-use crate::project::{Beginning, Place, files};
+use crate::project::{Beginning, Place, files, purpose};
 use crate::prompts;
 use crate::render;
 use crate::ui::Ui;
@@ -50,11 +50,12 @@ pub(super) async fn perform(door: &Door, args: &InitArgs, ui: Ui) -> Result<u8, 
     let answers = answers(args, name, ui)?;
     let place = Place::of(&answers.project)?;
     make::is_free(&place)?;
-    let base = base(door, args).await?;
+    let (base, list) = base(door, args).await?;
+    let purpose = answers.kind.map(|kind| purpose(kind, list.use_cases.as_deref().unwrap_or_default()));
     let torch = args.framework.as_deref().unwrap_or(&base).to_ascii_lowercase().contains("torch");
     let project = answers.project.as_str();
-    let files =
-        files(&Beginning { project, kind: answers.kind, base: &base, framework: args.base.is_none(), torch });
+    let framework = args.base.is_none();
+    let files = files(&Beginning { project, purpose: purpose.as_ref(), base: &base, framework, torch });
     let made = match make::make(&place, &files, answers.git).await? {
         Made::Interrupted(exit) => return Ok(exit),
         Made::Done { git } => git,
@@ -78,12 +79,14 @@ fn answers(args: &InitArgs, name: Option<Project>, ui: Ui) -> Result<Answers, Fa
     let ask = !args.quick && !ui.json && prompts::can_ask();
     let project = match name {
         Some(project) => project,
-        None if ask => image::project(&prompts::text("Project", "small letters, digits and -", |answer| {
-            let project = image::project(answer).map_err(|failure| failure.error.message)?;
-            Place::of(&project)
-                .and_then(|place| make::is_free(&place))
-                .map_err(|failure| failure.error.message)
-        })?)?,
+        None if ask => {
+            image::project(&prompts::text("Project:", "small letters, digits and -", None, |answer| {
+                let project = image::project(answer).map_err(|failure| failure.error.message)?;
+                Place::of(&project)
+                    .and_then(|place| make::is_free(&place))
+                    .map_err(|failure| failure.error.message)
+            })?)?
+        }
         None => {
             return Err(Failure::usage("a project needs a name").with_hint("project init my-project"));
         }
@@ -111,12 +114,14 @@ fn ask_kind() -> Result<Option<ProjectType>, Failure> {
     Ok(kinds.get(chosen).copied())
 }
 
-/// The image to begin with.
-async fn base(door: &Door, args: &InitArgs) -> Result<String, Failure> {
+/// The image to begin with, and what the machine offers.
+async fn base(door: &Door, args: &InitArgs) -> Result<(String, FrameworkList), Failure> {
+    let list = door.get::<FrameworkList>(paths::FRAMEWORKS).await;
     if let Some(base) = &args.base {
-        return Ok(base.clone());
+        // A project can be begun where nobody answers; then the packages are those that come with the program.
+        return Ok((base.clone(), list.unwrap_or_default()));
     }
-    let list: FrameworkList = door.get(paths::FRAMEWORKS).await.map_err(|error| {
+    let list = list.map_err(|error| {
         let failure = Failure::from(error);
         let message = format!("which image is PyTorch's here, ds01d tells: {}", failure.error.message);
         Failure { error: ds01_api::ApiError { message, ..failure.error }, ..failure }
@@ -124,7 +129,7 @@ async fn base(door: &Door, args: &InitArgs) -> Result<String, Failure> {
     })?;
     let wanted = args.framework.as_deref().map_or_else(|| FRAMEWORK.to_owned(), str::to_ascii_lowercase);
     if let Some(found) = list.frameworks.iter().find(|framework| framework.name == wanted) {
-        return Ok(found.image.clone());
+        return Ok((found.image.clone(), list));
     }
     let known: Vec<&str> = list.frameworks.iter().map(|framework| framework.name.as_str()).collect();
     let failure = Failure::new(

@@ -90,7 +90,19 @@ fn refused_start(refusal: StartRefusal) -> ApiError {
     match refusal {
         StartRefusal::Denied(denial) => denied(&denial),
         StartRefusal::Cancelled => ApiError::new(codes::GPU_CANCELLED, "the wait for a GPU was cancelled"),
-        StartRefusal::Other(refusal) => Fault::from(refusal).error,
+        StartRefusal::Other(refusal) => match refusal
+            .message
+            .split_once(": bind source path does not exist: ")
+        {
+            Some((_, path)) => ApiError::new(
+                codes::BIND_NOT_FOUND,
+                format!("{path} is not there, and the container needs it"),
+            )
+            .with_hint(format!(
+                "bring it back, from a repository or a backup, or begin with an empty one: mkdir -p {path}"
+            )),
+            None => Fault::from(refusal).error,
+        },
     }
 }
 

@@ -73,6 +73,21 @@ pub(super) async fn why(ask: Ask, name: &str) -> Result<Response<Body>, Fault> {
             state.exemption_of(container, now).map(|exemption| using::exempt(exemption, now))
         });
         why.facts.extend(exempt.await?);
+        let key = known.id.clone();
+        let lost = ask.door.coordinator.read(move |state, _, _| {
+            let lost = |view: &domain::UnitView<'_>| {
+                view.health == domain::Health::Lost
+                    && view.holder.is_some_and(|holder| holder.container == key)
+            };
+            state.units().filter(lost).map(|view| view.unit.label()).collect::<Vec<_>>()
+        });
+        let lost = lost.await?;
+        if !lost.is_empty() {
+            why.verdict = without_its_gpu(&container, &lost);
+            why.next.extend(
+                container.workspace.is_some().then(|| format!("container deploy {}", container.short_name())),
+            );
+        }
     }
     Ok(http::json(StatusCode::OK, &why))
 }
@@ -134,6 +149,15 @@ fn explain(container: &Container, end: &End, denied: Option<&(domain::Denial, Du
         },
     };
     Why { name: container.name.clone(), verdict, facts, next }
+}
+
+/// What it holds is there no more: it runs on, and its programs meet errors.
+fn without_its_gpu(container: &Container, lost: &[String]) -> String {
+    let label = container.short_name();
+    format!(
+        "{label} runs, but its GPU {} is lost to this machine; made anew, it gets another",
+        lost.join(", ")
+    )
 }
 
 fn held(container: &Container) -> String {

@@ -288,6 +288,23 @@ fn only_root_reaches_the_stage_and_slots_are_taken_once() {
 }
 
 #[test]
+fn what_was_removed_since_is_known_and_can_be_staged_anew() {
+    let Some(lab) = Lab::new("gone") else { return };
+    let ws = lab.directory("home/alice/ws", ALICE, 0o755);
+    let (map, one) = (lab.root_map(), token('a'));
+    lab.stage.mount(&one, 0, &lab.pin(&ws).unwrap(), &map, false).unwrap();
+    assert!(!lab.stage.is_gone(&one, 0) && !lab.stage.is_gone(&one, 1));
+    fs::remove_dir(&ws).unwrap();
+    assert!(lab.stage.is_gone(&one, 0));
+    // Another of the same name is another one.
+    let ws = lab.directory("home/alice/ws", ALICE, 0o755);
+    assert!(lab.stage.is_gone(&one, 0));
+    lab.stage.unmount(&one).unwrap();
+    lab.stage.mount(&one, 0, &lab.pin(&ws).unwrap(), &map, false).unwrap();
+    assert!(!lab.stage.is_gone(&one, 0));
+}
+
+#[test]
 fn unmounting_goes_on_past_failures_and_removes_nothing_of_the_user_s() {
     let Some(lab) = Lab::new("unmount") else { return };
     let ws = lab.directory("home/alice/ws", ALICE, 0o755);

@@ -4,15 +4,13 @@ use std::path::PathBuf;
 
 use ds01_api::names::{self, Project};
 use ds01_api::{DeployRequest, codes};
+use ds01_docker::gpu::is_a_model;
 use ds01_domain::Want;
 use hyper::StatusCode;
 
 use crate::engine::ImageFacts;
 use crate::gateway::control::{Ask, Fault};
 use crate::gateway::images;
-
-/// Characters of `--gpu`.
-const MODEL_CHARACTERS_MAX: usize = 64;
 
 /// Names of frameworks that a refusal lists.
 const LISTED_MAX: usize = 24;
@@ -110,11 +108,6 @@ fn known_frameworks<'n>(names: impl Iterator<Item = &'n str>) -> String {
 }
 
 /// Whether a text can be meant as a part of a model's name or a profile. It is shown to others who wait.
-fn is_a_model(text: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || " .+-_".contains(c);
-    (1..=MODEL_CHARACTERS_MAX).contains(&text.len()) && text.chars().all(plain) && !text.trim().is_empty()
-}
-
 /// The image's facts; where there is none, how to get one.
 pub(super) async fn image(ask: &Ask, wish: &Wish) -> Result<ImageFacts, Fault> {
     match images::visible(&ask.door, &ask.caller, &wish.image).await {
