@@ -110,7 +110,8 @@ def main():
     told = len(lines(third.said))
     waiting.at(server.now + 0.2)
     waiting.say(lines(third.until().said)[told:], 0)
-    draw.write(out, [server, waiting], COLUMNS)
+    draw.write(out, "Two people hold both GPU units, a third waits in line and starts when one is given back",
+               [server, waiting], COLUMNS)
 
 
 if __name__ == "__main__":
