@@ -61,8 +61,8 @@ class Pane:
 class Screen:
     """What stands on a terminal's screen."""
 
-    def __init__(self, title, lines):
-        self.title, self.lines = title, lines
+    def __init__(self, title, lines, columns):
+        self.title, self.lines, self.columns = title, lines, columns
 
 
 def spans(line):
@@ -74,6 +74,8 @@ def spans(line):
                 yield part, style, reverse
             continue
         style = dict(style)
+        # Of a palette the first sixteen are the colours that have codes of their own.
+        part = re.sub(r"38;5;(\d)\b", lambda found: str(30 + int(found[1]) + 52 * (int(found[1]) > 7)), part)
         for code in part.split(";"):
             if code in ("", "0"):
                 style, reverse = {}, False
@@ -107,11 +109,14 @@ def drawn(line, top):
         x, width = MARGIN + column * CHARACTER_WIDTH, len(text) * CHARACTER_WIDTH
         column += len(text)
         if reverse:
-            fill = style.get("fill", FOREGROUND)
-            yield f'<rect x="{x:.1f}" y="{top}" width="{width:.1f}" height="{SCREEN_LINE_HEIGHT}" fill="{fill}"/>'
+            yield f'<rect x="{x:.1f}" y="{top}" width="{width:.1f}" height="{SCREEN_LINE_HEIGHT}" fill="{FOREGROUND}"/>'
             style = {**style, "fill": BACKGROUND}
-        if text.strip():
-            yield f'<text x="{x:.1f}" y="{y}" textLength="{width:.1f}" class="still">{span(text, style)}</text>'
+        # Blanks at its ends are not drawn everywhere: it begins where its first letter stands.
+        words = text.strip(" ")
+        if words:
+            x += (len(text) - len(text.lstrip(" "))) * CHARACTER_WIDTH
+            width = len(words) * CHARACTER_WIDTH
+            yield f'<text x="{x:.1f}" y="{y}" textLength="{width:.1f}" class="still">{span(words, style)}</text>'
 
 
 def frame(title, top, width, height):
@@ -154,7 +159,7 @@ viewBox="0 0 {width:.0f} {height}" role="img">
 <style>
 text {{ font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, "Liberation Mono", "DejaVu Sans Mono", monospace; font-size: {FONT_SIZE}px }}
 .line {{ fill: #c9d1d9; animation: appear 0.01s linear both }}
-.still {{ fill: {FOREGROUND}; white-space: pre }}
+.still {{ fill: {FOREGROUND} }}
 .title {{ fill: #8b949e; font-size: 12px }}
 @keyframes appear {{ from {{ opacity: 0 }} to {{ opacity: 1 }} }}
 @media (prefers-reduced-motion: reduce) {{ .line {{ animation: none }} }}

@@ -46,7 +46,7 @@ typed() { # PERSON COMMAND [SHOWN…]
     if [[ $person == root ]]; then bash -c "$command"; else as "$person" bash -c "$command"; fi </dev/null >/tmp/typed 2>&1 || rc=$?
     cat /tmp/typed
     is "$wanted" "$rc" || return
-    mapfile -t said < <(tr -s ' ' </tmp/typed)
+    mapfile -t said < <(tr -d '\r' </tmp/typed | tr -s ' ')
     for line; do
         pattern=$(tr -s ' ' <<<"$line" | sed 's/[][*?\\]/\\&/g; s/…/*/g')
         # Unquoted: it is a pattern.

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Plays the scenes of the README's picture in a lab and hands what was said to the drawing.
 
-    play.py LAB-SCRIPT LAB-DIRECTORY OUT
+    demo.py LAB-SCRIPT LAB-DIRECTORY OUT
 
 Every command runs on a pseudo-terminal of its own, as the person who types it. It needs nothing but Python's standard
 library. A command that fails, or says something else than the scene needs, ends the recording: a picture shows only
@@ -110,7 +110,7 @@ def main():
     told = len(lines(third.said))
     waiting.at(server.now + 0.2)
     waiting.say(lines(third.until().said)[told:], 0)
-    draw.write(out, "Two people hold both GPU units, a third waits in line and starts when one is given back",
+    draw.write(f"{out}/demo.svg", "Two people hold both GPU units, a third waits in line and starts when one is given back",
                [server, waiting], COLUMNS)
 
 
