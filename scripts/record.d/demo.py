@@ -34,8 +34,9 @@ class Terminal:
         self.command = f"{person}$ {command}"
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
+            # Before it looks how wide its terminal is.
+            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 40, COLUMNS, 0, 0))
             os.execvp(lab[0], [*lab, person, "bash", "-c", command])
-        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", 40, COLUMNS, 0, 0))
 
     def until(self, words=None):
         """Reads until it says the words, or to its end, which must then be a success."""
@@ -66,6 +67,7 @@ def steady(text):
 
     text = re.sub(r"/[a-z0-9/_-]*/home/([a-z]+)\b", r"/home/\1", text)
     text = re.sub(rf"{re.escape(socket.gethostname())}(?=: \d+ of)", "server", text)
+    text = re.sub(r"\b\d{4}-\d\d-\d\d \d\d:\d\d\b", "2026-11-23 14:00", text)
     text = re.sub(r"\b([0-9a-f]{12})[0-9a-f]{52}\b", "5f0c1b7a92de", text)
     text = re.sub(r"\b2 min \d+ s(?= left)", "3 min", text)
     text = re.sub(r"\b2 min \d+ s\b|\b3 min\b", same("3 min"), text)
