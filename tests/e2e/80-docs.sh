@@ -14,11 +14,12 @@ engine tag ds01-python:latest aimehub/pytorch-2.8.0-cuda12.6.3
 before_down() { [[ ! -e $SCRATCH/lab ]] || "$LAB" down "$SCRATCH/lab"; }
 mkdir "$SCRATCH/backup"
 # What mails, for the hook of an administrator.
-printf '#!/bin/sh\necho "mail to $*:"; cat\n' >"$DIR/bin/sendmail"
+printf '#!/bin/sh\necho "to $*" >%q; cat >>%q\n' "$SCRATCH/mail" "$SCRATCH/mail" >"$DIR/bin/sendmail"
 chmod 0755 "$DIR/bin/sendmail"
 
 # Debian's Python, whatever other Python comes first on the path; no network, no packages.
 /usr/bin/python3 -B "$DS01_ROOT/tests/e2e/clients/manual.py" "$DS01_ROOT" "$LAB" "$DIR" "$SCRATCH" "$@"
 
+(($#)) || assert_eq "$(cat "$SCRATCH/mail")" $'to alice\nSubject: train warned\n\ntrain: is to be stopped in 5 min (idle)' "a mail"
 # A page takes away what it makes.
 assert_eq "$(engine ps --all --format '{{.Names}}')" "" "containers that a page left behind"

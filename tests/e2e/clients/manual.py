@@ -158,6 +158,17 @@ def play_terminal(lab, block, verdicts):
     first = re.fullmatch(r"([a-z]*)\$ (.*)", block.lines[0])
     command = book.Command(block.at(1), first.group(1) or YOU, first.group(2))
     terminal = screen.Terminal(lab.argv(command), COMMAND_SECONDS_MAX)
+    try:
+        status = type_in(terminal, block, command)
+    except screen.NotSaid as never:
+        verdicts.count, verdicts.wrong = verdicts.count + 1, verdicts.wrong + 1
+        print(f"{command.at}: {command.person}$ {command.text}\n  {never}", flush=True)
+        return
+    verdicts.judge(command, status, lab.as_in_the_manual(terminal.text()))
+
+
+def type_in(terminal, block, command):
+    """Types what the block says, and collects what it shows; the status in the end."""
     for line in block.lines[1:]:
         typed = re.fullmatch(r"(\S*[@/]\S* ?[$#] )(.*)", line)
         if line == "^C":
@@ -168,8 +179,7 @@ def play_terminal(lab, block, verdicts):
             terminal.type(typed.group(2) + "\n")
         elif line.strip():
             command.shown.append(line)
-    status = terminal.end()
-    verdicts.judge(command, status, lab.as_in_the_manual(terminal.text()))
+    return terminal.end()
 
 
 def play_script(lab, block, verdicts):

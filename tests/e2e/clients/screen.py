@@ -8,8 +8,8 @@ import os
 import pty
 import re
 import select
+import signal
 import struct
-import sys
 import termios
 import time
 
@@ -17,11 +17,15 @@ ROWS, COLUMNS = 40, 120
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|\x1b[=>]")
 
 
+class NotSaid(Exception):
+    """What was waited for did not come."""
+
+
 class Terminal:
     """A command on a terminal."""
 
     def __init__(self, argv, seconds):
-        self.argv, self.deadline = argv, time.monotonic() + seconds
+        self.deadline = time.monotonic() + seconds
         self.said, self.read = b"", 0
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
@@ -33,8 +37,8 @@ class Terminal:
         """Reads on; False at the end."""
         ready, _, _ = select.select([self.fd], [], [], max(0, self.deadline - time.monotonic()))
         if not ready:
-            os.kill(self.pid, 9)
-            sys.exit(f"not done in time: {' '.join(self.argv)}\n{self.text()}")
+            os.kill(self.pid, signal.SIGKILL)
+            raise NotSaid(f"not done in time; it said:\n{self.text()}")
         try:
             data = os.read(self.fd, 65536)
         except OSError:
@@ -51,7 +55,7 @@ class Terminal:
         """Waits until the words stand there, behind what was waited for before."""
         while words not in self.text()[self.read:]:
             if not self.piece():
-                sys.exit(f"it ended, and did not say {words!r}: {' '.join(self.argv)}\n{self.text()}")
+                raise NotSaid(f"it ended, and did not say {words!r}, but:\n{self.text()}")
         self.read = self.text().index(words, self.read) + len(words)
 
     def type(self, keys):
