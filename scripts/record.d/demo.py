@@ -21,7 +21,7 @@ import time
 
 import draw
 
-COLUMNS = 92
+COLUMNS = 98
 COMMAND_SECONDS_MAX = 60
 IMAGE = "ds01-python:latest"
 
