@@ -21,7 +21,7 @@ import time
 
 import draw
 
-COLUMNS = 98
+COLUMNS = 92
 COMMAND_SECONDS_MAX = 60
 IMAGE = "ds01-python:latest"
 
@@ -68,6 +68,7 @@ def steady(text):
     text = re.sub(r"/[a-z0-9/_-]*/home/([a-z]+)\b", r"/home/\1", text)
     text = re.sub(rf"{re.escape(socket.gethostname())}(?=: \d+ of)", "server", text)
     text = re.sub(r"\b\d{4}-\d\d-\d\d \d\d:\d\d\b", "2026-11-23 14:00", text)
+    text = re.sub(r"(?<=expected )\d\d:\d\d", "14:12", text)
     text = re.sub(r"\b([0-9a-f]{12})[0-9a-f]{52}\b", "5f0c1b7a92de", text)
     text = re.sub(r"\b2 min \d+ s(?= left)", "3 min", text)
     text = re.sub(r"\b2 min \d+ s\b|\b3 min\b", same("3 min"), text)
@@ -77,7 +78,7 @@ def steady(text):
 def lines(said):
     """The lines on a terminal; of a line that is written over and over, the last."""
     kept = []
-    for line in steady(said.decode(errors="replace")).splitlines():
+    for line in re.split(r"\r*\n", steady(said.decode(errors="replace"))):
         # What was erased told of a wait. Its last state is worth keeping: the picture has no time to show it otherwise.
         versions = [version for version in re.split(r"\r?\x1b\[2K\r?", line) if draw.plain(version).strip()]
         said_last = versions[-1:]
@@ -94,9 +95,17 @@ def main():
     lab = [script, "as", directory]
     server, waiting = draw.Pane("two at work"), draw.Pane("one who waits")
 
-    def act(person, command, pause=1.6):
+    def act(person, command, pause=1.6, words=""):
+        """A command and its answer; asked again, unseen, until the words are in it."""
+        deadline = time.monotonic() + COMMAND_SECONDS_MAX
+        said = Terminal(lab, person, command).until().said
+        while words.encode() not in said:
+            if time.monotonic() > deadline:
+                sys.exit(f"record: it never says {words!r}: {person}$ {command}\n{said.decode(errors='replace')}")
+            time.sleep(0.2)
+            said = Terminal(lab, person, command).until().said
         server.type(person, command)
-        server.say(lines(Terminal(lab, person, command).until().said), pause)
+        server.say(lines(said), pause)
 
     act("alice", f"container deploy my-project --image {IMAGE}")
     act("bob", "docker run -d --gpus all --name train busybox sleep 3600")
@@ -107,7 +116,8 @@ def main():
     third = Terminal(lab, "carol", carol).until("next in line")
     waiting.say(lines(third.said), 1.2)
     server.at(waiting.now)
-    act("bob", "ds01 queue", 2.4)
+    # Who is idle is known when it was looked twice.
+    act("bob", "ds01 queue", 2.4, "stays idle")
     act("alice", "container retire my-project", 0)
     told = len(lines(third.said))
     waiting.at(server.now + 0.2)
