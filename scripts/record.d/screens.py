@@ -153,6 +153,7 @@ def steady(lines):
         line = re.sub(r"(?<!\d)\d{4}-\d\d-\d\d \d\d:\d\d(?!\d)", "2026-11-23 14:00", line)
         line = re.sub(r"(?<=expected )\d\d:\d\d", "14:12", line)
         line = re.sub(r"(?<![\d.])\d{3} KiB", "700 KiB", line)
+        line = re.sub(r"(?<!\d)\d\.\d MiB", "1.5 MiB", line)
         line = re.sub(r"(?<=stopped in )\d min( \d+ s)?(?=:)|(?<=GPU for )\d min( \d+ s)?", "15 min", line)
         line = re.sub(r"(?<!\d)2 min \d+ s", lambda found: "3 min".ljust(len(found[0])), line)
         line = re.sub(r"in \d min, idle$", "in 14 min, idle", line)
