@@ -121,6 +121,7 @@ members_of() {
     printf %s "${names[*]:-}"
 }
 
+# As docs/admin/install.md has it for machines without systemd.
 door_start() {
     running ds01d && return
     start_daemon ds01d "$DIR/log/ds01d.log" "$DIR/bin/ds01d" run --config "$CONFIG"

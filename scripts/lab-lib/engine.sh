@@ -47,6 +47,7 @@ disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.snapshotter.v1.a
 [plugins."io.containerd.internal.v1.opt"]
   path = "$ENGINE/containerd/opt"
 TOML
+    # Where it listens and whose that is, docs/admin/install.md has for machines without systemd.
     cat >"$ENGINE/daemon.json" <<JSON
 {
   "data-root": "$ENGINE/data",

@@ -47,6 +47,12 @@ again=$(as alice sh -c 'cd workspace/jup59/src && ds01 jupyter --port 18859 --js
 assert_eq "$(jq -c 'del(.already)' <<<"$again")" "$(jq -c 'del(.already)' <<<"$said")" "the same one"
 assert_eq "$(jq .already <<<"$again")" true
 
+# What docs/user/editors.md shows of it.
+words=$(as alice ds01 jupyter jup59 --port 18859)
+for line in "1. on your computer  ssh -N -L 18859:" "2. in your browser   http://127.0.0.1:18859/?token="; do
+    assert_contains "$words" "$line" "the words for people:"
+done
+
 note "through the tunnel, on loopback, with the token and not without"
 # What ssh does with -L, without ssh: PORT:ADDRESS:PORT of the command that is printed.
 forward=$(jq -r .tunnel <<<"$said" | grep -oP -- '-L \K\S+')

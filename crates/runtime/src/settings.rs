@@ -91,11 +91,9 @@ mod tests {
 
     #[test]
     fn the_documented_file_is_read_and_unknown_keys_are_not() {
-        let settings: Settings = serde_json::from_str(
-            r#"{"socket":"/run/ds01/hinge.sock","receipts":"/run/ds01/receipts","runtime":"runc"}"#,
-        )
-        .unwrap();
-        assert_eq!(settings, Settings::default());
+        let manual = include_str!("../../../docs/admin/install.md");
+        let documented = manual.lines().find(|line| line.starts_with(r#"{"socket""#)).unwrap();
+        assert_eq!(serde_json::from_str::<Settings>(documented).unwrap(), Settings::default());
         let settings: Settings = serde_json::from_str(r#"{"runtimes":{"runc":"/opt/runc"}}"#).unwrap();
         assert_eq!(settings.runtimes["runc"], Path::new("/opt/runc"));
         assert!(serde_json::from_str::<Settings>(r#"{"sokcet":"/x"}"#).is_err());

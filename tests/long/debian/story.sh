@@ -12,36 +12,76 @@ check() { # check WHAT COMMAND…
     if "$@" >/tmp/said 2>&1; then ok "$what"; else bad "$what"; cat /tmp/said; fi
 }
 as() { local user=$1; shift; runuser -u "$user" -- env HOME="/home/$user" "$@"; }
+
+# block PAGE HEADING LANGUAGE: what stands beneath a heading of the manual in blocks of that language for a machine as this one.
+block() {
+    awk -v heading="$2" -v language="\`\`\`$3" '
+        /^```/ { if (fence) fence = taken = 0; else { fence = 1; taken = here == heading && $1 == language && $2 == "machine" }; next }
+        !fence && /^#+ / { here = $0; sub(/^#+ /, "", here) }
+        taken' "/root/manual/$1" | grep . || { echo "$1 has no $3 for a machine beneath '$2'" >&2; return 1; }
+}
+# manual PAGE HEADING: the commands that stand there, typed as they stand; each ends as the page says, and says what it shows.
+manual() {
+    local line person='' command='' shown=()
+    block "$1" "$2" console >/tmp/block || return
+    while IFS= read -r line; do
+        if [[ $line == '# '* || $line == '$ '* ]]; then
+            typed "$person" "$command" "${shown[@]}" || return
+            person=root command=${line:2} shown=()
+            [[ $line == '# '* ]] || person=alice
+        else
+            shown+=("$line")
+        fi
+    done </tmp/block
+    typed "$person" "$command" "${shown[@]}"
+}
+typed() { # PERSON COMMAND [SHOWN…]
+    local person=$1 command=$2 wanted=0 rc=0 line pattern at=0 said
+    shift 2
+    [[ -n $command ]] || return 0
+    [[ ! $command =~ \ #\ exit\ ([0-9]+)$ ]] || wanted=${BASH_REMATCH[1]}
+    # What a name leaves open is whatever is there.
+    command=${command//…/*}
+    echo "$person: $command"
+    if [[ $person == root ]]; then bash -c "$command"; else as "$person" bash -c "$command"; fi </dev/null >/tmp/typed 2>&1 || rc=$?
+    cat /tmp/typed
+    is "$wanted" "$rc" || return
+    mapfile -t said < <(tr -d '\r' </tmp/typed | tr -s ' ')
+    for line; do
+        pattern=$(tr -s ' ' <<<"$line" | sed 's/[][*?\\]/\\&/g; s/…/*/g')
+        # Unquoted: it is a pattern.
+        # shellcheck disable=SC2053
+        until ((at == ${#said[@]})) || [[ ${said[at]} == $pattern ]]; do at=$((at + 1)); done
+        ((at < ${#said[@]})) || { echo "not said: $line"; return 1; }
+        at=$((at + 1))
+    done
+}
 is() { [[ $2 == "$1" ]] || { echo "expected: $1"; echo "found:    $2"; return 1; }; }
 group_of() { echo "/sys/fs/cgroup/ds01.slice/ds01-u$(id -u "$1").slice"; }
 until_true() { for _ in $(seq 600); do "$@" >/dev/null 2>&1 && return; sleep 0.5; done; echo "still not true: $*"; return 1; }
 
 installed() {
-    dpkg -i /root/ds01_*.deb
-    is inactive "$(systemctl is-active ds01d.service)" && is active "$(systemctl is-active docker.service)"
+    manual install.md '1. The package' && manual install.md 'At login' &&
+        is inactive "$(systemctl is-active ds01d.service)" && is active "$(systemctl is-active docker.service)"
 }
-# As Installing has it, word for word.
 set_up() {
-    install -D -m 0644 /usr/share/ds01/docker.socket.conf /etc/systemd/system/docker.socket.d/ds01.conf
-    cat >/etc/docker/daemon.json <<'TEXT'
-{
-  "live-restore": true,
-  "default-runtime": "runc",
-  "runtimes": {"ds01": {"path": "/usr/sbin/ds01-runtime"}},
-  "log-driver": "json-file",
-  "log-opts": {"max-size": "100m", "max-file": "3"}
+    block install.md '2. The Engine' json >/etc/docker/daemon.json && manual install.md '2. The Engine' &&
+        block install.md '3. The configuration' yaml >/etc/ds01/ds01.yaml && manual install.md '3. The configuration' &&
+        manual install.md '5. Start'
 }
-TEXT
-    cat >>/etc/ds01/ds01.yaml <<'TEXT'
-  aggregate: { memory: 1g, pids_limit: 300, max_cpus: 1.5 }
-machine:
-  simulated:
-    cards:
-      - { model: NVIDIA A100-SXM4-80GB, memory: 80g, mig: [3g.40gb, 3g.40gb] }
-TEXT
-    ds01d check && systemctl daemon-reload && systemctl restart docker.socket docker &&
-        systemctl enable --now ds01d.socket ds01d
+looks_right() { manual install.md '6. Look'; }
+# What the other checks are about.
+set_limits() {
+    echo '  aggregate: { memory: 1g, pids_limit: 300, max_cpus: 1.5 }' >>/etc/ds01/ds01.yaml
+    manual operate.md 'Changing the configuration' && until_true bounds_known
 }
+bounds_known() { journalctl -u ds01d | grep -q 'the configuration was read again'; }
+# Stopped for good, and not; and the package once more.
+stopped_and_upgraded() {
+    manual operate.md 'Restarting and upgrading' && systemctl stop ds01d && is other "$(as bob docker ps --format '{{.Names}}')" &&
+        is active "$(systemctl is-active ds01d)"
+}
+classic_builds() { manual security-model.md 'Why there is no BuildKit' && is 0 "$(as alice bash -lc 'echo $DOCKER_BUILDKIT')"; }
 door_is_there() {
     is "srw-rw-rw-" "$(stat -c %A /run/docker.sock)" && is "drwx------" "$(stat -c %A /run/docker-engine)" &&
         is systemd "$(docker info --format '{{.CgroupDriver}}')" && is 2 "$(docker info --format '{{.CgroupVersion}}')" &&
@@ -91,10 +131,20 @@ is_back() {
 }
 starts_again() { as alice container start thesis && as alice docker exec thesis._.alice sh -c ': <$(ls /dev/nvidia[0-9]*)'; }
 removed() {
-    as bob docker rm -f other && as alice container retire thesis &&
+    as bob docker rm -f other && as alice container retire thesis && manual install.md 'Taking it away' &&
         dpkg --remove ds01 && is inactive "$(systemctl is-active ds01d.socket)" && [[ -e /var/lib/ds01/ledger.db ]]
 }
 
+# The programs of the package stand in for what cargo would have built.
+without_the_package() {
+    dpkg -x /root/ds01_*.deb /root/unpacked && mkdir -p /root/target/release &&
+        cp /root/unpacked/usr/sbin/* /root/unpacked/usr/bin/ds01 /root/target/release/ &&
+        { ! getent group ds01-admin || groupdel ds01-admin; } && manual install.md 'Without the package' && hash -r &&
+        is /usr/local/bin/container-deploy "$(command -v container-deploy)"
+}
+
+export DEBIAN_FRONTEND=noninteractive
+cd /root
 if [[ ! -e /root/rebooted ]]; then
     touch /root/rebooted
     until_true docker version
@@ -102,12 +152,16 @@ if [[ ! -e /root/rebooted ]]; then
     useradd -m alice && useradd -m bob
     check "the package installs, and starts nothing" installed
     check "the steps of Installing" set_up
+    check "what Installing says of them" looks_right
+    check "a changed configuration is read" set_limits
+    check "a line for everybody who logs in" classic_builds
     check "the door is where Docker's socket was, the Engine's socket is root's" door_is_there
     check "everybody gets a unit of his own" one_unit_each
     check "a user's containers have limits together" bounded_together
     check "too many processes are refused, and another's container answers" forks
     check "builds run beneath their user" builds
     check "files made inside are their owner's" files_are_hers
+    check "stopped with its socket it stays stopped, alone it does not; an upgrade" stopped_and_upgraded
     check "clients wait while ds01d is started anew" clients_wait
     check "limits and devices outlive a reload of systemd" reloaded
     check "containers outlive a restart of the Engine" engine_again
@@ -119,6 +173,7 @@ else
     check "after a reboot it has come back, with a unit, and nobody else has" is_back
     check "a container that the reboot stopped starts again" starts_again
     check "the package goes, and the ledger stays" removed
+    check "and without the package" without_the_package
     say "the end"
     systemctl poweroff
 fi

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Plays the scenes of the README's picture in a lab and hands what was said to the drawing.
 
-    play.py LAB-SCRIPT LAB-DIRECTORY OUT
+    demo.py LAB-SCRIPT LAB-DIRECTORY OUT
 
 Every command runs on a pseudo-terminal of its own, as the person who types it. It needs nothing but Python's standard
 library. A command that fails, or says something else than the scene needs, ends the recording: a picture shows only
@@ -34,8 +34,9 @@ class Terminal:
         self.command = f"{person}$ {command}"
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
+            # Before it looks how wide its terminal is.
+            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 40, COLUMNS, 0, 0))
             os.execvp(lab[0], [*lab, person, "bash", "-c", command])
-        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", 40, COLUMNS, 0, 0))
 
     def until(self, words=None):
         """Reads until it says the words, or to its end, which must then be a success."""
@@ -66,6 +67,8 @@ def steady(text):
 
     text = re.sub(r"/[a-z0-9/_-]*/home/([a-z]+)\b", r"/home/\1", text)
     text = re.sub(rf"{re.escape(socket.gethostname())}(?=: \d+ of)", "server", text)
+    text = re.sub(r"\b\d{4}-\d\d-\d\d \d\d:\d\d\b", "2026-11-23 14:00", text)
+    text = re.sub(r"(?<=expected )\d\d:\d\d", "14:12", text)
     text = re.sub(r"\b([0-9a-f]{12})[0-9a-f]{52}\b", "5f0c1b7a92de", text)
     text = re.sub(r"\b2 min \d+ s(?= left)", "3 min", text)
     text = re.sub(r"\b2 min \d+ s\b|\b3 min\b", same("3 min"), text)
@@ -75,7 +78,7 @@ def steady(text):
 def lines(said):
     """The lines on a terminal; of a line that is written over and over, the last."""
     kept = []
-    for line in steady(said.decode(errors="replace")).splitlines():
+    for line in re.split(r"\r*\n", steady(said.decode(errors="replace"))):
         # What was erased told of a wait. Its last state is worth keeping: the picture has no time to show it otherwise.
         versions = [version for version in re.split(r"\r?\x1b\[2K\r?", line) if draw.plain(version).strip()]
         said_last = versions[-1:]
@@ -92,9 +95,17 @@ def main():
     lab = [script, "as", directory]
     server, waiting = draw.Pane("two at work"), draw.Pane("one who waits")
 
-    def act(person, command, pause=1.6):
+    def act(person, command, pause=1.6, words=""):
+        """A command and its answer; asked again, unseen, until the words are in it."""
+        deadline = time.monotonic() + COMMAND_SECONDS_MAX
+        said = Terminal(lab, person, command).until().said
+        while words.encode() not in said:
+            if time.monotonic() > deadline:
+                sys.exit(f"record: it never says {words!r}: {person}$ {command}\n{said.decode(errors='replace')}")
+            time.sleep(0.2)
+            said = Terminal(lab, person, command).until().said
         server.type(person, command)
-        server.say(lines(Terminal(lab, person, command).until().said), pause)
+        server.say(lines(said), pause)
 
     act("alice", f"container deploy my-project --image {IMAGE}")
     act("bob", "docker run -d --gpus all --name train busybox sleep 3600")
@@ -105,12 +116,14 @@ def main():
     third = Terminal(lab, "carol", carol).until("next in line")
     waiting.say(lines(third.said), 1.2)
     server.at(waiting.now)
-    act("bob", "ds01 queue", 2.4)
+    # Who is idle is known when it was looked twice.
+    act("bob", "ds01 queue", 2.4, "stays idle")
     act("alice", "container retire my-project", 0)
     told = len(lines(third.said))
     waiting.at(server.now + 0.2)
     waiting.say(lines(third.until().said)[told:], 0)
-    draw.write(out, [server, waiting], COLUMNS)
+    draw.write(f"{out}/demo.svg", "Two people hold both GPU units, a third waits in line and starts when one is given back",
+               [server, waiting], COLUMNS)
 
 
 if __name__ == "__main__":
