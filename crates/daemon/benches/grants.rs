@@ -177,7 +177,7 @@ async fn starter(coordinator: Coordinator, number: u32, until: Instant) -> Resul
     let (id, mut waits) = (container(number), Vec::new());
     while Instant::now() < until {
         let asked = Instant::now();
-        let admitted = coordinator.admit(person(number), id.clone(), Cause::Person, Duration::MAX).await?;
+        let admitted = coordinator.admit(person(number), id.clone(), Cause::Person, None).await?;
         waits.push(asked.elapsed());
         let Admitted::Granted(reservation) = admitted else { bail!("not granted: {admitted:?}") };
         let (reservation, at) = (reservation.forwarding(), coordinator.now().await?);

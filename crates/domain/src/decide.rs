@@ -40,8 +40,8 @@ pub enum Request<'a> {
         person: &'a Person,
         /// The container.
         container: &'a ContainerId,
-        /// How long whoever asks can wait for the answer.
-        patience: Duration,
+        /// How long it waits in line at most; `None` is as long as the owner's limits say.
+        patience: Option<Duration>,
     },
 }
 
@@ -189,7 +189,7 @@ fn start(
     state: &State,
     person: &Person,
     id: &ContainerId,
-    patience: Duration,
+    patience: Option<Duration>,
     now: Time,
 ) -> Decision {
     let Some(container) = state.container(id).filter(|container| container.exists()) else {
@@ -232,7 +232,7 @@ fn arrival(
     person: &Person,
     container: &Container,
     want: Want,
-    patience: Duration,
+    patience: Option<Duration>,
     now: Time,
 ) -> Waiter {
     let limits = policy.resolve(person);
@@ -244,7 +244,7 @@ fn arrival(
         owner_name: container.owner_name.clone(),
         want,
         arrived: now,
-        deadline: now.after(limits.start_wait.min(patience)),
+        deadline: now.after(patience.unwrap_or(limits.start_wait)),
         limits: Arc::new(limits),
         overtaken: 0,
         missed_some: false,
@@ -262,7 +262,7 @@ pub(crate) fn newcomer(
 ) -> Waiter {
     let container = state.container(id).expect("a container");
     let want = container.want.clone().expect("a want");
-    arrival(policy, state, person, container, want, Duration::MAX, now)
+    arrival(policy, state, person, container, want, None, now)
 }
 
 /// The grant to this place in the line, after those that come before it.

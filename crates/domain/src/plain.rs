@@ -184,7 +184,7 @@ impl Lab {
     }
 
     fn ask(&mut self, id: &ContainerId, owner: &Person) {
-        let request = Request::Start { person: owner, container: id, patience: Duration::MAX };
+        let request = Request::Start { person: owner, container: id, patience: None };
         match decide(&self.policy, &self.state, &request, self.now) {
             Decision::Grant(grant) => {
                 let mut with = self.state.clone();

@@ -245,7 +245,7 @@ impl World {
         // Somebody stopped or started it since the restart was due.
         let Some((owner, _)) = known.filter(|(_, ours)| *ours || !by_policy) else { return };
         let Some(person) = self.people.iter().find(|person| person.uid == owner).cloned() else { return };
-        let patience = if self.rng.permille(300) { self.rng.between(0, 60_000) } else { Duration::MAX };
+        let patience = self.rng.permille(300).then(|| self.rng.between(0, 60_000));
         let asked = Request::Start { person: &person, container: id, patience };
         let now = self.daemon.now(self.clock);
         match decide(&self.policy, &self.daemon.state, &asked, now) {

@@ -89,7 +89,7 @@ pub(super) enum Message {
         person: Box<Person>,
         container: ContainerId,
         cause: Cause,
-        patience: Duration,
+        patience: Option<Duration>,
         reply: oneshot::Sender<Result<Admitted, Fault>>,
     },
     StartEnded {
@@ -308,7 +308,7 @@ impl Coordinator {
         person: Person,
         container: ContainerId,
         cause: Cause,
-        patience: Duration,
+        patience: Option<Duration>,
     ) -> Result<Admitted, Fault> {
         let mut looked = self.looked.clone();
         match tokio::time::timeout(FIRST_LOOK_WAIT_MAX, looked.wait_for(|looked| *looked)).await {

@@ -182,7 +182,7 @@ impl Desk {
         person: &Person,
         container: &ContainerId,
         cause: Cause,
-        patience: Duration,
+        patience: Option<Duration>,
     ) -> Result<Ruling, Fault> {
         // Asked here and not before: whoever stopped it meanwhile was told that it stays so.
         let ours = || self.state.container(container).is_some_and(|known| known.restarts.ours);

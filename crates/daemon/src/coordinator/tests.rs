@@ -22,7 +22,7 @@ use crate::clock::Clock;
 use crate::inventory::Inventory;
 use crate::ledger::Ledger;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Option<Duration> = Some(Duration::from_secs(60));
 
 /// A coordinator over a directory of its own.
 struct Office {
@@ -339,7 +339,7 @@ async fn what_was_to_remove_itself_goes_when_nobody_is_left_to_start_it() {
     // Somebody asks for this one again, before or after the first look.
     let asking = tokio::spawn({
         let coordinator = office.coordinator.clone();
-        async move { coordinator.admit(person(), id(2), Cause::Person, Duration::ZERO).await }
+        async move { coordinator.admit(person(), id(2), Cause::Person, Some(Duration::ZERO)).await }
     });
     office.look(true, &there).await;
     assert!(removals(&office.errands).await.contains(&id(1)));

@@ -139,8 +139,7 @@ impl Enforcer {
             return;
         }
         let person = self.door.person(container.owner.0, &container.owner_name).await;
-        let patience = self.door.config().policy.resolve(&person).start_wait;
-        match start_container(&self.door, person, id, Cause::RestartPolicy, patience, |_| {}).await {
+        match start_container(&self.door, person, id, Cause::RestartPolicy, None, |_| {}).await {
             Ok(_) => tracing::info!(container = %id, "restarted by its policy"),
             Err(StartRefusal::Denied(denial)) => {
                 tracing::info!(container = %id, %denial, "a restart was denied");

@@ -77,7 +77,7 @@ pub async fn start_container(
     person: Person,
     id: &ContainerId,
     cause: Cause,
-    patience: Duration,
+    patience: Option<Duration>,
     mut told: impl FnMut(&Place) + Send,
 ) -> Result<Started, StartRefusal> {
     let mut abandoned = Abandoned { door: door.clone(), id: id.clone(), armed: cause == Cause::Person };
@@ -102,7 +102,7 @@ async fn admit_and_start(
     person: Person,
     id: &ContainerId,
     cause: Cause,
-    patience: Duration,
+    patience: Option<Duration>,
     told: &mut (impl FnMut(&Place) + Send),
     abandoned: &mut Abandoned,
 ) -> Result<Started, StartRefusal> {
@@ -267,12 +267,12 @@ impl Drop for Abandoned {
     }
 }
 
-/// How long this client's start may wait.
-fn patience(call: &Call) -> Duration {
+/// How long this client's start may wait, where it is less than its owner's limits say.
+fn patience(call: &Call) -> Option<Duration> {
     let agent =
         call.request.headers().get(hyper::header::USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or("");
-    let wait = call.limits().start_wait;
-    if IMPATIENT_CLIENTS.iter().any(|c| agent.contains(c)) { wait.min(IMPATIENT_WAIT_MAX) } else { wait }
+    let impatient = IMPATIENT_CLIENTS.iter().any(|client| agent.contains(client));
+    impatient.then(|| call.limits().start_wait.min(IMPATIENT_WAIT_MAX))
 }
 
 /// `POST /containers/{id}/start`.

@@ -158,7 +158,7 @@ impl Machine {
 
     /// Asks for a start.
     pub(crate) fn start(&self, container: &ContainerId, owner: usize, now: Time) -> Decision {
-        let request = Request::Start { person: &self.people[owner], container, patience: Duration::MAX };
+        let request = Request::Start { person: &self.people[owner], container, patience: None };
         decide(&self.policy, &self.state, &request, now)
     }
 

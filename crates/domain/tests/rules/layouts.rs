@@ -5,7 +5,6 @@
 //! the same slices are one to the rules.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use ds01_domain::*;
 
@@ -237,7 +236,7 @@ impl Lab {
             at: NOW,
         });
         self.state.apply(&Event::Created { token, container: id.clone(), at: NOW });
-        let request = Request::Start { person: &self.person, container: &id, patience: Duration::MAX };
+        let request = Request::Start { person: &self.person, container: &id, patience: None };
         let decision = decide(&self.policy, &self.state, &request, NOW);
         if let Decision::Grant(grant) = &decision {
             self.state.apply(&Event::Reserved(grant.clone()));

@@ -161,7 +161,7 @@ fn happen_to(world: &mut World, name: &str, happening: &Happening) {
     match happening {
         Happening::Start { patience, .. } => {
             world.now = Time(world.now.0 + 1);
-            world.start(name, Duration::from_millis(u64::from(*patience) * 10));
+            world.start(name, Some(Duration::from_millis(u64::from(*patience) * 10)));
         }
         Happening::Exit { code, occupied, .. } => {
             let real = world.engine.get_mut(name).unwrap();
@@ -322,7 +322,7 @@ proptest! {
                     world.create(&person, &container, Some(&Want::count(units)), RestartPolicy::No, false);
                 }
                 world.now = Time(world.now.0 + 1);
-                world.start(&container, Duration::MAX);
+                world.start(&container, None);
             }
             world.pass(Duration::from_secs(1000));
             // A newcomer that was served at once came after all who waited.
@@ -388,13 +388,13 @@ proptest! {
 fn an_event_of_an_epoch_that_is_over_changes_nothing() {
     let mut world = lab();
     world.create("carol", "c", Some(&Want::count(1)), RestartPolicy::Always, false);
-    world.start("c", Duration::MAX);
+    world.start("c", None);
     let id = world.id("c");
     let old = world.state.holding(&id).unwrap().epoch;
     world.engine.get_mut("c").unwrap().run = Run::Exited(0);
     world.engine.get_mut("c").unwrap().cgroup = Occupancy::Empty;
     world.look();
-    world.start("c", Duration::MAX);
+    world.start("c", None);
     assert_ne!(world.state.holding(&id).unwrap().epoch, old);
     let before = world.state.clone();
     let at = world.now;

@@ -105,7 +105,7 @@ fn container(world: &mut World, name: &str, words: &[&str], options: &BTreeMap<&
     match words {
         ["starts", ..] => {
             world.now = Time(world.now.0 + 1);
-            let patience = options.get("patience").map_or(Duration::from_secs(3600), |text| duration(text));
+            let patience = options.get("patience").map(|text| duration(text));
             world.start(name, patience);
         }
         ["exits", code] => {

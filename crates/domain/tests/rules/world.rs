@@ -194,7 +194,7 @@ impl World {
     }
 
     /// Asks for a start.
-    pub(crate) fn start(&mut self, name: &str, patience: Duration) {
+    pub(crate) fn start(&mut self, name: &str, patience: Option<Duration>) {
         let id = self.id(name);
         let owner = self.state.container(&id).map(|c| c.owner_name.clone());
         let Some(person) = owner.and_then(|owner| self.people.get(&owner)).cloned() else {
@@ -317,7 +317,7 @@ impl World {
             Action::Restart { container } => {
                 let name =
                     self.engine.iter().find(|(_, real)| real.id == container).map(|(name, _)| name.clone());
-                self.start(&name.unwrap(), Duration::MAX);
+                self.start(&name.unwrap(), None);
             }
             Action::RemoveContainer { container } => {
                 self.tell(format!("remove {}", self.name(&container)));

@@ -32,8 +32,8 @@ pub(super) async fn start(ask: Ask, name: &str) -> Result<Response<Body>, Fault>
     let person = person_of(&ask.caller);
     let person = owner_person(&ask.door, &own, person).await;
     let patience = match ask.query("wait").map(|w| w.parse::<u64>()) {
-        None => ask.door.config().policy.resolve(&person).start_wait,
-        Some(Ok(seconds)) if seconds <= WAIT_MAX.as_secs() => Duration::from_secs(seconds),
+        None => None,
+        Some(Ok(seconds)) if seconds <= WAIT_MAX.as_secs() => Some(Duration::from_secs(seconds)),
         Some(_) => {
             return Err(Fault::new(
                 StatusCode::BAD_REQUEST,

@@ -47,7 +47,7 @@ impl Day {
         let alice = Person { uid: Uid(1001), name: "alice".into(), unix_groups: Vec::new(), admin: false };
         world.people.insert("alice".into(), alice);
         world.create("alice", "job", Some(&Want::count(1)), RestartPolicy::Always, false);
-        world.start("job", Duration::ZERO);
+        world.start("job", Some(Duration::ZERO));
         let (id, began) = (world.id("job"), world.now);
         let activity = Activity::of_run(began);
         Self {

@@ -215,7 +215,7 @@ fn a_wait_ends_with_the_documented_message() {
 }
 
 #[test]
-fn patience_shortens_a_wait_and_none_is_no_wait() {
+fn who_says_how_long_he_waits_is_taken_at_his_word_and_none_is_no_wait() {
     check(
         "
         card A100 80g
@@ -231,6 +231,10 @@ fn patience_shortens_a_wait_and_none_is_no_wait() {
         bob creates y 1
         y starts
         +60s
+        y starts patience=90s
+        next
+        +80s
+        +20s
         ",
         &expect![[r#"
             card A100 80g
@@ -261,6 +265,15 @@ fn patience_shortens_a_wait_and_none_is_no_wait() {
                    Suggestions:
                      1. Stop an idle container: container stop <name> (none of yours has a GPU)
                      2. Wait for a release: held by alice/train (GPU 0 for 55 s)
+                     3. Check GPU status: gpu-status
+            y starts patience=90s        -> waits 1 of 1: no GPU that would do is free; held by alice/train (GPU 0 for 1 min)
+            next                         -> in 90000 ms
+            +80s
+            +20s
+                -> bob/y: denied gpu.timeout: GPU allocation failed after 1 minute 30 seconds.
+                   Suggestions:
+                     1. Stop an idle container: container stop <name> (none of yours has a GPU)
+                     2. Wait for a release: held by alice/train (GPU 0 for 2 min)
                      3. Check GPU status: gpu-status
         "#]],
     );

@@ -32,7 +32,7 @@ fn world(cards: u32) -> World {
 
 fn begins(world: &mut World, who: &str, name: &str, count: u32) {
     world.create(who, name, Some(&Want::count(count)), RestartPolicy::No, false);
-    world.start(name, minutes(60));
+    world.start(name, None);
 }
 
 /// An end that is known: it will be idle for long enough then, and will have run for long enough.
@@ -147,7 +147,7 @@ proptest! {
         for (number, (who, count, idle, more)) in runs.iter().enumerate() {
             let name = format!("run{number}");
             if world.create(PEOPLE[*who], &name, Some(&Want::count(*count)), RestartPolicy::No, false) {
-                world.start(&name, Duration::ZERO);
+                world.start(&name, Some(Duration::ZERO));
                 let at = |count: u32| Some(world.now.after(minutes(count)));
                 if world.state.holding(&world.id(&name)).is_some() {
                     known.insert(world.id(&name), ends(at(*idle), at(idle + more)));
@@ -157,7 +157,7 @@ proptest! {
         for (number, (who, count)) in waits.iter().enumerate() {
             let name = format!("wait{number}");
             if world.create(PEOPLE[*who], &name, Some(&Want::count(*count)), RestartPolicy::No, false) {
-                world.start(&name, Duration::from_secs(1_000_000));
+                world.start(&name, None);
             }
         }
         let told = outlooks(&world.policy, &world.state, &known, world.now);
