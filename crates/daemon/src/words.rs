@@ -107,7 +107,7 @@ pub fn will_be_stopped(name: &str, cause: Cause, left: Duration, quiet_for: Opti
 
 /// What the owner of a container reads when it is stopped for being on a unit that it was not granted.
 #[must_use]
-pub fn is_stopped_as_ungranted(name: &str) -> String {
+pub fn is_expelled(name: &str) -> String {
     let project = spoken(name);
     format!(
         "ds01: {project} is being stopped: a program of it uses a GPU that it was not granted. Files in /workspace stay. \

@@ -1,7 +1,7 @@
 //! Who else is on the units: programs of no container, and of containers that were not granted them.
 //!
-//! It finds out and has it told. It ends no program: where the policy says so, it has the Engine stop a container whose
-//! program stays on a unit without a grant. Whose a program is, is told by the control group that it is
+//! It finds out and has it told; it must never end anybody itself. Where the policy says so, it has the enforcer stop a
+//! container whose program stays on a unit without a grant. Whose a program is, is told by the control group that it is
 //! really in: the name of a group proves nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,15 +11,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ds01_domain::{
-    Container, ContainerId, Kind, Mode, Outsider, Outsiders, ProcessId, Time, Turn, UnitId, ungranted,
+    Action, ContainerId, Kind, Mode, Outsider, Outsiders, ProcessId, Time, Turn, UnitId, ungranted,
 };
 use serde::{Deserialize, Serialize};
 
 use super::sample::{self, FIGURES_AGE_MAX};
-use crate::enforcer::notify;
 use crate::gateway::Door;
 use crate::inventory::FiguresSeen;
-use crate::{cgroup, identity, words};
+use crate::{cgroup, identity};
 
 /// A process that the driver shows.
 #[derive(Debug)]
@@ -69,7 +68,7 @@ pub(super) async fn look(door: &Arc<Door>, receipts: &Path, known: &mut Outsider
     if let Some(after) = door.config().policy.rules.stop_ungranted_after {
         let (overdue, told) = overdue(door, known, after, now).await;
         turns.extend(told);
-        overdue.into_iter().for_each(|(id, container)| stop(door, id, container));
+        overdue.into_iter().for_each(|container| door.looks.act(Action::Expel { container }));
     }
     !turns.is_empty() && door.coordinator.tell(turns).await.is_ok()
 }
@@ -80,7 +79,7 @@ async fn overdue(
     known: &mut Outsiders,
     after: Duration,
     now: Time,
-) -> (BTreeMap<ContainerId, Container>, Vec<Turn>) {
+) -> (BTreeSet<ContainerId>, Vec<Turn>) {
     if door.board.mode(&door.config().policy.rules) != Mode::Enforce {
         return Default::default();
     }
@@ -89,36 +88,10 @@ async fn overdue(
     let of_users = move |state: &ds01_domain::State, _: &_, _| {
         let found = in_question.iter().filter_map(|id| state.container(id));
         let found = found.filter(|container| container.kind != Kind::Infrastructure);
-        found.map(|container| (container.id.clone(), container.clone())).collect::<BTreeMap<_, _>>()
+        found.map(|container| container.id.clone()).collect::<BTreeSet<_>>()
     };
-    let Ok(mut of_users) = door.coordinator.read(of_users).await else { return Default::default() };
-    let (overdue, turns) = known.overdue(after, now, |id| of_users.contains_key(id));
-    of_users.retain(|id, _| overdue.contains(id));
-    (of_users, turns)
-}
-
-/// Stops a container in the background, unless it is being stopped. If that fails, the next look finds it again.
-fn stop(door: &Arc<Door>, id: ContainerId, container: Container) {
-    if !door.board.stop_begins(&id) {
-        return;
-    }
-    let door = door.clone();
-    tokio::spawn(async move {
-        tracing::warn!(
-            container = id.short(),
-            user = container.owner_name,
-            "stopping: it is on a unit without a grant"
-        );
-        let text = words::is_stopped_as_ungranted(&container.name);
-        let owner = container.owner.0;
-        let _ = tokio::task::spawn_blocking(move || notify::tell(owner, None, &text)).await;
-        let _ = door.engine.unpause(&id).await;
-        if let Err(error) = door.engine.stop(&id, door.config().policy.rules.stop_grace).await {
-            tracing::warn!(%error, container = id.short(), "it could not be stopped; it is tried again");
-        }
-        door.looks.at(&id);
-        door.board.stop_ends(&id);
-    });
+    let Ok(of_users) = door.coordinator.read(of_users).await else { return Default::default() };
+    known.overdue(after, now, |id| of_users.contains(id))
 }
 
 /// What people call a user; who has the number as a subordinate one acts in a container of his.

@@ -115,6 +115,31 @@ impl Enforcer {
         self.door.board.stop_ends(id);
     }
 
+    /// Stops a container of which a program stays on a unit without a grant, unless it is being stopped. If that fails, the
+    /// watch finds it again.
+    pub(super) async fn expel(&self, id: &ContainerId) {
+        if !self.door.board.stop_begins(id) {
+            return;
+        }
+        if let Some((container, _)) = self.known(id).await {
+            tracing::warn!(
+                container = id.short(),
+                user = container.owner_name,
+                "stopping: on a unit without a grant"
+            );
+            let text = words::is_expelled(&container.name);
+            let (owner, pid) = (container.owner.0, self.witness(id));
+            let _ = tokio::task::spawn_blocking(move || notify::tell(owner, pid, &text)).await;
+            let _ = self.door.engine.unpause(id).await;
+            self.run_on_stop(id).await;
+            if let Err(error) = self.door.engine.stop(id, self.door.config().policy.rules.stop_grace).await {
+                tracing::warn!(%error, container = id.short(), "it could not be stopped; it is tried again");
+            }
+            self.door.looks.at(id);
+        }
+        self.door.board.stop_ends(id);
+    }
+
     async fn stop_now(&self, id: &ContainerId, epoch: Epoch, cause: Cause) {
         let grace = self.door.config().policy.rules.stop_grace;
         tracing::info!(container = id.short(), %cause, "stopping");

@@ -6,7 +6,7 @@
 mod events;
 mod farewell;
 mod looking;
-pub(crate) mod notify;
+mod notify;
 mod recover;
 mod seen;
 mod tidy;
@@ -95,6 +95,7 @@ impl Enforcer {
                 self.warn(container, Warning { epoch, cause, stage, stop_at }).await;
             }
             Action::Stop { container, epoch, cause } => self.stop(&container, epoch, cause).await,
+            Action::Expel { container } => self.expel(&container).await,
             Action::RemoveContainer { container } => {
                 if let Err(error) = self.door.engine.remove_stopped(&container).await {
                     tracing::warn!(%error, %container, "a container could not be removed; it is tried again");

@@ -21,7 +21,7 @@ const TERMINALS_MAX: usize = 32;
 const GROUP_WRITES: u32 = 0o020;
 
 /// Tells a user something on his terminals on the host, and on those that a process sees; answers how many heard it.
-pub(crate) fn tell(uid: u32, witness: Option<i32>, text: &str) -> usize {
+pub(super) fn tell(uid: u32, witness: Option<i32>, text: &str) -> usize {
     let line = format!("\r\n{}\r\n", text.replace('\n', "\r\n"));
     let host = fs::read_dir("/dev/pts").into_iter().flatten().flatten().filter_map(|entry| {
         let found = entry.metadata().ok()?;

@@ -74,6 +74,11 @@ pub enum Action {
         /// Why.
         cause: Cause,
     },
+    /// A container to be stopped, because a program of it stays on a unit without a grant. It need not hold one itself.
+    Expel {
+        /// The container.
+        container: ContainerId,
+    },
     /// Two containers can open one unit. It stays with the one that was granted it last, and is given to nobody else
     /// until the other is gone; a person has to be told.
     Conflict {
@@ -98,6 +103,7 @@ impl Action {
             | Self::RemoveContainer { .. }
             | Self::Warn { .. }
             | Self::Stop { .. }
+            | Self::Expel { .. }
             | Self::Conflict { .. } => None,
         }
     }

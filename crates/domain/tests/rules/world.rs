@@ -325,7 +325,7 @@ impl World {
                 self.record(Event::Removed { container, at: self.now });
             }
             // No plan over a look asks for these: the use of units does. See stories/idle.rs.
-            Action::Warn { .. } | Action::Stop { .. } => unreachable!("{action:?}"),
+            Action::Warn { .. } | Action::Stop { .. } | Action::Expel { .. } => unreachable!("{action:?}"),
             Action::Conflict { unit, holder, other } => {
                 let (holder, other) = (self.name(&holder), self.name(&other));
                 let unit = self.labels(&[unit]);
