@@ -9,6 +9,8 @@ if ! command -v npm >/dev/null || ! npm install --silent --no-audit --no-fund --
 fi
 CLI=$SCRATCH/npm/node_modules/@devcontainers/cli/devcontainer.js
 chmod -R a+rX "$SCRATCH/npm"
+# It keeps a directory by the user's name: one of another lab's alice is not this one's.
+mkdir -m 1777 "$SCRATCH/tmp"
 
 lab_start --users alice:student
 HOME_OF_ALICE=$(getent passwd alice | cut -d: -f6)
@@ -20,7 +22,7 @@ before_down
 dev() {
     local command=$1
     shift
-    as alice node "$CLI" "$command" --workspace-folder "$PROJECT" "$@"
+    as alice env TMPDIR="$SCRATCH/tmp" node "$CLI" "$command" --workspace-folder "$PROJECT" "$@"
 }
 up() { dev up --remove-existing-container 2>"$SCRATCH/up.log" | jq -r .outcome; }
 anew() { rm -rf "$PROJECT/.devcontainer"; as alice ds01 devcontainer init dc59 "$@" >/dev/null; }

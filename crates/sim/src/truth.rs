@@ -18,6 +18,8 @@ const SILENCE_MAX: Duration = Duration::from_secs(60);
 const MISSED_MAX: Duration = Duration::from_secs(75);
 /// … on the units: what samples of the driver miss is work beside them only.
 const MISSED_ON_UNITS_MAX: Duration = Duration::from_secs(240);
+/// Work beside the units that began so shortly before a reading may be too little in its mean over ten seconds.
+const FIRST_MOMENTS: Duration = Duration::from_secs(3);
 /// How late a decision may be: the pass that sees the end of the work, the one that is due, the disk.
 const LATE_MAX: Duration = Duration::from_secs(30);
 /// How long a stop may take that the Engine fails, delays and loses.
@@ -351,7 +353,8 @@ fn at_work(
 ) -> Option<String> {
     let (timeout, may) = (times.idle_timeout?, may?);
     let at = truth.read;
-    let worked = job.worked(at).max(truth.entered.unwrap_or_default());
+    let shown = Time(at.0.saturating_sub(u64::try_from(FIRST_MOMENTS.as_millis()).unwrap_or(u64::MAX)));
+    let worked = job.worked(shown).max(truth.entered.unwrap_or_default());
     let (quiet, units_quiet) = (at.since(worked), at.since(units_seen_at_work(truth, job)));
     if quiet + MISSED_MAX < may && units_quiet + MISSED_ON_UNITS_MAX < timeout * BUSY_FACTOR {
         return Some(format!(
