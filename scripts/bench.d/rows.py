@@ -26,8 +26,8 @@ IMAGE = "busybox"
 PINGS_PER_BATCH = 500
 STREAM_BYTES = 1 << 30
 STREAM_PAIRS_MAX = 11
-CROWD_PER_USER_MAX = 20
-CROWD_USERS_MAX = 10
+CROWD_FIRST = 100
+CROWD_USERS = 10
 CROWD_WITH_GPU_MAX = 48  # every second one, as long as one slice is left for those who measure
 WHOLE_CARD = "device=0"
 PASSES = 6  # of the watch, one every ten seconds
@@ -338,12 +338,11 @@ class Bench(Shared):
         return json.loads(done.stdout.decode().splitlines()[-1])
 
     def grow_crowd(self, size):
-        """Starts `sleep` containers through the door until so many run, the same number for each user; the first ones
-        by turns with and without a GPU."""
-        users = self.lab.users[1:CROWD_USERS_MAX + 1]
-        if size > CROWD_PER_USER_MAX * len(users):
-            raise Failed(f"{len(users)} users may not have {size} containers")
-        wanted = [(number, users[number % len(users)]) for number in range(self.crowd, size)]
+        """Starts `sleep` containers through the door until so many run: the first hundred are ten users', the others
+        everybody's, so that nobody has as many as he may; the first ones by turns with and without a GPU."""
+        others = self.lab.users[1:]
+        wanted = [(number, others[number % (CROWD_USERS if number < CROWD_FIRST else len(others))])
+                  for number in range(self.crowd, size)]
         if not wanted:
             return
         tell(f"starting {len(wanted)} containers")

@@ -2,6 +2,10 @@
 //!
 //! Works on v1, hybrid and v2, cgroupfs and systemd paths. It reads; it must never make or move anything.
 
+use std::collections::BTreeSet;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -75,17 +79,13 @@ pub fn processes(cgroups_path: &str) -> Vec<i32> {
     Group::find(cgroups_path).processes()
 }
 
-/// Whether a process has mounts of its own, so that its root is not the machine's: one that is only on its way into a
-/// container has not.
-#[must_use]
-pub fn has_mounts_of_its_own(pid: i32) -> bool {
-    let namespace = |of: &str| std::fs::read_link(format!("/proc/{of}/ns/mnt")).ok();
-    namespace(&pid.to_string()).is_some_and(|its| Some(its) != namespace("self"))
+/// Adds the processes of a group and of those below it.
+fn collect_processes(directory: &Path, found: &mut BTreeSet<i32>) {
+    found.extend(pids(&std::fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default()));
+    collect_below(directory, found);
 }
 
-fn collect_processes(directory: &Path, found: &mut std::collections::BTreeSet<i32>) {
-    let text = std::fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
-    found.extend(text.lines().filter_map(|line| line.parse::<i32>().ok()).filter(|pid| *pid > 0));
+fn collect_below(directory: &Path, found: &mut BTreeSet<i32>) {
     for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             collect_processes(&entry.path(), found);
@@ -93,15 +93,27 @@ fn collect_processes(directory: &Path, found: &mut std::collections::BTreeSet<i3
     }
 }
 
-/// Where the figures of a container's cgroup lie, looked up once for a run: every look through all hierarchies costs more
-/// than what is read there.
+/// The processes that a `cgroup.procs` names; those of which this namespace knows nothing are 0 in it.
+fn pids(text: &str) -> impl Iterator<Item = i32> {
+    text.lines().filter_map(|line| line.parse().ok()).filter(|pid| *pid > 0)
+}
+
+/// Where the figures of a container's cgroup are, found and opened once for a run: the way to them costs more than they do.
 #[derive(Debug, Default)]
 pub struct Group {
-    /// A directory with its processes. Every hierarchy tells of all of them, and there is one at least that a container's
-    /// own groups do not hide them from.
-    directory: Option<PathBuf>,
-    cpu: Option<(PathBuf, Told)>,
-    disk: Option<(PathBuf, Told)>,
+    members: Option<Members>,
+    cpu: Option<(File, Told)>,
+    disk: Option<(File, Told)>,
+}
+
+/// A directory of the cgroup's. Every hierarchy tells of all of its processes, and there is one at least that a
+/// container's own groups do not hide them from.
+#[derive(Debug)]
+struct Members {
+    path: PathBuf,
+    directory: File,
+    /// Its `cgroup.procs`.
+    processes: File,
 }
 
 /// Which version of control groups tells a figure.
@@ -109,6 +121,23 @@ pub struct Group {
 enum Told {
     V1,
     V2,
+}
+
+impl Members {
+    fn of(path: PathBuf) -> io::Result<Self> {
+        let directory =
+            OpenOptions::new().read(true).custom_flags(libc::O_PATH | libc::O_DIRECTORY).open(&path)?;
+        Ok(Self { directory, processes: File::open(path.join("cgroup.procs"))?, path })
+    }
+
+    fn look(&self) -> io::Result<BTreeSet<i32>> {
+        let mut found = pids(&whole(&self.processes)?).collect();
+        // The name of a directory, its own dot, and a link for each group below it: kernfs keeps the count.
+        if self.directory.metadata()?.nlink() != 2 {
+            collect_below(&self.path, &mut found);
+        }
+        Ok(found)
+    }
 }
 
 impl Group {
@@ -124,38 +153,41 @@ impl Group {
             all.iter().map(|hierarchy| hierarchy.join(&path)).filter(|own| own.is_dir()).collect();
         let file = |v1: &str, v2: &str| {
             there.iter().find_map(|own| {
-                let named = |name: &str| Some(own.join(name)).filter(|file| file.exists());
+                let named = |name: &str| File::open(own.join(name)).ok();
                 named(v1).map(|file| (file, Told::V1)).or_else(|| Some((named(v2)?, Told::V2)))
             })
         };
         Self {
             cpu: file("cpuacct.usage", "cpu.stat"),
             disk: file("blkio.throttle.io_service_bytes_recursive", "io.stat"),
-            directory: there.into_iter().next(),
+            members: there.into_iter().find_map(|path| Members::of(path).ok()),
         }
     }
 
-    /// Whether it was there when it was looked up.
+    /// Whether it is there, as far as is known.
     #[must_use]
     pub fn is_known(&self) -> bool {
-        self.directory.is_some()
+        self.members.is_some()
     }
 
-    /// The processes in it, also those in groups below it.
+    /// The processes in it, also those in groups below it. One that is gone is not known any more.
     #[must_use]
-    pub fn processes(&self) -> Vec<i32> {
-        let mut found = std::collections::BTreeSet::new();
-        if let Some(directory) = &self.directory {
-            collect_processes(directory, &mut found);
-        }
-        found.into_iter().collect()
+    pub fn processes(&mut self) -> Vec<i32> {
+        let found = self.members.as_ref().map(Members::look);
+        found.and_then(Result::ok).map_or_else(
+            || {
+                *self = Self::default();
+                Vec::new()
+            },
+            |found| found.into_iter().collect(),
+        )
     }
 
     /// The CPU time that it has had since its start.
     #[must_use]
     pub fn cpu_time(&self) -> Option<Duration> {
         let (file, told) = self.cpu.as_ref()?;
-        let text = std::fs::read_to_string(file).ok()?;
+        let text = whole(file).ok()?;
         match told {
             Told::V1 => text.trim().parse().ok().map(Duration::from_nanos),
             Told::V2 => {
@@ -169,10 +201,21 @@ impl Group {
     #[must_use]
     pub fn disk_bytes(&self) -> Option<u64> {
         let (file, told) = self.disk.as_ref()?;
-        let text = std::fs::read_to_string(file).ok()?;
+        let text = whole(file).ok()?;
         match told {
             Told::V1 => text.lines().find_map(|line| line.strip_prefix("Total "))?.trim().parse().ok(),
             Told::V2 => Some(bytes_in_io_stat(&text)),
+        }
+    }
+}
+
+/// What a file of the kernel's says now, wherever it was read to before.
+fn whole(file: &File) -> io::Result<String> {
+    let (mut text, mut part) = (Vec::new(), [0; 4096]);
+    loop {
+        match file.read_at(&mut part, text.len() as u64)? {
+            0 => return String::from_utf8(text).map_err(io::Error::other),
+            read => text.extend_from_slice(&part[..read]),
         }
     }
 }
@@ -236,7 +279,7 @@ mod tests {
         assert_eq!(occupancy(""), Occupancy::Unknown);
         assert_eq!(occupancy("/../../x"), Occupancy::Unknown);
         for nowhere in ["/ds01-no-such-parent/abc", "", "/../../x"] {
-            let group = Group::find(nowhere);
+            let mut group = Group::find(nowhere);
             assert!(!group.is_known(), "{nowhere}");
             assert_eq!((group.processes(), group.cpu_time(), group.disk_bytes()), (Vec::new(), None, None));
         }
@@ -247,7 +290,7 @@ mod tests {
         let own = std::fs::read_to_string("/proc/self/cgroup").unwrap();
         let found = own.lines().filter_map(|line| line.splitn(3, ':').nth(2)).map(Group::find);
         let pid = i32::try_from(std::process::id()).unwrap();
-        let told = found.filter(|group| group.processes().contains(&pid)).count();
+        let told = found.map(|mut group| group.processes()).filter(|all| all.contains(&pid)).count();
         assert!(told > 0, "none of the groups in {own:?} has process {pid}");
     }
 }

@@ -17,6 +17,7 @@ pub mod hook;
 pub mod identity;
 pub mod inventory;
 pub mod ledger;
+pub mod namespace;
 pub mod run;
 pub mod service;
 pub mod staging;

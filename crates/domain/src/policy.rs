@@ -176,6 +176,19 @@ pub struct TimeLimits {
     pub max_runtime: Option<Duration>,
 }
 
+impl TimeLimits {
+    /// The longer of each: for somebody of whom it is not known which hold.
+    #[must_use]
+    pub fn or_longer(self, other: Self) -> Self {
+        let longer =
+            |one: Option<Duration>, two: Option<Duration>| one.zip(two).map(|(one, two)| one.max(two));
+        Self {
+            idle_timeout: longer(self.idle_timeout, other.idle_timeout),
+            max_runtime: longer(self.max_runtime, other.max_runtime),
+        }
+    }
+}
+
 impl Default for Rules {
     fn default() -> Self {
         Self {
@@ -362,6 +375,18 @@ impl Policy {
         }
     }
 
+    /// Everybody that somebody can be of whom only the name is known, because the directory of users does not answer: in
+    /// no Unix group, or in any that a group of the lab's claims.
+    #[must_use]
+    pub fn who_it_may_be(&self, uid: Uid, name: &str) -> Vec<Person> {
+        let claimed = self.groups.values().filter(|group| !group.unix_groups.is_empty());
+        let in_groups = claimed.map(|group| group.unix_groups.clone());
+        std::iter::once(Vec::new())
+            .chain(in_groups)
+            .map(|unix_groups| Person { uid, name: name.to_owned(), unix_groups, admin: false })
+            .collect()
+    }
+
     /// The idle time that holds instead of this one while somebody waits for what a container holds, where the lab has
     /// set one.
     #[must_use]
@@ -452,6 +477,8 @@ impl Layers<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn person(name: &str, unix_groups: &[&str]) -> Person {
@@ -510,6 +537,26 @@ mod tests {
         assert_eq!(lab().group_of(&person("eve", &["students", "staff"])), "staff");
         assert_eq!(lab().group_of(&person("eve", &["students"])), "student");
         assert_eq!(lab().group_of(&person("eve", &["guests"])), "student");
+    }
+
+    #[test]
+    fn somebody_unknown_may_be_in_any_group_that_claims_a_unix_group_unless_his_name_is_claimed() {
+        let lab = lab();
+        let may_be = |name: &str| -> BTreeSet<String> {
+            lab.who_it_may_be(Uid(1000), name).iter().map(|person| lab.group_of(person)).collect()
+        };
+        assert_eq!(may_be("eve"), BTreeSet::from(["student".to_owned(), "staff".to_owned()]));
+        assert_eq!(may_be("prof"), BTreeSet::from(["staff".to_owned()]));
+    }
+
+    #[test]
+    fn the_longer_of_two_times_is_for_ever_if_one_is() {
+        let hours = |idle: Option<u64>, run: Option<u64>| TimeLimits {
+            idle_timeout: idle.map(|hours| Duration::from_secs(hours * HOUR)),
+            max_runtime: run.map(|hours| Duration::from_secs(hours * HOUR)),
+        };
+        assert_eq!(hours(Some(1), Some(9)).or_longer(hours(Some(2), Some(8))), hours(Some(2), Some(9)));
+        assert_eq!(hours(Some(1), None).or_longer(hours(None, Some(8))), hours(None, None));
     }
 
     #[test]

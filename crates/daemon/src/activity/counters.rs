@@ -4,17 +4,20 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::cgroup::Group;
+use crate::namespace;
 
 /// What was read of one container last time.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     at: Option<Instant>,
-    /// Where its control group lies.
-    group: Group,
+    /// Its control group, once that is known.
+    pub(super) group: Group,
     /// CPU time of all its processes.
     pub(super) cpu: Option<Duration>,
     /// Bytes to and from disks.
     pub(super) disk: Option<u64>,
+    /// One of its processes that was seen to be in a network of its own.
+    networked: Option<i32>,
     /// Bytes on its own network.
     pub(super) network: Option<u64>,
     /// CPU time of each process on a unit, by its number and when it began.
@@ -24,12 +27,12 @@ pub(super) struct Counters {
 }
 
 impl Counters {
-    /// Its control group, looked up once it is there.
-    pub(super) fn group(&mut self, cgroups_path: &str) -> &Group {
-        if !self.group.is_known() {
-            self.group = Group::find(cgroups_path);
-        }
-        &self.group
+    /// A process whose network is the container's own, if it has one. It is asked until it has: on its way into the
+    /// container it is still in the machine's.
+    pub(super) fn networked(&mut self) -> Option<i32> {
+        let known = self.witness.filter(|pid| self.networked == Some(*pid));
+        self.networked = known.or_else(|| self.witness.filter(|pid| namespace::has_own_network(*pid)));
+        self.networked
     }
 
     /// The time since the last reading, which this one is the next of.

@@ -11,7 +11,7 @@ mod outsiders;
 mod sample;
 mod store;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,13 +21,14 @@ use ds01_domain::{
     TimeLimits, Uid, UnitId, Watched, in_demand,
 };
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::task::JoinSet;
 
 pub use board::{Board, Seen};
 use counters::Counters;
-use keep_file::KeepFile;
+use keep_file::KeepFiles;
 use store::{Store, Stored};
 
+use crate::cgroup::Group;
 use crate::clock;
 use crate::gateway::Door;
 
@@ -48,6 +49,7 @@ pub struct Watch {
     /// What an earlier daemon had written down.
     stored: BTreeMap<ContainerId, Stored>,
     outsiders: Outsiders,
+    keep_files: KeepFiles,
     /// Whether something was seen that a daemon after this one would not see again.
     unwritten: bool,
 }
@@ -58,7 +60,6 @@ struct Run {
     epoch: Epoch,
     activity: Activity,
     counters: Counters,
-    keep_file: KeepFile,
 }
 
 /// What the state says of a container that holds units.
@@ -80,7 +81,16 @@ impl Watch {
         let (store, known) = Store::open(state);
         door.board.begin(store.begun());
         let outsiders = outsiders::resumed(known.outsiders);
-        Self { door, receipts, store, runs: BTreeMap::new(), stored: known.runs, outsiders, unwritten: false }
+        Self {
+            door,
+            receipts,
+            store,
+            runs: BTreeMap::new(),
+            stored: known.runs,
+            outsiders,
+            keep_files: KeepFiles::default(),
+            unwritten: false,
+        }
     }
 
     /// Reads and tells until told to stop; then what is known is written down.
@@ -123,22 +133,25 @@ impl Watch {
         };
         self.runs.retain(|id, run| holders.iter().any(|holder| is_of(holder, id, run)));
         let read = self.read_all(&holders).await?;
+        self.meet(
+            holders.iter().map(|holder| holder.owner).chain(stopped.iter().map(|(_, owner, _)| *owner)),
+        )
+        .await;
         let at = self.door.coordinator.now().await.ok()?;
-        let patience = Instant::now() + keep_file::LOOK_MAX;
         let mut watched = BTreeMap::new();
         let mut shortest = None::<Duration>;
         for holder in holders {
-            let times = self.times_of(&holder).await;
+            let times = self.times_of(&holder);
             let hurried = times.idle_timeout.and_then(|timeout| self.door.config().policy.hurried(timeout));
             let hurry = hurried.map(|timeout| Hurry { timeout, now: wanted.contains(&holder.id) });
             let Some(reading) = read.get(&holder.id) else { continue };
             let reading = Reading { at, ..reading.clone() };
-            let Some(one) = self.judge(&holder, reading, times, hurry, patience).await else { continue };
+            let Some(one) = self.judge(&holder, reading, times, hurry) else { continue };
             shortest = [shortest, times.idle_timeout, hurried, times.max_runtime].into_iter().flatten().min();
             watched.insert(holder.id.clone(), one);
         }
         let mode = self.door.board.mode(&self.door.config().policy.rules);
-        let holds = if mode == Mode::Enforce { self.holds_of(stopped).await } else { BTreeMap::new() };
+        let holds = if mode == Mode::Enforce { self.holds_of(stopped) } else { BTreeMap::new() };
         let mut judged = watched.clone();
         judged.retain(|id, _| !self.door.board.is_being_stopped(id));
         self.door.coordinator.course(mode, judged, holds).await;
@@ -156,22 +169,36 @@ impl Watch {
         shortest
     }
 
-    async fn times_of(&self, holder: &Holder) -> TimeLimits {
-        let person = self.door.person(holder.owner.0, &holder.owner_name).await;
-        let policy = &self.door.config().policy;
-        policy.times(&policy.resolve(&person), holder.kind)
-    }
-
-    /// How long each stopped container is kept, where there is an end to it.
-    async fn holds_of(&self, stopped: Vec<(ContainerId, Uid, String)>) -> BTreeMap<ContainerId, Duration> {
-        let mut holds = BTreeMap::new();
-        for (id, owner, name) in stopped {
-            let person = self.door.person(owner.0, &name).await;
-            if let Some(hold) = self.door.config().policy.resolve(&person).container_hold_after_stop {
-                holds.insert(id, hold);
+    /// Asks who the owners are of whom nothing is known, of all at once: after a start that is everybody.
+    async fn meet(&self, owners: impl Iterator<Item = Uid>) {
+        let mut asked = JoinSet::new();
+        for owner in owners.collect::<BTreeSet<_>>() {
+            if self.door.identities.names().recall(owner.0).account().is_none() {
+                let door = self.door.clone();
+                asked.spawn(async move { drop(door.identities.names().lookup(owner.0).await) });
             }
         }
-        holds
+        asked.join_all().await;
+    }
+
+    /// The times that hold for a container. Where it is not known who its owner is, the longest that may: nobody is stopped
+    /// because a directory of users does not answer.
+    fn times_of(&self, holder: &Holder) -> TimeLimits {
+        let policy = &self.door.config().policy;
+        let may_be = self.door.who_it_may_be(holder.owner.0, &holder.owner_name);
+        let times = may_be.iter().map(|person| policy.times(&policy.resolve(person), holder.kind));
+        times.reduce(TimeLimits::or_longer).unwrap_or_default()
+    }
+
+    /// How long each stopped container is kept, where there is surely an end to it.
+    fn holds_of(&self, stopped: Vec<(ContainerId, Uid, String)>) -> BTreeMap<ContainerId, Duration> {
+        let policy = &self.door.config().policy;
+        let hold_of = |owner: Uid, name: &str| {
+            let may_be = self.door.who_it_may_be(owner.0, name);
+            let holds = may_be.iter().map(|person| policy.resolve(person).container_hold_after_stop);
+            holds.collect::<Option<Vec<_>>>()?.into_iter().max()
+        };
+        stopped.into_iter().filter_map(|(id, owner, name)| Some((id, hold_of(owner, &name)?))).collect()
     }
 
     /// What each of them does, by readings made now. One of which it cannot be told which it is has none.
@@ -184,7 +211,6 @@ impl Watch {
                 epoch: holder.epoch,
                 activity: stored.map_or_else(|| Activity::of_run(began), |stored| stored.activity(began)),
                 counters: Counters::default(),
-                keep_file: KeepFile::default(),
             });
             turns.push((holder.id.clone(), holder.units.clone(), std::mem::take(&mut run.counters)));
         }
@@ -192,10 +218,13 @@ impl Watch {
         // Files of the kernel's: quick, but not for a thread that others wait for.
         let read = tokio::task::spawn_blocking(move || {
             let read = |(id, units, mut counters): (ContainerId, Vec<UnitId>, Counters)| {
-                let receipt = ds01_runtime::receipt::read_one(&receipts, id.as_str()).ok().flatten();
-                let reading = receipt
-                    .map(|own| sample::read(&door.inventory, &own.cgroups_path, &units, &mut counters));
-                (id, reading, counters)
+                if !counters.group.is_known() {
+                    let receipt = ds01_runtime::receipt::read_one(&receipts, id.as_str()).ok().flatten();
+                    let Some(receipt) = receipt else { return (id, None, counters) };
+                    counters.group = Group::find(&receipt.cgroups_path);
+                }
+                let reading = sample::read(&door.inventory, &units, &mut counters);
+                (id, Some(reading), counters)
             };
             turns.into_iter().map(read).collect::<Vec<_>>()
         });
@@ -203,21 +232,20 @@ impl Watch {
         for (id, reading, counters) in read.await.ok()? {
             let Some(run) = self.runs.get_mut(&id) else { continue };
             run.counters = counters;
-            // All looks are under way before the first is waited for.
-            run.keep_file.begin(run.counters.witness);
             readings.extend(reading.map(|reading| (id, reading)));
         }
+        let witnesses = self.runs.iter().filter_map(|(id, run)| Some((id.clone(), run.counters.witness?)));
+        self.keep_files.look(witnesses.collect()).await;
         Some(readings)
     }
 
     /// Adds a reading to those before, and says what they show.
-    async fn judge(
+    fn judge(
         &mut self,
         holder: &Holder,
         mut reading: Reading,
         times: TimeLimits,
         hurry: Option<Hurry>,
-        patience: Instant,
     ) -> Option<Watched> {
         let run = self.runs.get_mut(&holder.id)?;
         reading.entered = self.door.board.has_entered(&holder.id);
@@ -227,7 +255,7 @@ impl Watch {
             None => Thresholds::default(),
         };
         let at = reading.at;
-        let file = run.keep_file.holds_for(patience).await.map(|left| at.after(left));
+        let file = self.keep_files.holds_for(&holder.id).map(|left| at.after(left));
         run.activity.read(reading, &limits);
         Some(Watched {
             verdict: run.activity.verdict(&limits, at),

@@ -4,12 +4,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::os::unix::ffi::OsStrExt as _;
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use ds01_domain::{CardPower, Reading, UnitId, UnitReading};
+use nix::dir::Dir;
+use nix::fcntl::{AtFlags, OFlag, readlinkat};
+use nix::sys::stat::{Mode, fstatat};
 
 use super::counters::{Counters, milli, rate};
 use crate::inventory::{FiguresSeen, Inventory};
@@ -31,21 +33,16 @@ static TICKS: LazyLock<u64> = LazyLock::new(|| {
 });
 
 /// Reads a container that holds these units. The time of the reading is the caller's to set.
-pub(super) fn read(
-    inventory: &Inventory,
-    cgroups_path: &str,
-    units: &[UnitId],
-    counters: &mut Counters,
-) -> Reading {
+pub(super) fn read(inventory: &Inventory, units: &[UnitId], counters: &mut Counters) -> Reading {
     let elapsed = counters.elapsed();
-    let group = counters.group(cgroups_path);
+    let group = &mut counters.group;
     let (mut processes, cpu, disk) = (group.processes(), group.cpu_time(), group.disk_bytes());
     processes.truncate(PROCESSES_MAX);
     counters.witness = processes.first().copied();
 
     let cpu_before = std::mem::replace(&mut counters.cpu, cpu);
     let disk_before = std::mem::replace(&mut counters.disk, disk);
-    let network = counters.witness.and_then(network_bytes);
+    let network = counters.networked().and_then(network_bytes);
     let network_before = std::mem::replace(&mut counters.network, network);
     let used = cpu.zip(cpu_before).map(|(now, before)| now.saturating_sub(before));
     Reading {
@@ -155,19 +152,26 @@ fn told_by_driver(figures: &FiguresSeen, units: &[UnitId], processes: &[i32]) ->
 
 /// The device numbers of everything below `/dev` that a process has open, as far as `left` files go.
 fn devices_open_in(pid: i32, left: &mut usize) -> BTreeSet<u64> {
-    if *left == 0 {
+    let flags = OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let Ok(mut directory) = Dir::open(format!("/proc/{pid}/fd").as_str(), flags, Mode::empty()) else {
         return BTreeSet::new();
-    }
-    let Ok(files) = fs::read_dir(format!("/proc/{pid}/fd")) else { return BTreeSet::new() };
-    files
-        .flatten()
+    };
+    let names = directory.iter().flatten().map(|entry| entry.file_name().to_owned());
+    let files: Vec<_> = names
+        .filter(|name| name.to_bytes() != b"." && name.to_bytes() != b"..")
         .take(FILES_MAX.min(*left))
-        .inspect(|_| *left -= 1)
-        .map(|file| file.path())
+        .collect();
+    *left -= files.len();
+    // The way through /proc costs more than what is at its end: it is gone once.
+    files
+        .iter()
         // Nothing else is touched: a file on a file system that does not answer would hold up everything.
-        .filter(|file| fs::read_link(file).is_ok_and(|target| target.starts_with("/dev/")))
-        .filter_map(|file| fs::metadata(file).ok())
-        .map(|file| file.rdev())
+        .filter(|file| {
+            readlinkat(&directory, file.as_c_str())
+                .is_ok_and(|target| target.as_bytes().starts_with(b"/dev/"))
+        })
+        .filter_map(|file| fstatat(&directory, file.as_c_str(), AtFlags::empty()).ok())
+        .map(|file| file.st_rdev)
         .filter(|number| *number != 0)
         .collect()
 }
@@ -183,12 +187,8 @@ pub(super) fn cpu_time(pid: i32) -> Option<(u64, Duration)> {
     Some((number(19)?, Duration::from_millis(ticks.saturating_mul(1000) / *TICKS)))
 }
 
-/// Bytes in and out on the network of a process, unless it is the machine's own.
+/// Bytes in and out on the network of a process.
 fn network_bytes(pid: i32) -> Option<u64> {
-    let namespace = |pid: &str| fs::read_link(Path::new("/proc").join(pid).join("ns/net")).ok();
-    if namespace(&pid.to_string())? == namespace("self")? {
-        return None;
-    }
     let text = fs::read_to_string(format!("/proc/{pid}/net/dev")).ok()?;
     Some(text.lines().filter_map(bytes_of_interface).sum())
 }
@@ -218,7 +218,7 @@ mod tests {
         let pid = i32::try_from(std::process::id()).unwrap();
         assert!(cpu_time(pid).is_some_and(|(began, _)| began > 0));
         let null = fs::File::open("/dev/null").unwrap();
-        let number = null.metadata().unwrap().rdev();
+        let number = std::os::unix::fs::MetadataExt::rdev(&null.metadata().unwrap());
         let mut left = FILES_ALL_MAX;
         assert!(devices_open_in(pid, &mut left).contains(&number));
         assert!(left < FILES_ALL_MAX, "what was looked at is counted");

@@ -118,7 +118,7 @@ impl Enforcer {
     /// Stops a container of which a program stays on a unit without a grant, unless it is being stopped. If that fails, the
     /// watch finds it again.
     pub(super) async fn expel(&self, id: &ContainerId) {
-        if !self.door.board.stop_begins(id) {
+        if !self.strays(id) || !self.door.board.stop_begins(id) {
             return;
         }
         if let Some((container, _)) = self.known(id).await {
@@ -132,12 +132,25 @@ impl Enforcer {
             let _ = tokio::task::spawn_blocking(move || notify::tell(owner, pid, &text)).await;
             let _ = self.door.engine.unpause(id).await;
             self.run_on_stop(id).await;
-            if let Err(error) = self.door.engine.stop(id, self.door.config().policy.rules.stop_grace).await {
+            // The program may have ended meanwhile, or been granted what it is on.
+            if !self.strays(id) {
+                tracing::info!(
+                    container = id.short(),
+                    "not stopped: it is on no unit without a grant any more"
+                );
+            } else if let Err(error) =
+                self.door.engine.stop(id, self.door.config().policy.rules.stop_grace).await
+            {
                 tracing::warn!(%error, container = id.short(), "it could not be stopped; it is tried again");
             }
             self.door.looks.at(id);
         }
         self.door.board.stop_ends(id);
+    }
+
+    /// Whether the watch last saw a program of it on a unit without a grant.
+    fn strays(&self, id: &ContainerId) -> bool {
+        self.door.board.outsiders().iter().any(|outsider| outsider.container.as_ref() == Some(id))
     }
 
     async fn stop_now(&self, id: &ContainerId, epoch: Epoch, cause: Cause) {

@@ -52,7 +52,7 @@ fn quietly() -> OFlag {
 
 /// The terminals in the root of a process: of a devpts file system, whatever leads there.
 fn terminals_of(pid: i32) -> Option<Vec<OwnedFd>> {
-    crate::cgroup::has_mounts_of_its_own(pid).then_some(())?;
+    crate::namespace::has_own_mounts(pid).then_some(())?;
     let directory = OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let root =
         nix::fcntl::open(Path::new(&format!("/proc/{pid}/root")), directory | OFlag::O_PATH, Mode::empty())

@@ -56,7 +56,7 @@ use crate::config::Config;
 use crate::coordinator::{Coordinator, Fault};
 use crate::deploy::account::AccountFiles;
 use crate::engine::{Connection, Engine, EngineError, EngineFacts};
-use crate::identity::{Caller, Identity, Peer, Place};
+use crate::identity::{Account, Caller, Identity, Peer, Place};
 use crate::staging::Stage;
 use crate::totals;
 
@@ -111,10 +111,26 @@ impl Door {
     /// A person by number, for acts on his behalf when he is not there.
     pub async fn person(&self, uid: u32, name: &str) -> Person {
         let known = self.identities.names().lookup(uid).await;
-        let (name, unix_groups) = match known.account() {
-            Some(account) => (account.name.clone(), account.unix_groups.clone()),
-            None => (name.to_owned(), Vec::new()),
-        };
+        match known.account() {
+            Some(account) => self.person_of(uid, account),
+            None => self.person_named(uid, name.to_owned(), Vec::new()),
+        }
+    }
+
+    /// Everybody that a user may be, by what is known at once: one person, unless the directory of users has not told.
+    #[must_use]
+    pub fn who_it_may_be(&self, uid: u32, name: &str) -> Vec<Person> {
+        match self.identities.names().recall(uid).account() {
+            Some(account) => vec![self.person_of(uid, account)],
+            None => self.config().policy.who_it_may_be(Uid(uid), name),
+        }
+    }
+
+    fn person_of(&self, uid: u32, account: &Account) -> Person {
+        self.person_named(uid, account.name.clone(), account.unix_groups.clone())
+    }
+
+    fn person_named(&self, uid: u32, name: String, unix_groups: Vec<String>) -> Person {
         let admins = &self.config().admins;
         let admin = uid == 0
             || admins.users.contains(&name)

@@ -26,6 +26,8 @@ pub(super) struct Patience {
     pub(super) answer_wait: Duration,
     /// How long an answer is taken as it is.
     pub(super) fresh: Duration,
+    /// How long it is by those for whom what was known a while ago will do.
+    pub(super) recalled: Duration,
     /// How long "no such user" and "cannot say" are taken as they are.
     pub(super) fresh_nothing: Duration,
     /// How long a user is still known after the service has ceased to know him: a directory client that has lost its
@@ -38,6 +40,7 @@ impl Default for Patience {
         Self {
             answer_wait: Duration::from_secs(2),
             fresh: Duration::from_secs(30),
+            recalled: Duration::from_mins(5),
             fresh_nothing: Duration::from_secs(5),
             remembered: Duration::from_hours(1),
         }
@@ -95,9 +98,9 @@ struct Slot {
 }
 
 impl Slot {
-    fn is_fresh(&self, now: Instant, patience: &Patience) -> bool {
+    fn is_fresh(&self, now: Instant, fresh: Duration, patience: &Patience) -> bool {
         let known = self.known.is_some() && self.seen_at == self.asked_at;
-        let fresh = if known { patience.fresh } else { patience.fresh_nothing };
+        let fresh = if known { fresh } else { patience.fresh_nothing };
         self.asked_at.is_some_and(|at| now.duration_since(at) < fresh)
     }
 
@@ -145,7 +148,7 @@ impl Names {
 
     /// What is known of `uid`, within two seconds.
     pub async fn lookup(&self, uid: u32) -> Known {
-        let mut answered = match self.look_or_ask(uid) {
+        let mut answered = match self.look_or_ask(uid, self.patience.fresh) {
             Ok(known) => return known,
             Err(answered) => answered,
         };
@@ -162,8 +165,18 @@ impl Names {
         self.best(uid, slot)
     }
 
-    /// What can be said at once, or what to wait for.
-    fn look_or_ask(&self, uid: u32) -> Result<Known, watch::Receiver<()>> {
+    /// What is known of `uid`, at once. The service is asked where that is old; what it says is for the next time.
+    #[must_use]
+    pub fn recall(&self, uid: u32) -> Known {
+        self.look_or_ask(uid, self.patience.recalled).unwrap_or_else(|_| {
+            let mut table = lock(&self.table);
+            let slot = table.entry(uid).or_default();
+            self.best(uid, slot)
+        })
+    }
+
+    /// What can be said at once, if it is fresh, or what to wait for.
+    fn look_or_ask(&self, uid: u32, fresh: Duration) -> Result<Known, watch::Receiver<()>> {
         let now = Instant::now();
         let mut table = lock(&self.table);
         if table.len() >= USERS_MAX {
@@ -171,7 +184,7 @@ impl Names {
         }
         let questions = table.values().filter(|slot| slot.asked.is_some()).count();
         let slot = table.entry(uid).or_default();
-        if slot.is_fresh(now, &self.patience) {
+        if slot.is_fresh(now, fresh, &self.patience) {
             return Ok(self.best(uid, slot));
         }
         match &slot.asked {

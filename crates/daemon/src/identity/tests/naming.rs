@@ -127,6 +127,25 @@ async fn who_was_never_known_is_a_number_while_it_hangs() {
 }
 
 #[tokio::test]
+async fn who_recalls_never_waits_and_what_he_asked_is_known_later() {
+    let (release, hangs) = hang();
+    let next = Mutex::new(vec![hangs, Next::Knows]);
+    let service = Arc::new(Service { next, asked: AtomicU32::new(0) });
+    let patience = Patience { recalled: Duration::ZERO, answer_wait: LONG, ..Patience::default() };
+    let names = Names::with_patience(service, patience);
+    assert_eq!(name(&names.lookup(7).await), "user7v1");
+    let began = Instant::now();
+    assert_eq!(name(&names.recall(7)), "user7v1", "what was known before");
+    assert_eq!(name(&names.recall(7)), "user7v1", "the question is under way");
+    assert!(began.elapsed() < LONG, "it waited");
+    drop(release);
+    while name(&names.lookup(7).await) != "user7v2" {
+        assert!(began.elapsed() < LONG, "what was asked is never known");
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
 async fn an_error_or_a_sudden_nobody_does_not_make_a_user_unknown() {
     let (_service, names) =
         names(vec![Next::Knows, Next::Fails, Next::KnowsNobody, Next::Knows], Duration::ZERO, LONG);
