@@ -75,8 +75,8 @@ pub(crate) struct Truth {
     decided: Option<(Cause, Time)>,
     /// Why it is being stopped, or was, by the rules, and in which life of the daemon.
     pub(crate) stopped_by: Option<(Cause, u64)>,
-    /// Running time of the runs before.
-    ran: Duration,
+    /// The runs before: from when until when.
+    before: Vec<(Time, Time)>,
     began: Time,
     pub(crate) ended_at: Option<Time>,
     /// Since when it holds units and nothing of it is there.
@@ -93,15 +93,21 @@ impl Truth {
             began: now,
             touched: self.touched,
             kept: self.kept,
-            ran: self.ran,
+            before: std::mem::take(&mut self.before),
             ..Self::default()
         };
     }
 
     /// It ends.
     pub(crate) fn ended(&mut self, now: Time) {
-        self.ran += now.since(self.began);
+        self.before.push((self.began, now));
         self.ended_at = Some(now);
+    }
+
+    /// How long all its runs have taken.
+    fn ran(&self, now: Time) -> Duration {
+        let before: Duration = self.before.iter().map(|(began, ended)| ended.since(*began)).sum();
+        before + now.since(self.began)
     }
 
     /// It was read; whether its units told anything, and whether everything did.
@@ -269,8 +275,11 @@ impl World {
         }
         let latest_mode = |of: Duration| self.mode_since.after(Stage::Last.lead(of));
         if let Some(most) = times.max_runtime {
-            let ran = truth.ran + now.since(truth.began);
-            let bound = most + Stage::Last.lead(most) + RUN_SEEN_LATE_MAX + away * 3;
+            let ran = truth.ran(now);
+            // A run that began while nobody looked counts from when it was seen, those before as well.
+            let before: Duration =
+                truth.before.iter().map(|(from, until)| self.away_within(*from, *until)).sum();
+            let bound = most + Stage::Last.lead(most) + RUN_SEEN_LATE_MAX + (away + before) * 3;
             // One that was started anew is warned anew.
             let anew = latest_mode(most).max(truth.began.after(Stage::Last.lead(most) + RUN_SEEN_LATE_MAX));
             if ran > bound && now > anew.after(LATE_MAX + away * 3) {
@@ -380,7 +389,7 @@ fn at_work(
 /// It has not run for as long as it may.
 fn too_early(truth: &Truth, times: &TimeLimits, now: Time, away: Duration) -> Option<String> {
     let most = times.max_runtime?;
-    let ran = truth.ran + now.since(truth.began);
+    let ran = truth.ran(now);
     // While nobody looked a run that had ended counted on.
     let counted = ran + RUN_SEEN_LATE_MAX + away;
     (counted < most).then(|| format!("after {} s", ran.as_secs()))

@@ -428,7 +428,12 @@ impl World {
 
     /// How long the daemon and the Engine were away since then.
     pub(crate) fn away_since(&self, then: Time) -> Duration {
-        self.away.iter().map(|(from, until)| self.clock.min(*until).since(then.max(*from))).sum()
+        self.away_within(then, self.clock)
+    }
+
+    /// The same of a time that is over.
+    pub(crate) fn away_within(&self, began: Time, ended: Time) -> Duration {
+        self.away.iter().map(|(from, until)| ended.min(*until).since(began.max(*from))).sum()
     }
 
     pub(crate) fn is_away(&mut self, length: Duration) {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use ds01_docker::present;
-use ds01_domain::{Event, RestartPolicy, Uid};
+use ds01_domain::{ContainerId, Event, RestartPolicy, Uid};
 use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -33,29 +33,26 @@ pub(super) async fn list(mut call: Call) -> Result<Response<Body>, Refusal> {
         call.route.query.set_filters(filters);
     }
     let target = call.route.upstream_target(call.upstream_version().await?, None);
-    let (_, reply) = forward::read_json(forward::bare(&call, &target).await?).await?;
+    let reply = forward::read_whole(forward::bare(&call, &target).await?).await?;
+    let listed = present::ContainerList::read(&reply)?;
     let (uid, admin) = (Uid(call.caller.uid), call.caller.admin);
+    let ids: Vec<_> = listed.ids().filter_map(ContainerId::new).collect();
     let tokens: HashMap<String, Option<ds01_domain::Token>> = call
         .door
         .coordinator
         .read(move |state, _, _| {
-            let seen = state.containers().filter(|c| c.exists() && (admin || c.owner == uid));
+            let known = ids.iter().filter_map(|id| state.container(id));
+            let seen = known.filter(|c| c.exists() && (admin || c.owner == uid));
             seen.map(|c| (c.id.to_string(), c.token.clone())).collect()
         })
         .await?;
-    let listed = reply.as_array().map(Vec::as_slice).unwrap_or_default();
-    let wanted: Vec<_> = listed
-        .iter()
-        .filter_map(|entry| entry.get("Id").and_then(Value::as_str))
-        .filter_map(|id| tokens.get(id).cloned().flatten())
-        .collect();
-    let records = call.door.records.of(&call.door, wanted).await?;
+    let records = call.door.records.of(&call.door, tokens.values().flatten().cloned()).await?;
     let original = |id: &str| {
         let token = tokens.get(id)?.as_ref()?;
         records.get(token).map(|r| &r.original)
     };
-    let shown = present::container_list(reply, |id| admin || tokens.contains_key(id), original)?;
-    Ok(http::json(StatusCode::OK, &shown))
+    let shown = listed.show(|id| admin || tokens.contains_key(id), original)?;
+    Ok(http::json_text(StatusCode::OK, shown))
 }
 
 /// Lists before or since a container: one of the caller's own, else the reply would tell that there is another's.

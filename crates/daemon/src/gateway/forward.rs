@@ -127,12 +127,19 @@ pub(super) async fn with_json(
 /// Reads an Engine's reply whole as JSON; an error of the Engine's becomes a refusal with its own words.
 pub(super) async fn read_json(upstream: Response<Incoming>) -> Result<(StatusCode, Value), Refusal> {
     let status = upstream.status();
+    let bytes = read_whole(upstream).await?;
+    let value = if bytes.is_empty() { Value::Null } else { parse(&bytes)? };
+    Ok((status, value))
+}
+
+/// Reads a reply whole. One that is an error becomes a refusal with the Engine's message.
+pub(super) async fn read_whole(upstream: Response<Incoming>) -> Result<Bytes, Refusal> {
+    let status = upstream.status();
     let bytes = read(upstream).await?;
     if !status.is_success() {
         return Err(Refusal::new(status, docker_message(&bytes, status)));
     }
-    let value = if bytes.is_empty() { Value::Null } else { parse(&bytes)? };
-    Ok((status, value))
+    Ok(bytes)
 }
 
 fn parse(bytes: &[u8]) -> Result<Value, Refusal> {

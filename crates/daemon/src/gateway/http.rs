@@ -102,8 +102,13 @@ impl From<ds01_docker::body::Refusal> for Refusal {
 /// A whole JSON reply.
 #[must_use]
 pub fn json(status: StatusCode, value: &impl serde::Serialize) -> Response<Body> {
-    let bytes = serde_json::to_vec(value).unwrap_or_else(|_| b"null".to_vec());
-    let mut response = Response::new(boxed(Full::new(Bytes::from(bytes))));
+    json_text(status, serde_json::to_vec(value).unwrap_or_else(|_| b"null".to_vec()))
+}
+
+/// A reply of JSON that is written already.
+#[must_use]
+pub fn json_text(status: StatusCode, text: Vec<u8>) -> Response<Body> {
+    let mut response = Response::new(boxed(Full::new(Bytes::from(text))));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response

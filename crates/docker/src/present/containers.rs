@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::gpu::clean_path;
 
-use super::{Original, Unreadable, array, hide_labels, object, text};
+use super::{Original, Unreadable, hide_labels, object};
 
 /// The variable that the door sets itself on every container.
 const VISIBLE_DEVICES: &str = "NVIDIA_VISIBLE_DEVICES";
@@ -47,33 +47,6 @@ pub fn container_inspect(mut reply: Value, original: Option<&Original>) -> Resul
 /// A reply that is no object.
 pub fn with_restart_count(mut reply: Value, restarts: u32) -> Result<Value, Unreadable> {
     object(&mut reply, "a container")?.insert("RestartCount".into(), json!(restarts));
-    Ok(reply)
-}
-
-/// The reply of `GET /containers/json`: the caller's own, in his own words.
-///
-/// # Errors
-/// A reply that is no list.
-pub fn container_list<'a>(
-    mut reply: Value,
-    owns: impl Fn(&str) -> bool,
-    original: impl Fn(&str) -> Option<&'a Original>,
-) -> Result<Value, Unreadable> {
-    let list = array(&mut reply, "the list of containers")?;
-    list.retain(|entry| text(entry, "Id").is_some_and(&owns));
-    for entry in list {
-        let found = text(entry, "Id").and_then(&original);
-        hide_labels(entry.get_mut("Labels"));
-        let Some(original) = found else { continue };
-        show_mounts(entry.get_mut("Mounts"), original);
-        // A list's HostConfig holds the network mode and, since 1.46, the annotations; nothing is added to it.
-        if let Some(host_config) = entry.get_mut("HostConfig").and_then(Value::as_object_mut)
-            && host_config.contains_key("Annotations")
-        {
-            let asked = original.asked("Annotations").filter(|asked| !asked.is_null());
-            host_config.insert("Annotations".into(), asked.cloned().unwrap_or(json!({})));
-        }
-    }
     Ok(reply)
 }
 
@@ -121,7 +94,7 @@ fn show_staged_binds(host_config: &mut Map<String, Value>, original: &Original) 
     show_mounts(host_config.get_mut("Mounts"), original);
 }
 
-fn show_mounts(mounts: Option<&mut Value>, original: &Original) {
+pub(super) fn show_mounts(mounts: Option<&mut Value>, original: &Original) {
     for mount in mounts.and_then(Value::as_array_mut).into_iter().flatten() {
         if let Some(Value::String(source)) = mount.get_mut("Source")
             && let Some(asked) = original.source(source)

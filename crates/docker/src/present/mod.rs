@@ -7,13 +7,15 @@
 mod containers;
 mod event;
 mod images;
+mod listed;
 mod networks;
 mod original;
 mod system;
 
-pub use containers::{container_inspect, container_list, engine_message, with_restart_count, with_warnings};
+pub use containers::{container_inspect, engine_message, with_restart_count, with_warnings};
 pub use event::{Concern, Event};
 pub use images::{image_history, image_inspect, image_list};
+pub use listed::ContainerList;
 pub use networks::{network_inspect, network_list, volume_list};
 pub use original::{HIDDEN_LABELS, Original, ROUND_TRIP};
 pub use system::{ContainerCounts, DfView, InfoView, info, ping_api_version, system_df, version};

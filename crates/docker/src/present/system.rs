@@ -172,7 +172,12 @@ fn cut_df(kind: &str, mut list: Value, view: &DfView<'_>) -> Result<Value, Unrea
         return Ok(list);
     }
     match kind {
-        "Containers" => super::container_list(list, view.owns_container, |_| None),
+        "Containers" => {
+            let containers = super::array(&mut list, "the disk usage")?;
+            containers.retain(|container| text(container, "Id").is_some_and(view.owns_container));
+            containers.iter_mut().for_each(|container| super::hide_labels(container.get_mut("Labels")));
+            Ok(list)
+        }
         "Images" => super::image_list(list, view.sees_tag, view.sees_image),
         "Volumes" => {
             super::array(&mut list, "the disk usage")?

@@ -107,10 +107,12 @@ fn staged_paths_are_told_apart_and_told_whole() {
 
 #[test]
 fn a_list_holds_the_callers_own_in_his_words() {
-    let list = data(include_str!("../../tests/data/list.json"));
-    let door = list[0]["Id"].as_str().unwrap().to_owned();
+    let text = include_str!("../../tests/data/list.json");
+    let list = ContainerList::read(text.as_bytes()).unwrap();
+    let door = list.ids().next().unwrap().to_owned();
     let original = original();
-    let shown = container_list(list.clone(), |id| id == door, |_| Some(&original)).unwrap();
+    let shown = list.show(|id| id == door, |_| Some(&original)).unwrap();
+    let shown: Value = serde_json::from_slice(&shown).unwrap();
     assert_eq!(shown.as_array().unwrap().len(), 1);
     let sources: Vec<&str> = shown[0]["Mounts"]
         .as_array()
@@ -120,9 +122,20 @@ fn a_list_holds_the_callers_own_in_his_words() {
         .collect();
     assert_eq!(sources, ["/home/alice/data", "/home/alice/data", "/home/alice/project"]);
     assert_eq!(shown[0]["Labels"], json!({"project": "x"}));
-    assert_eq!(container_list(list, |_| false, |_| None), Ok(json!([])));
-    assert_eq!(container_list(json!([{"Names": ["/x"]}]), |_| true, |_| None), Ok(json!([])));
-    assert!(container_list(json!({"message": "no"}), |_| true, |_| None).is_err());
+    let as_shown = |text: &str, owns: bool| -> Result<String, Unreadable> {
+        let shown = ContainerList::read(text.as_bytes())?.show(|_| owns, |_| None)?;
+        Ok(String::from_utf8(shown).unwrap())
+    };
+    assert_eq!(as_shown(text, false).as_deref(), Ok("[]"));
+    assert_eq!(as_shown(r#"[{"Names": ["/x"]}]"#, true).as_deref(), Ok("[]"), "it is nobody's");
+    let hidden = HIDDEN_LABELS[0];
+    let one =
+        format!(r#"[{{"Id":"a","Status":"\u003c 1","Labels":{{"{hidden}":"1","x":"2"}},"Mounts":[]}}]"#);
+    let rest = r#"[{"Id":"a","Status":"\u003c 1","Labels":{"x":"2"},"Mounts":[]}]"#;
+    assert_eq!(as_shown(&one, true).as_deref(), Ok(rest), "what is not changed is the Engine's own bytes");
+    for other in [r#"{"message":"no"}"#, "[1]", "[{}", r#"[{"Id":"a"}] x"#] {
+        assert!(as_shown(other, true).is_err(), "{other}");
+    }
 }
 
 #[test]
