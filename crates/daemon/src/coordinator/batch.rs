@@ -211,7 +211,7 @@ impl Desk {
     }
 
     /// Answers one message. A caller that is gone drops what it was given, and with it its place or its reservation.
-    fn reply(&mut self, message: Message, answer: Answer) {
+    pub(super) fn reply(&mut self, message: Message, answer: Answer) {
         let coordinator = || self.coordinator().ok_or(Fault::Stopping);
         match (message, answer) {
             (Message::PlanCreate { reply, .. }, Answer::Planned(answer)) => {

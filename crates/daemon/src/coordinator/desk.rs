@@ -96,10 +96,11 @@ impl Desk {
     }
 
     pub(super) async fn run(mut self, mut mailbox: mpsc::Receiver<Message>) {
+        // Since the last plan, not from now on: what fell due while the disk or a processor kept us is due still.
+        let mut due = self.state.next_due(self.planned);
         loop {
             let mut messages = Vec::new();
-            // Since the last plan, not from now on: what fell due while the disk or a processor kept us is due still.
-            match self.state.next_due(self.planned) {
+            match due {
                 Some(time) => {
                     let pause = time.since(self.now());
                     tokio::select! {
@@ -115,7 +116,12 @@ impl Desk {
             let close = messages.iter().position(|message| matches!(message, Message::Close(_)));
             // Nothing is answered after a close.
             let mut rest = messages.split_off(close.unwrap_or(messages.len())).into_iter();
-            self.take(messages);
+            if messages.iter().all(Message::is_question) {
+                messages.into_iter().for_each(|question| self.reply(question, Answer::Nothing));
+            } else {
+                self.take(messages);
+                due = self.state.next_due(self.planned);
+            }
             if let Some(Message::Close(done)) = rest.next() {
                 self.books.close(&self.state);
                 let _ = done.send(());

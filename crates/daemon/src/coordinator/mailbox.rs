@@ -149,6 +149,13 @@ pub(super) enum Message {
     Close(oneshot::Sender<()>),
 }
 
+impl Message {
+    /// Whether it only asks: there is nothing to write for it, and nothing to go back to.
+    pub(super) fn is_question(&self) -> bool {
+        matches!(self, Self::Read(_) | Self::Owners(_))
+    }
+}
+
 /// A handle on the coordinator; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Coordinator {
