@@ -3,7 +3,6 @@
 //! Answers for: the reply of `GET /containers/json`, the one that clients ask for all the time. What the door does not
 //! change goes through as the Engine's own bytes.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
@@ -21,9 +20,9 @@ const WHAT: &str = "the list of containers";
 #[derive(Debug)]
 pub struct ContainerList<'a>(Vec<Entry<'a>>);
 
-/// One of them: its fields in the order in which they came.
+/// One of them: its fields in the order in which they came. No name of the API's needs an escape.
 #[derive(Debug)]
-struct Entry<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+struct Entry<'a>(Vec<(&'a str, &'a RawValue)>);
 
 impl<'a> ContainerList<'a> {
     /// Reads a reply of the Engine's.
@@ -57,13 +56,13 @@ impl<'a> ContainerList<'a> {
 
 impl<'a> Entry<'a> {
     fn id(&self) -> Option<&'a str> {
-        let (_, id) = self.0.iter().find(|(key, _)| key == "Id")?;
+        let (_, id) = self.0.iter().find(|(key, _)| *key == "Id")?;
         serde_json::from_str(id.get()).ok()
     }
 
     fn show(self, original: Option<&Original>) -> Result<Shown<'a>, Unreadable> {
         let shown = self.0.into_iter().map(|(key, raw)| {
-            let field = show_field(&key, raw, original)?;
+            let field = show_field(key, raw, original)?;
             Ok((key, field))
         });
         shown.collect::<Result<_, _>>().map(Shown)
@@ -71,7 +70,7 @@ impl<'a> Entry<'a> {
 }
 
 /// What is shown of an entry.
-struct Shown<'a>(Vec<(Cow<'a, str>, Field<'a>)>);
+struct Shown<'a>(Vec<(&'a str, Field<'a>)>);
 
 #[derive(serde::Serialize)]
 #[serde(untagged)]
