@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ds01_domain::Occupancy;
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::Mode;
 
 /// Where control groups are mounted.
 const MOUNT: &str = "/sys/fs/cgroup";
@@ -112,8 +114,6 @@ pub struct Group {
 struct Members {
     path: PathBuf,
     directory: File,
-    /// Its `cgroup.procs`.
-    processes: File,
 }
 
 /// Which version of control groups tells a figure.
@@ -127,11 +127,14 @@ impl Members {
     fn of(path: PathBuf) -> io::Result<Self> {
         let directory =
             OpenOptions::new().read(true).custom_flags(libc::O_PATH | libc::O_DIRECTORY).open(&path)?;
-        Ok(Self { directory, processes: File::open(path.join("cgroup.procs"))?, path })
+        Ok(Self { path, directory })
     }
 
     fn look(&self) -> io::Result<BTreeSet<i32>> {
-        let mut found = pids(&whole(&self.processes)?).collect();
+        // Opened anew: v1 reads who was there a second ago to a file that stays open.
+        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+        let processes = openat(&self.directory, "cgroup.procs", flags, Mode::empty())?;
+        let mut found = pids(&whole(&processes.into())?).collect();
         // The name of a directory, its own dot, and a link for each group below it: kernfs keeps the count.
         if self.directory.metadata()?.nlink() != 2 {
             collect_below(&self.path, &mut found);
@@ -173,14 +176,13 @@ impl Group {
     /// The processes in it, also those in groups below it. One that is gone is not known any more.
     #[must_use]
     pub fn processes(&mut self) -> Vec<i32> {
-        let found = self.members.as_ref().map(Members::look);
-        found.and_then(Result::ok).map_or_else(
-            || {
-                *self = Self::default();
-                Vec::new()
-            },
-            |found| found.into_iter().collect(),
-        )
+        match self.members.as_ref().map(Members::look) {
+            Some(Ok(found)) => return found.into_iter().collect(),
+            // Threaded: it is there, and does not tell.
+            Some(Err(error)) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => {}
+            Some(Err(_)) | None => *self = Self::default(),
+        }
+        Vec::new()
     }
 
     /// The CPU time that it has had since its start.

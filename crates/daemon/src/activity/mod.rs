@@ -17,8 +17,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ds01_domain::{
-    Activity, ContainerId, Epoch, Hurry, Kind, Mode, Outsiders, Phase, Reading, Standing, Thresholds, Time,
-    TimeLimits, Uid, UnitId, Watched, in_demand,
+    Action, Activity, ContainerId, Epoch, Hurry, Kind, Mode, Outsiders, Phase, Reading, Standing, Thresholds,
+    Time, TimeLimits, Uid, UnitId, Watched, in_demand,
 };
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -38,6 +38,8 @@ const EVERY: Duration = Duration::from_secs(10);
 const EVERY_MIN: Duration = Duration::from_secs(1);
 /// How often what is known is written down.
 const WRITTEN_EVERY: Duration = Duration::from_secs(60);
+/// How many people the directory is asked for at once, fewer than it may be: others ask as well.
+const MET_AT_ONCE: usize = 16;
 
 /// The watch over all running GPU containers.
 #[derive(Debug)]
@@ -161,24 +163,30 @@ impl Watch {
             let minutes = minutes(&id).unwrap_or_default();
             (id, Seen { watched, minutes })
         });
-        self.unwritten |= outsiders::look(&self.door, &self.receipts, &mut self.outsiders).await;
+        let found = outsiders::look(&self.door, &self.receipts, &mut self.outsiders).await;
+        self.unwritten |= found.news;
         self.door.board.write(seen.collect(), self.outsiders.told().map(|(one, _)| one.clone()).collect());
+        // Whoever carries it out looks at the board.
+        found.stops.into_iter().for_each(|container| self.door.looks.act(Action::Expel { container }));
         if std::mem::take(&mut self.unwritten) {
             self.write();
         }
         shortest
     }
 
-    /// Asks who the owners are of whom nothing is known, of all at once: after a start that is everybody.
+    /// Asks who the owners are of whom nothing is known, of many at once: after a start that is everybody.
     async fn meet(&self, owners: impl Iterator<Item = Uid>) {
-        let mut asked = JoinSet::new();
-        for owner in owners.collect::<BTreeSet<_>>() {
-            if self.door.identities.names().recall(owner.0).account().is_none() {
-                let door = self.door.clone();
-                asked.spawn(async move { drop(door.identities.names().lookup(owner.0).await) });
+        let names = || self.door.identities.names();
+        let owners: BTreeSet<Uid> = owners.collect();
+        let unknown: Vec<Uid> = owners.into_iter().filter(|owner| !names().is_known(owner.0)).collect();
+        for some in unknown.chunks(MET_AT_ONCE) {
+            let mut asked = JoinSet::new();
+            for owner in some {
+                let (door, uid) = (self.door.clone(), owner.0);
+                asked.spawn(async move { drop(door.identities.names().lookup(uid).await) });
             }
+            asked.join_all().await;
         }
-        asked.join_all().await;
     }
 
     /// The times that hold for a container. Where it is not known who its owner is, the longest that may: nobody is stopped

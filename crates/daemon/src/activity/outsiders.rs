@@ -10,9 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ds01_domain::{
-    Action, ContainerId, Kind, Mode, Outsider, Outsiders, ProcessId, Time, Turn, UnitId, ungranted,
-};
+use ds01_domain::{ContainerId, Kind, Mode, Outsider, Outsiders, ProcessId, Time, Turn, UnitId, ungranted};
 use serde::{Deserialize, Serialize};
 
 use super::sample::{self, FIGURES_AGE_MAX};
@@ -30,20 +28,28 @@ struct Shown {
     units: BTreeSet<UnitId>,
 }
 
-/// Finds the programs that are on units without a grant, and has it told when one comes or goes. Whether anybody came
-/// or went.
-pub(super) async fn look(door: &Arc<Door>, receipts: &Path, known: &mut Outsiders) -> bool {
+/// What a look at the programs on units comes to.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// Whether anybody came or went, and was told of.
+    pub(super) news: bool,
+    /// The containers to be stopped for it.
+    pub(super) stops: BTreeSet<ContainerId>,
+}
+
+/// Finds the programs that are on units without a grant, and has it told when one comes or goes.
+pub(super) async fn look(door: &Arc<Door>, receipts: &Path, known: &mut Outsiders) -> Found {
     // Before the state is read: who was on a unit when the driver was asked was granted it before, if at all.
     let figures = door.inventory.figures();
     if figures.age.is_none_or(|age| age > FIGURES_AGE_MAX) {
-        return false;
+        return Found::default();
     }
     let told = figures.units.iter().filter(|(_, figures)| figures.processes.is_some());
     let seen: BTreeSet<UnitId> = told.map(|(unit, _)| unit.clone()).collect();
     let receipts = receipts.to_owned();
     // Files of the kernel's: quick, but not for a thread that others wait for.
     let Ok(shown) = tokio::task::spawn_blocking(move || shown(&figures, &receipts)).await else {
-        return false;
+        return Found::default();
     };
     let without_a_grant = move |state: &ds01_domain::State, _: &_, now: Time| {
         let outside = shown.into_iter().map(|shown| {
@@ -54,7 +60,7 @@ pub(super) async fn look(door: &Arc<Door>, receipts: &Path, known: &mut Outsider
         });
         (outside.filter(|(shown, _)| !shown.units.is_empty()).collect::<Vec<_>>(), now)
     };
-    let Ok((outside, now)) = door.coordinator.read(without_a_grant).await else { return false };
+    let Ok((outside, now)) = door.coordinator.read(without_a_grant).await else { return Found::default() };
     let mut found = Vec::new();
     for (Shown { process, name, uid, container, units }, owner) in outside {
         // Who is root in a container is its owner.
@@ -65,12 +71,13 @@ pub(super) async fn look(door: &Arc<Door>, receipts: &Path, known: &mut Outsider
         found.push(Outsider { process, name, user, container, units });
     }
     let mut turns = known.look(found, &seen, now);
+    let mut stops = BTreeSet::new();
     if let Some(after) = door.config().policy.rules.stop_ungranted_after {
         let (overdue, told) = overdue(door, known, after, now).await;
         turns.extend(told);
-        overdue.into_iter().for_each(|container| door.looks.act(Action::Expel { container }));
+        stops = overdue;
     }
-    !turns.is_empty() && door.coordinator.tell(turns).await.is_ok()
+    Found { news: !turns.is_empty() && door.coordinator.tell(turns).await.is_ok(), stops }
 }
 
 /// Whose time on units without a grant is over: not in a lab that is only observed, and never the lab's own containers.

@@ -117,11 +117,14 @@ impl Door {
         }
     }
 
-    /// Everybody that a user may be, by what is known at once: one person, unless the directory of users has not told.
+    /// Everybody that a user may be, by what is known at once: one person, unless the directory of users has not told, or
+    /// has said only lately that there is no such user.
     #[must_use]
     pub fn who_it_may_be(&self, uid: u32, name: &str) -> Vec<Person> {
-        match self.identities.names().recall(uid).account() {
+        let names = self.identities.names();
+        match names.recall(uid).account() {
             Some(account) => vec![self.person_of(uid, account)],
+            None if names.is_nobody(uid) => vec![self.person_named(uid, name.to_owned(), Vec::new())],
             None => self.config().policy.who_it_may_be(Uid(uid), name),
         }
     }

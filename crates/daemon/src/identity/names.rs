@@ -30,6 +30,8 @@ pub(super) struct Patience {
     pub(super) recalled: Duration,
     /// How long "no such user" and "cannot say" are taken as they are.
     pub(super) fresh_nothing: Duration,
+    /// How long the service must have known nobody of a number, without a word of failure, to be believed for good.
+    pub(super) believed: Duration,
     /// How long a user is still known after the service has ceased to know him: a directory client that has lost its
     /// server says "no such user" as well.
     pub(super) remembered: Duration,
@@ -42,6 +44,7 @@ impl Default for Patience {
             fresh: Duration::from_secs(30),
             recalled: Duration::from_mins(5),
             fresh_nothing: Duration::from_secs(5),
+            believed: Duration::from_hours(24),
             remembered: Duration::from_hours(1),
         }
     }
@@ -94,6 +97,8 @@ struct Slot {
     asked_at: Option<Instant>,
     /// When the service last knew the user.
     seen_at: Option<Instant>,
+    /// Since when it has said nothing but that there is no such user.
+    nobody_since: Option<Instant>,
     asked: Option<Asked>,
 }
 
@@ -108,6 +113,7 @@ impl Slot {
     fn learn(&mut self, answer: std::io::Result<Option<Account>>, now: Instant, patience: &Patience) {
         self.asked = None;
         self.asked_at = Some(now);
+        self.nobody_since = matches!(answer, Ok(None)).then(|| self.nobody_since.unwrap_or(now));
         match answer {
             Ok(Some(known)) => {
                 self.known = Some(Arc::new(known));
@@ -173,6 +179,19 @@ impl Names {
             let slot = table.entry(uid).or_default();
             self.best(uid, slot)
         })
+    }
+
+    /// Whether there is an account that is known of, however old that is.
+    #[must_use]
+    pub fn is_known(&self, uid: u32) -> bool {
+        lock(&self.table).get(&uid).is_some_and(|slot| slot.known.is_some())
+    }
+
+    /// Whether the service has said for so long that there is no such user that it is believed.
+    #[must_use]
+    pub fn is_nobody(&self, uid: u32) -> bool {
+        let nobody_since = lock(&self.table).get(&uid).and_then(|slot| slot.nobody_since);
+        nobody_since.is_some_and(|since| since.elapsed() >= self.patience.believed)
     }
 
     /// What can be said at once, if it is fresh, or what to wait for.

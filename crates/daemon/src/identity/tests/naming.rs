@@ -146,6 +146,23 @@ async fn who_recalls_never_waits_and_what_he_asked_is_known_later() {
 }
 
 #[tokio::test]
+async fn nobody_is_believed_after_a_while_without_a_word_of_failure() {
+    let answers = [Next::KnowsNobody, Next::Fails, Next::KnowsNobody, Next::KnowsNobody];
+    let next = Mutex::new(answers.into_iter().rev().collect());
+    let service = Arc::new(Service { next, asked: AtomicU32::new(0) });
+    let patience = Patience { believed: SHORT, fresh_nothing: Duration::ZERO, ..Patience::default() };
+    let names = Names::with_patience(service, patience);
+    let mut found = Vec::new();
+    for _ in 0..4 {
+        names.lookup(7).await;
+        found.push(names.is_nobody(7));
+        tokio::time::sleep(SHORT * 2).await;
+    }
+    assert_eq!((found[1], found[3]), (false, true), "{found:?}");
+    assert!(!names.is_known(7) && !names.is_nobody(8));
+}
+
+#[tokio::test]
 async fn an_error_or_a_sudden_nobody_does_not_make_a_user_unknown() {
     let (_service, names) =
         names(vec![Next::Knows, Next::Fails, Next::KnowsNobody, Next::Knows], Duration::ZERO, LONG);
