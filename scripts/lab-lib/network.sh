@@ -14,6 +14,8 @@ network_up() {
     block=$(state BLOCK)
     local prefix=${block%.0.0/16} veth=$VETH$ID
     ip -n "$NETNS" link set lo up
+    # An Engine that has to switch it on itself lets nobody from out here reach its containers.
+    ip netns exec "$NETNS" sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward'
     ip -n "$NETNS" addr add "$prefix.0.2/30" dev uplink
     ip -n "$NETNS" link set uplink up
     ip -n "$NETNS" route add default via "$prefix.0.1"

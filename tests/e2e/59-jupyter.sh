@@ -65,7 +65,10 @@ async def pipe(reader, writer):
         await writer.drain()
     writer.close()
 async def serve(reader, writer):
-    to_reader, to_writer = await asyncio.open_connection(host, int(there))
+    try:
+        to_reader, to_writer = await asyncio.wait_for(asyncio.open_connection(host, int(there)), 5)
+    except OSError:
+        return writer.close()
     await asyncio.gather(pipe(reader, to_writer), pipe(to_reader, writer), return_exceptions=True)
 async def main():
     async with await asyncio.start_server(serve, "127.0.0.1", int(port)) as server:
@@ -73,7 +76,7 @@ async def main():
 asyncio.run(main())
 PYTHON
 url=$(jq -r .url <<<"$said")
-status() { curl --noproxy '*' -sS -o /dev/null -w '%{http_code}' "$1"; }
+status() { curl --noproxy '*' -sS --max-time 10 -o /dev/null -w '%{http_code}' "$1"; }
 assert_contains "$url" "http://127.0.0.1:18859/"
 wait_for status "$url"
 assert_eq "$(status "$url")" 200
