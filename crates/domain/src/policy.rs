@@ -376,13 +376,12 @@ impl Policy {
     }
 
     /// Everybody that somebody can be of whom only the name is known, because the directory of users does not answer: in
-    /// no Unix group, or in any that a group of the lab's claims.
+    /// no Unix group, or in any one that a group of the lab's claims. Who is in several counts as one of these.
     #[must_use]
     pub fn who_it_may_be(&self, uid: Uid, name: &str) -> Vec<Person> {
-        let claimed = self.groups.values().filter(|group| !group.unix_groups.is_empty());
-        let in_groups = claimed.map(|group| group.unix_groups.clone());
+        let claimed = self.groups.values().flat_map(|group| &group.unix_groups);
         std::iter::once(Vec::new())
-            .chain(in_groups)
+            .chain(claimed.map(|unix_group| vec![unix_group.clone()]))
             .map(|unix_groups| Person { uid, name: name.to_owned(), unix_groups, admin: false })
             .collect()
     }
@@ -541,11 +540,13 @@ mod tests {
 
     #[test]
     fn somebody_unknown_may_be_in_any_group_that_claims_a_unix_group_unless_his_name_is_claimed() {
-        let lab = lab();
+        let mut lab = lab();
+        // Whoever is in both is of the staff; in the other alone he is not.
+        lab.groups.insert("guest".to_owned(), group(&[], &["staff", "visitors"], Settings::default()));
         let may_be = |name: &str| -> BTreeSet<String> {
             lab.who_it_may_be(Uid(1000), name).iter().map(|person| lab.group_of(person)).collect()
         };
-        assert_eq!(may_be("eve"), BTreeSet::from(["student".to_owned(), "staff".to_owned()]));
+        assert_eq!(may_be("eve"), BTreeSet::from(["guest", "staff", "student"].map(str::to_owned)));
         assert_eq!(may_be("prof"), BTreeSet::from(["staff".to_owned()]));
     }
 
